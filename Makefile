@@ -1,0 +1,55 @@
+# One venv for everything: `make demo` and `make test` are all the set-up a clone needs.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: help demo test ci lint types fix update bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "waypost needs Python 3.11 or newer with venv: install it (e.g. apt-get install python3 python3-venv, or brew install python)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## events from a file to a receiver on loopback, and the closed ledger
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test ## the fast suite
+	$(BIN)/python -m pytest -n 2 tests
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check engine tests examples
+	$(BIN)/ruff check engine tests examples
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+ci: lint types test ## everything that must hold before a change lands
+	$(BIN)/waypost compile --check
+	$(BIN)/waypost test
+	@$(BIN)/python tests/clean_after_update.py
+
+fix: $(VENV)/.test ## format and fix what a tool can fix
+	$(BIN)/ruff format engine tests examples
+	$(BIN)/ruff check --fix engine tests examples
+
+update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; then read the diff
+	$(BIN)/waypost compile
+	$(BIN)/waypost test --update
+	$(BIN)/python -m pytest -q tests --update
+
+bench: $(VENV)/.test ## ratios measured in one run
+	$(BIN)/python tests/bench.py
+
+clean: ## remove the venv and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

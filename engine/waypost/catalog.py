@@ -1,0 +1,94 @@
+"""Where specs and compiled plans are: the only module that knows.
+
+Takes what a person types (a shipped destination's name, a folder, a spec or plan file). Gives a `Target` that says which file it is. An
+installed wheel carries `specs/` and `compiled/` in `_catalog/`; an editable install has none and uses the checkout that it stands in.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_catalog"
+ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent.parent
+
+SPEC = "destination.yaml"
+
+
+class NotFound(Exception):
+    """No such destination, spec or plan. The message says what was looked for and what there is."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`kind` is "plan" (a compiled file) or "spec" (YAML). `name` is the destination's."""
+
+    kind: str
+    path: Path
+    name: str
+
+
+def names() -> list[str]:
+    """The shipped destinations."""
+    return sorted(path.parent.name for path in (ROOT / "specs").glob(f"*/{SPEC}"))
+
+
+def shipped_spec(name: str) -> Path:
+    return ROOT / "specs" / name / SPEC
+
+
+def shipped_plan(name: str) -> Path:
+    return ROOT / "compiled" / f"{name}.json"
+
+
+def find(text: str) -> Target:
+    """What to run or show: a file or folder that exists, else a shipped destination's compiled plan."""
+    path = Path(text)
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file():
+        kind = "plan" if path.suffix == ".json" else "spec"
+        return Target(kind, path, path.parent.name if path.name == SPEC else path.stem)
+    if "/" not in text and path.suffix in ("", ".json") and shipped_plan(path.stem).is_file():
+        return Target("plan", shipped_plan(path.stem), path.stem)
+    raise NotFound(_explain(text))
+
+
+def find_spec(text: str) -> Target:
+    """What to compile or lint: a spec file, a folder with one, or a shipped destination's name."""
+    path = Path(text)
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file():
+        return Target("spec", path, path.parent.name if path.name == SPEC else path.stem)
+    if "/" not in text and shipped_spec(text).is_file():
+        return Target("spec", shipped_spec(text), text)
+    raise NotFound(_explain(text))
+
+
+def local_specs() -> list[Target]:
+    """Every spec of the working folder's specs/, in order of name: what `compile` and `lint` take when nothing is named."""
+    return [Target("spec", path, path.parent.name) for path in sorted(Path("specs").glob(f"*/{SPEC}"))]
+
+
+def plan_path(spec: Path) -> Path:
+    """Where a spec's plan is committed: compiled/NAME.json beside specs/NAME/destination.yaml, else NAME.json beside the file."""
+    if spec.name == SPEC and spec.resolve().parent.parent.name == "specs":
+        return spec.parent.parent.parent / "compiled" / f"{spec.resolve().parent.name}.json"
+    return spec.with_suffix(".json")
+
+
+def _folder(path: Path) -> Target:
+    spec = path / SPEC
+    if spec.is_file():
+        return Target("spec", spec, path.resolve().name)
+    raise NotFound(f"the folder {path} has no {SPEC}")
+
+
+def _explain(text: str) -> str:
+    near = difflib.get_close_matches(text, names(), 1, 0.67)
+    guess = f"; did you mean `{near[0]}`?" if near else ""
+    shipped = ", ".join(names()) or "none"
+    return f"no spec, plan or shipped destination `{text}`{guess} (shipped: {shipped})"

@@ -1,0 +1,75 @@
+"""What several commands share: finding a target, reading settings, loading a plan from either kind of file, and saying no in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from waypost import catalog
+from waypost.plan import Plan, PlanError, load
+
+FINDINGS = 1
+USAGE = 2
+
+
+class Refused(click.ClickException):
+    """One clear line and exit status 2 (or the one given)."""
+
+    def __init__(self, message: str, status: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = status
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"waypost: {self.format_message()}", err=True)
+
+
+def refuse(message: str, status: int = USAGE) -> NoReturn:
+    raise Refused(message, status)
+
+
+def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
+    """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of."""
+    from waypost.runtime.settings import SettingError, resolve
+
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name:
+            refuse(f"--set takes name=value, found `{name}`")
+        try:
+            found[name], bound = resolve(text)
+        except SettingError as error:
+            refuse(str(error))
+        setting = plan.settings.get(name)
+        if setting is not None and setting.secret and not bound:
+            click.echo(
+                f"waypost: warning: the secret `{name}` stands on the command line, where other users and the shell's history can "
+                f"see it; give it as {name}=env:VARIABLE or {name}=file:PATH",
+                err=True,
+            )
+    return found
+
+
+def load_target(text: str) -> Plan:
+    """The plan of a shipped name, a plan file, or a spec (which is compiled first; its findings end the command)."""
+    try:
+        target = catalog.find(text)
+    except catalog.NotFound as error:
+        refuse(str(error))
+    if target.kind == "plan":
+        return read_plan(target.path)
+    from waypost.cli.compiling import compile_or_leave
+
+    return compile_or_leave(target.path)
+
+
+def read_plan(path: Path) -> Plan:
+    try:
+        return load(path.read_bytes(), str(path))
+    except OSError as error:
+        refuse(f"cannot read {path}: {error.strerror}")
+    except PlanError as error:
+        refuse(str(error))

@@ -1,0 +1,96 @@
+"""The command line: one thin command a file beside this one.
+
+Takes words, calls one function, prints. Each command imports what it needs when it runs, so that `run` on a compiled plan never loads the
+compiler and `--version` loads next to nothing (tests/test_layers.py keeps both).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from waypost import __version__
+
+COMMANDS = {
+    "lint": ("waypost.cli.lint", "Check specs; every finding with its line, column and fix."),
+    "compile": ("waypost.cli.compile", "Write compiled/NAME.json, or check that it is not stale."),
+    "explain": ("waypost.cli.explain", "What a rule code means, with a bad and a good example."),
+    "rules": ("waypost.cli.rules", "List every rule."),
+    "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
+    "run": ("waypost.cli.run", "Deliver events to a destination."),
+    "preview": ("waypost.cli.preview", "What one event becomes, field by field."),
+    "receive": ("waypost.cli.receive", "A local server that shows what arrives, and misbehaves when told to."),
+    "show": ("waypost.cli.show", "A destination's plan, or the program generated from it."),
+}
+"""name -> (module with a click command `command`, the line in --help)."""
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, help_line = COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(module).command
+        command.short_help = help_line
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1, 0.6)
+            if near:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="waypost")
+def cli() -> None:
+    """Customer-data events in, HTTP destinations out: each destination a YAML file."""
+
+
+def main() -> None:
+    """Runs the command line. Output never fails on an encoding, and a closed pipe is quiet."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        _leave(stop.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        _leave(5)
+    except click.ClickException as error:
+        error.show()
+        _leave(error.exit_code)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): not our fault and not news.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(0)
+    _leave(0)
+
+
+def _leave(status: int | str | None) -> None:
+    code = status if isinstance(status, int) else 0
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,34 @@
+"""`waypost show plan|program TARGET`."""
+
+from __future__ import annotations
+
+import click
+
+from waypost.cli.common import load_target
+from waypost.plan import Plan, Setting, dump
+
+
+@click.command(name="show")
+@click.argument("what", type=click.Choice(["plan", "program"]))
+@click.argument("target")
+def command(what: str, target: str) -> None:
+    """Print the plan of TARGET (a shipped name, a spec or a plan), or the Python program that the engine generates from it."""
+    plan = load_target(target)
+    if what == "plan":
+        click.echo(dump(plan).decode(), nl=False)
+        return
+    from waypost.runtime.program import link
+
+    program = link(plan, stand_ins(plan))
+    click.echo(program.text, nl=False)
+
+
+def stand_ins(plan: Plan) -> dict[str, object]:
+    """A value for each setting without a default, so that a program can be generated without anybody's secrets."""
+    return {name: _stand_in(name, setting) for name, setting in plan.settings.items() if setting.default is None}
+
+
+def _stand_in(name: str, setting: Setting) -> object:
+    if setting.type == "choice":
+        return next(iter(setting.choices))
+    return {"integer": 1, "number": 1, "boolean": True, "url": "https://example.com"}.get(setting.type, f"<{name}>")

@@ -1,0 +1,410 @@
+"""Reading FQL: tokens, then one function a grammar rule (the grammar stands in fql.py).
+
+Takes text. Gives a node with spans, or raises the first LangError with the offsets of what cannot be read and what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from waypost.lang import fql, values
+from waypost.lang.errors import LangError
+
+MAX_DEPTH = 64
+"""Parentheses within parentheses: more is refused rather than risked."""
+
+_SPACE = re.compile(r"[ \t\r\n]+")
+_NAME = re.compile(r"(?:[A-Za-z0-9_-]|\\.)+", re.DOTALL)
+_START = re.compile(r"[A-Za-z_\\]")
+_NUMBERISH = re.compile(r"[+-]?[0-9.][0-9A-Za-z_.]*(?:(?<=[eE])[+-][0-9A-Za-z_.]+)?")
+_SIGNS = ("!=", "<=", ">=", "=", "<", ">", "!", "(", ")", "[", "]", ",", ".")
+_WRONG_SIGNS = {"==": "=", "&&": " and ", "||": " or ", "<>": "!=", "=>": ">=", "=<": "<=", "&": " and ", "|": " or "}
+_WORDS = ("and", "or", "in", "true", "false", "null", "not")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'", "/": "/", "b": "\b", "f": "\f"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """`kind`: word, name, text, number, sign or end. A word is a keyword in lower case; `value` is what it means."""
+
+    kind: str
+    value: Any
+    start: int
+    end: int
+
+
+class Parser:
+    """State: the text, its tokens and how far they are read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokens(text)
+        self.at = 0
+        self.depth = 0
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    def whole(self) -> fql.Node:
+        if self.token.kind == "end":
+            raise LangError("syntax", "the condition is empty", 0, len(self.text), help='write one, such as `type = "track"`')
+        node = self.expression()
+        if self.token.kind != "end":
+            raise self.unexpected("the end, `and` or `or`")
+        return node
+
+    def expression(self) -> fql.Node:
+        """expression = conjunction { "or" conjunction }"""
+        return self.joined("or", self.conjunction, fql.Or)
+
+    def conjunction(self) -> fql.Node:
+        """conjunction = negation { "and" negation }"""
+        return self.joined("and", self.negation, fql.And)
+
+    def joined(self, word: str, rule: Any, kind: Any) -> fql.Node:
+        start = self.token.start
+        found = [rule()]
+        while self.is_word(word):
+            self.at += 1
+            found.append(rule())
+        node: fql.Node = found[0] if len(found) == 1 else kind(tuple(found), (start, self.before().end))
+        return node
+
+    def negation(self) -> fql.Node:
+        """negation = "!" ( call | "(" expression ")" ) | primary"""
+        if self.is_word("not"):
+            raise LangError(
+                "syntax", "`not` is not a word of the trigger language", self.token.start, self.token.end,
+                help="write `!( … )` around what must not hold", replacement="!",
+            )
+        if not self.is_sign("!"):
+            return self.primary()
+        start = self.token.start
+        self.at += 1
+        inner_start = self.token.start
+        if not self.is_sign("("):
+            inner = self.condition()
+            if not isinstance(inner, fql.Call):
+                end = self.before().end
+                raise LangError(
+                    "syntax", "`!` before a comparison can be read in two ways", start, end,
+                    help="put the comparison in parentheses", replacement=f"!({self.text[inner_start:end]})",
+                )
+            return fql.Not(inner, (start, self.before().end))
+        return fql.Not(self.primary(), (start, self.before().end))
+
+    def primary(self) -> fql.Node:
+        """primary = "(" expression ")" | condition"""
+        if not self.is_sign("("):
+            return self.condition()
+        opening = self.token
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LangError("syntax", f"more than {MAX_DEPTH} parentheses within each other", opening.start, opening.end)
+        self.at += 1
+        node = self.expression()
+        if not self.is_sign(")"):
+            if self.token.kind == "end":
+                raise LangError("syntax", "this `(` is not closed", opening.start, opening.end, help="add a `)`")
+            raise self.unexpected("`)`, `and` or `or`")
+        self.at += 1
+        self.depth -= 1
+        return node
+
+    def condition(self) -> fql.Node:
+        """condition = operand compare operand | operand "in" ( list | path ) | call"""
+        start = self.token.start
+        left = self.operand()
+        if self.is_word("in"):
+            return self.membership(left, start)
+        if self.token.kind == "sign" and self.token.value in ("=", "!=", "<", "<=", ">", ">="):
+            sign = self.token.value
+            self.at += 1
+            right = self.operand()
+            node = fql.Compare(sign, left, right, (start, self.before().end))
+            self.check_compare(node)
+            return node
+        if isinstance(left, fql.Call) and fql.FUNCTIONS[left.name].boolean:
+            return left
+        raise self.no_condition(left)
+
+    def no_condition(self, left: fql.Operand) -> LangError:
+        start, end = left.span
+        if self.token.kind != "end" and not self.is_word("and") and not self.is_word("or") and not self.is_sign(")"):
+            return self.unexpected("a comparison such as `=`")
+        text = self.text[start:end]
+        if isinstance(left, fql.PathRef):
+            return LangError(
+                "bare_path", f"`{text}` alone is no condition", start, end,
+                help=f"compare it: `{text} = true` or `{text} != null`", replacement=f"{text} = true",
+            )
+        if isinstance(left, fql.Call):
+            return LangError("syntax", f"`{left.name}( … )` gives a value, not a condition", start, end, help="compare it, such as with `= …`")
+        return LangError("syntax", f"{text} alone is no condition", start, end, help="compare a field of the event with it")
+
+    def check_compare(self, node: fql.Compare) -> None:
+        for side in (node.left, node.right):
+            if node.sign not in ("=", "!=") and isinstance(side, fql.Literal) and not values.is_number(side.value):
+                raise LangError(
+                    "type", f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none", *side.span,
+                    help="write a number without quotes, or use `=`",
+                )
+        if isinstance(node.left, fql.Literal) and isinstance(node.right, fql.Literal):
+            raise LangError("type", "both sides are constants", *node.span, help="compare a field of the event")
+
+    def membership(self, left: fql.Operand, start: int) -> fql.Node:
+        """operand "in" ( list | path )"""
+        self.at += 1
+        if not self.is_sign("["):
+            right = self.operand()
+            if not isinstance(right, fql.PathRef):
+                raise LangError("syntax", "expected a list after `in`", *right.span, help='write `in ["a", "b"]`')
+            return fql.In(left, right, (start, self.before().end))
+        opening = self.token
+        self.at += 1
+        members: list[fql.Literal] = []
+        while True:
+            if self.is_sign("]") and not members:
+                raise LangError("syntax", "an empty list holds nothing, so this never matches", opening.start, self.token.end)
+            member = self.operand()
+            if not isinstance(member, fql.Literal):
+                raise LangError("syntax", "a list holds constants only", *member.span, help="compare with `=` and join with `or`")
+            members.append(member)
+            if self.is_sign(","):
+                self.at += 1
+                continue
+            if self.is_sign("]"):
+                self.at += 1
+                return fql.In(left, tuple(members), (start, self.before().end))
+            if self.token.kind == "end":
+                raise LangError("syntax", "this `[` is not closed", opening.start, opening.end, help="add a `]`")
+            raise self.unexpected("`,` or `]`")
+
+    def operand(self) -> fql.Operand:
+        """operand = path | literal | call"""
+        token = self.token
+        if token.kind in ("text", "number"):
+            self.at += 1
+            return fql.Literal(token.value, (token.start, token.end))
+        if token.kind == "word" and token.value in ("true", "false", "null") and not self.is_sign(".", 1):
+            self.at += 1
+            return fql.Literal({"true": True, "false": False, "null": None}[token.value], (token.start, token.end))
+        if token.kind in ("name", "word"):
+            if self.is_sign("(", 1) and token.kind == "name":
+                return self.call()
+            if token.kind == "name":
+                return self.path()
+        raise self.unexpected("a field of the event, a constant or a function")
+
+    def call(self) -> fql.Call:
+        """call = function "(" operand { "," operand } ")" """
+        name = self.token
+        function = fql.FUNCTIONS.get(name.value)
+        if function is None:
+            near = difflib.get_close_matches(str(name.value).lower(), fql.FUNCTIONS, 1, 0.67)
+            raise LangError(
+                "unknown_function", f"there is no function `{name.value}`", name.start, name.end,
+                help=f"the functions are {', '.join(fql.FUNCTIONS)}", replacement=near[0] if near else None,
+            )
+        opening = self.tokens[self.at + 1]
+        self.at += 2
+        args: list[fql.Operand] = []
+        while not self.is_sign(")"):
+            if self.token.kind == "end":
+                raise LangError("syntax", "this `(` is not closed", opening.start, opening.end, help="add a `)`")
+            args.append(self.operand())
+            if self.is_sign(","):
+                self.at += 1
+                if self.is_sign(")"):
+                    raise self.unexpected("another value")
+            elif not self.is_sign(")") and self.token.kind != "end":
+                raise self.unexpected("`,` or `)`")
+        self.at += 1
+        found = fql.Call(name.value, tuple(args), (name.start, self.before().end))
+        self.check_call(found, function)
+        return found
+
+    def check_call(self, call: fql.Call, function: fql.Function) -> None:
+        wanted = len(function.kinds)
+        if len(call.args) != wanted:
+            raise LangError("arity", f"`{call.name}` takes {wanted} value{'s' * (wanted != 1)}, found {len(call.args)}", *call.span)
+        for kind, arg in zip(function.kinds, call.args, strict=True):
+            if kind != "glob":
+                continue
+            if not (isinstance(arg, fql.Literal) and isinstance(arg.value, str)):
+                raise LangError("type", f"the pattern of `{call.name}` is text in quotes", *arg.span)
+            try:
+                fql.glob_tokens(arg.value)
+            except LangError as error:
+                raise LangError("syntax", error.message, *arg.span, help=error.help) from None
+
+    def path(self) -> fql.PathRef:
+        """path = name { "." name | "[" integer "]" }"""
+        start = self.token.start
+        steps: list[str | int] = [self.token.value]
+        self.at += 1
+        while True:
+            if self.is_sign(".") and self.token.start == self.before().end:
+                self.at += 1
+                if self.token.kind not in ("name", "word", "number") or self.token.start != self.before().end:
+                    raise self.unexpected("a name after the dot")
+                steps.append(_step_text(self.text[self.token.start : self.token.end]))
+                self.at += 1
+            elif self.is_sign("[") and self.token.start == self.before().end:
+                steps.append(self.index())
+            else:
+                return fql.PathRef(tuple(steps), (start, self.before().end))
+
+    def index(self) -> int:
+        opening, inner, closing = self.token, self.tokens[self.at + 1], self.tokens[min(self.at + 2, len(self.tokens) - 1)]
+        if inner.kind == "text":
+            raise LangError(
+                "syntax", "a name in brackets is not part of the trigger language", opening.start, max(closing.end, inner.end),
+                help="escape other characters with a backslash", replacement="." + fql.show_path((inner.value,)),
+            )
+        if inner.kind != "number" or not isinstance(inner.value, int) or not (closing.kind == "sign" and closing.value == "]"):
+            raise LangError("syntax", "expected a whole number and `]`", opening.start, inner.end, help="write `[0]` for the first item")
+        self.at += 3
+        return inner.value
+
+    def before(self) -> Token:
+        return self.tokens[self.at - 1]
+
+    def is_word(self, word: str) -> bool:
+        return self.token.kind == "word" and self.token.value == word
+
+    def is_sign(self, sign: str, ahead: int = 0) -> bool:
+        token = self.tokens[min(self.at + ahead, len(self.tokens) - 1)]
+        return token.kind == "sign" and token.value == sign
+
+    def unexpected(self, wanted: str) -> LangError:
+        token = self.token
+        if token.kind == "end":
+            return LangError("syntax", f"the condition ends where {wanted} should follow", token.start, token.end)
+        shown = self.text[token.start : token.end]
+        help_text = ""
+        if token.kind == "sign" and token.value == ",":
+            help_text = "join conditions with `and` or `or`"
+        elif token.kind == "name" and self.at and self.before().kind == "sign":
+            help_text = f'put text in quotes: `"{shown}"`'
+        return LangError("syntax", f"expected {wanted}, found `{shown}`", token.start, token.end, help=help_text)
+
+
+def _step_text(raw: str) -> str:
+    return re.sub(r"\\(.)", r"\1", raw, flags=re.DOTALL)
+
+
+def _tokens(text: str) -> list[Token]:
+    found: list[Token] = []
+    at = 0
+    while at < len(text):
+        space = _SPACE.match(text, at)
+        if space:
+            at = space.end()
+            continue
+        token = _token(text, at, found)
+        if found and token.start == found[-1].end and _glued(found[-1], token):
+            raise LangError(
+                "syntax", f"`{text[found[-1].start:token.end]}` needs a space", found[-1].start, token.end,
+                help="put a space between the two", replacement=f"{text[found[-1].start:found[-1].end]} {text[token.start:token.end]}",
+            )
+        found.append(token)
+        at = token.end
+    return [*found, Token("end", None, len(text), len(text))]
+
+
+def _glued(left: Token, right: Token) -> bool:
+    wordy = ("word", "name", "text", "number")
+    return left.kind in wordy and right.kind in wordy
+
+
+def _token(text: str, at: int, before: list[Token]) -> Token:
+    character = text[at]
+    if character in "\"'":
+        return _text_token(text, at)
+    after_dot = bool(before) and before[-1].kind == "sign" and before[-1].value == "." and before[-1].end == at
+    if after_dot and (match := _NAME.match(text, at)):
+        return Token("name", _step_text(match[0]), at, match.end())
+    if _START.match(character):
+        match = _NAME.match(text, at)
+        if match is None:
+            raise LangError("syntax", "a backslash with nothing to escape", at, at + 1)
+        if match[0].lower() in _WORDS:
+            return Token("word", match[0].lower(), at, match.end())
+        return Token("name", _step_text(match[0]), at, match.end())
+    if character.isdecimal() or (character in "+-." and text[at + 1 : at + 2].isdecimal()):
+        return _number_token(text, at)
+    for wrong, right in _WRONG_SIGNS.items():
+        if text.startswith(wrong, at):
+            raise LangError(
+                "syntax", f"`{wrong}` is not an operator here", at, at + len(wrong),
+                help=f"write `{right.strip()}`", replacement=right.strip(),
+            )
+    for sign in _SIGNS:
+        if text.startswith(sign, at):
+            return Token("sign", sign, at, at + len(sign))
+    raise LangError(
+        "syntax", f"`{character}` is not part of the trigger language", at, at + 1,
+        help="in a path, escape it with a backslash; in text, put the text in quotes",
+    )
+
+
+def _number_token(text: str, at: int) -> Token:
+    match = _NUMBERISH.match(text, at)
+    assert match is not None
+    raw = match[0]
+    if not values.NUMBER.fullmatch(raw):
+        fixed = _mended(raw)
+        raise LangError(
+            "syntax", f"`{raw}` is not a number", at, match.end(),
+            help=f"write `{fixed}`" if fixed else "write it as in JSON, such as 0.5 or 1e3", replacement=fixed,
+        )
+    return Token("number", values.number_token(raw), at, match.end())
+
+
+def _mended(raw: str) -> str | None:
+    tried = raw.removeprefix("+")
+    tried = re.sub(r"^(-?)\.", r"\g<1>0.", tried)
+    tried = re.sub(r"\.$", "", tried)
+    tried = re.sub(r"^(-?)0+(?=[0-9])", r"\1", tried)
+    return tried if values.NUMBER.fullmatch(tried) else None
+
+
+def _text_token(text: str, start: int) -> Token:
+    quote = text[start]
+    out: list[str] = []
+    at = start + 1
+    while at < len(text):
+        character = text[at]
+        if character == quote:
+            return Token("text", "".join(out), start, at + 1)
+        if character != "\\":
+            out.append(character)
+            at += 1
+            continue
+        piece, at = _escape(text, at)
+        out.append(piece)
+    raise LangError("syntax", "this text is not closed", start, len(text), help=f"add a {quote}")
+
+
+def _escape(text: str, at: int) -> tuple[str, int]:
+    mark = text[at + 1 : at + 2]
+    if mark in _ESCAPES:
+        return _ESCAPES[mark], at + 2
+    match = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+").match(text, at)
+    if match:
+        try:
+            piece = json.loads(f'"{match[0]}"')
+            piece.encode()
+            return piece, match.end()
+        except ValueError:
+            raise LangError("syntax", "half of a surrogate pair is no character", at, match.end()) from None
+    # In a glob a backslash makes the next character plain; the text keeps both for `match` to read.
+    if mark in ("*", "?", "[", "]", "-", "!", "^"):
+        return "\\" + mark, at + 2
+    raise LangError("syntax", f"`\\{mark}` is no escape", at, min(at + 2, len(text)), help=r"write `\\` for a backslash")

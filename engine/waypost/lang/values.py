@@ -1,0 +1,315 @@
+"""JSON values at run time: what they are in Python, how their types convert, and how they are read and written.
+
+Takes JSON bytes or Python values. Gives str, int, `Num`, bool, None, list, dict; `MISSING` is "no value" and never the same as null. A
+number that is not a plain integer token is a `Num`: a float that remembers its own text, so that `1.50`, `1e2` and `-0` leave as they
+came. The conversion table is closed: whatever it does not list is a `Fault`, and no type is ever guessed from text.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+MISSING: Final = msgspec.UNSET
+"""No value. msgspec leaves a struct field that holds it out of the output."""
+
+MAX_INT_DIGITS: Final = 400
+"""A longer integer token is a Num: Python refuses to read thousands of digits, and no API means them."""
+
+
+class Malformed(ValueError):
+    """Bytes that are no JSON text (RFC 8259), or text with a lone surrogate."""
+
+
+class TooDeep(ValueError):
+    """JSON nested more deeply than can be read."""
+
+
+class Fault(Exception):
+    """What an event did wrong: a reason code (runtime/results.py lists them) and a sentence. `field` is set by who knows the output."""
+
+    def __init__(self, reason: str, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+
+
+class Num(float):
+    """A JSON number that is not a plain integer token; `text` is the token."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Num:
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self.text,)
+
+
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""The JSON number grammar."""
+
+
+def integer_token(text: str) -> int | Num:
+    """An integer token as int, except for those that int would not give back."""
+    return Num(text) if text == "-0" or len(text) > MAX_INT_DIGITS else int(text)
+
+
+def number_token(text: str) -> int | Num:
+    """Any JSON number token as a value."""
+    return integer_token(text) if text.lstrip("-").isdecimal() else Num(text)
+
+
+def _no_constant(text: str) -> Any:
+    raise Malformed(f"{text} is not JSON")
+
+
+_FAST = msgspec.json.Decoder(float_hook=Num)
+_EXACT = json.JSONDecoder(parse_float=Num, parse_int=integer_token, parse_constant=_no_constant)
+
+
+def decode(raw: bytes) -> Any:
+    """The value of JSON bytes, number tokens kept. Raises Malformed or TooDeep."""
+    if b"-0" not in raw:
+        try:
+            return _FAST.decode(raw)
+        except msgspec.ValidationError:
+            pass  # an integer of very many digits
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(str(error)) from None
+        except RecursionError:
+            raise TooDeep("nested too deeply") from None
+    return _decode_exactly(raw)
+
+
+def _decode_exactly(raw: bytes) -> Any:
+    try:
+        value = _EXACT.decode(raw.decode())
+        # The json module lets lone surrogates and raw control characters through; msgspec does not.
+        msgspec.json.decode(raw, type=msgspec.Raw)
+        return value
+    except RecursionError:
+        raise TooDeep("nested too deeply") from None
+    except (ValueError, msgspec.DecodeError) as error:
+        raise Malformed(str(error)) from None
+
+
+def _encode_hook(value: Any) -> Any:
+    if isinstance(value, Num):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
+
+
+encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_encode_hook).encode
+"""Compact UTF-8 JSON. `msgspec.Raw` inside is copied as it stands."""
+
+
+def typeof(value: Any) -> str:
+    """string, number, boolean, object, array, null or missing."""
+    if value is None:
+        return "null"
+    if value is MISSING:
+        return "missing"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "object" if isinstance(value, dict) else "array"
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def number_text(value: Any) -> str:
+    """A number's own token."""
+    if isinstance(value, Num):
+        return value.text
+    return str(value) if isinstance(value, int) else encode(value).decode()
+
+
+def _wrong(expected: str, value: Any) -> Fault:
+    return Fault("wrong_type", f"expected {expected}, found {typeof(value)}")
+
+
+def to_string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if is_number(value):
+        return number_text(value)
+    raise _wrong("string", value)
+
+
+def to_number(value: Any) -> Any:
+    if is_number(value):
+        return value
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return number_token(value)
+    if isinstance(value, str):
+        raise Fault("wrong_type", "expected number, found text that is no JSON number")
+    raise _wrong("number", value)
+
+
+def to_integer(value: Any) -> int | Num:
+    number = to_number(value)
+    if not isinstance(number, float):
+        return int(number)
+    text = number_text(number)
+    # Beyond this a float token no longer says which integer is meant.
+    if abs(number) < 1e18:
+        exact = Decimal(text)
+        if exact == exact.to_integral_value():
+            return int(exact)
+    elif text.lstrip("-").isdecimal():
+        return Num(text)
+    raise Fault("wrong_type", "expected integer, found a number that is no integer")
+
+
+def to_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _wrong("boolean", value)
+
+
+def to_object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise _wrong("object", value)
+
+
+def to_array(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise _wrong("array", value)
+
+
+_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:(?P<mark>[Tt ])(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+_EPOCH = dt.datetime(1970, 1, 1)
+_FIRST_US: Final = -62_135_596_800_000_000
+_LAST_US: Final = 253_402_300_799_999_999
+
+
+def _no_time(found: str) -> Fault:
+    return Fault("wrong_type", f"expected a time, found {found}")
+
+
+def _text_us(text: str) -> tuple[int, bool]:
+    """Microseconds since 1970 of ISO 8601 text, and whether it is in a form that may be sent as it stands."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise _no_time("text that is not ISO 8601")
+    try:
+        moment = dt.datetime.fromisoformat(match["date"])
+        micros = (moment - _EPOCH) // dt.timedelta(microseconds=1)
+        if match["mark"]:
+            hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
+            dt.time(hour, minute, second)
+            micros += ((hour * 60 + minute) * 60 + second) * 1_000_000
+            micros += int((match["fraction"] or "0").ljust(9, "0")[:9]) // 1000
+            micros -= _zone_seconds(match["zone"]) * 1_000_000
+    except ValueError:
+        raise _no_time("a date or time that does not exist") from None
+    valid = match["mark"] in (None, "T") and match["zone"] != "z"
+    return _in_range(micros), valid
+
+
+def _zone_seconds(zone: str | None) -> int:
+    if zone is None or zone in "Zz":
+        return 0
+    digits = zone[1:].replace(":", "")
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    dt.time(hours, minutes)
+    return (-1 if zone[0] == "-" else 1) * (hours * 60 + minutes) * 60
+
+
+def _in_range(micros: int) -> int:
+    if not _FIRST_US <= micros <= _LAST_US:
+        raise _no_time("an instant outside the years 1 to 9999")
+    return micros
+
+
+def _number_us(value: Any) -> int:
+    """Microseconds of a number: under 1e11 seconds, under 1e14 milliseconds, else microseconds."""
+    size = abs(value)
+    if not size < 1e18:
+        raise _no_time("an instant outside the years 1 to 9999")
+    scale = 1_000_000 if size < 1e11 else 1000 if size < 1e14 else 1
+    exact = Decimal(number_text(value)) * scale
+    # Floor, so that the same token always gives the same instant.
+    return _in_range(int(exact.to_integral_value("ROUND_FLOOR")))
+
+
+def to_unix_us(value: Any) -> int:
+    if isinstance(value, str):
+        return _text_us(value)[0]
+    if is_number(value):
+        return _number_us(value)
+    raise _no_time(typeof(value))
+
+
+def to_unix_ms(value: Any) -> int:
+    return to_unix_us(value) // 1000
+
+
+def to_unix(value: Any) -> int:
+    return to_unix_us(value) // 1_000_000
+
+
+def time_text(micros: int) -> str:
+    """An instant in the canonical form: milliseconds, or six digits where it has more."""
+    moment = _EPOCH + dt.timedelta(microseconds=micros)
+    digits = f"{moment.microsecond:06d}"
+    fraction = digits[:3] if digits.endswith("000") else digits
+    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}.{fraction}Z"
+
+
+def to_datetime(value: Any) -> str:
+    """ISO 8601 text in a valid form as it stands; other readable forms and numbers in the canonical form."""
+    if isinstance(value, str):
+        # The form that almost every event has, judged without a pattern.
+        if len(value) == 24 and value[23] == "Z" and value[19] == "." and _plain_instant(value):
+            return value
+        micros, valid = _text_us(value)
+        return value if valid else time_text(micros)
+    return time_text(to_unix_us(value))
+
+
+def _plain_instant(text: str) -> bool:
+    if not (text.isascii() and text[4] == "-" and text[7] == "-" and text[10] == "T" and text[13] == ":" and text[16] == ":"):
+        return False
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text[20:23].isdecimal()
+
+
+TYPES: Final[dict[str, Callable[[Any], Any]]] = {
+    "string": to_string,
+    "number": to_number,
+    "integer": to_integer,
+    "boolean": to_boolean,
+    "object": to_object,
+    "array": to_array,
+    "datetime": to_datetime,
+    "unix": to_unix,
+    "unix_ms": to_unix_ms,
+    "unix_us": to_unix_us,
+}
+"""The types of `$from`'s `type`, each with its conversion."""

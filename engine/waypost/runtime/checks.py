@@ -1,0 +1,78 @@
+"""The checks of `$from`, in their one order. Takes a plan's From node, a decoded value and the instant; gives the value, MISSING or a Fault.
+
+`default` and `required` are not here: they act on what the checks leave, and generated code states them in line.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from waypost.lang import values
+from waypost.lang.values import MISSING, Fault
+from waypost.plan import From
+
+
+def run_checks(node: From, value: Any, now: float) -> Any:
+    """nulls, empty, type, enum, pattern, max_length, max_bytes, max_age, max_ahead; what fails obeys `invalid`."""
+    if value is None:
+        if node.nulls == "keep":
+            return None
+        value = MISSING if node.nulls == "omit" else ""
+    if value is MISSING or (node.empty == "omit" and value in ("", [], {})):
+        return MISSING
+    try:
+        return _judge(node, value, now)
+    except Fault:
+        if node.invalid == "omit":
+            return MISSING
+        raise
+
+
+def _judge(node: From, value: Any, now: float) -> Any:
+    if node.type is not None:
+        value = values.TYPES[node.type](value)
+    if node.enum is not None and not any(same(value, member) for member in node.enum):
+        raise Fault("not_in_enum", f"{shown(value)} is not one of {', '.join(shown(member) for member in node.enum)}")
+    if node.pattern is not None and compiled(node.pattern).fullmatch(_text(value, "pattern")) is None:
+        raise Fault("pattern", f"{shown(value)} does not match the pattern {node.pattern}")
+    if node.max_length is not None and len(_text(value, "max_length")) > node.max_length:
+        raise Fault("too_long", f"{len(value)} characters, at most {node.max_length} are allowed")
+    if node.max_bytes is not None and len(_text(value, "max_bytes").encode()) > node.max_bytes:
+        raise Fault("too_long", f"{len(value.encode())} bytes, at most {node.max_bytes} are allowed")
+    if node.max_age_s is not None or node.max_ahead_s is not None:
+        _judge_time(node, value, now)
+    return value
+
+
+def _judge_time(node: From, value: Any, now: float) -> None:
+    instant = values.to_unix_us(value) / 1_000_000
+    if node.max_age_s is not None and instant < now - node.max_age_s:
+        raise Fault("too_old", f"{shown(value)} is more than {node.max_age_s:g} s old")
+    if node.max_ahead_s is not None and instant > now + node.max_ahead_s:
+        raise Fault("too_far_ahead", f"{shown(value)} is more than {node.max_ahead_s:g} s ahead")
+
+
+def _text(value: Any, check: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise Fault("wrong_type", f"{check} needs text, found {values.typeof(value)}")
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality of JSON values: true is not 1; numbers by value."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut at 80 characters."""
+    text = values.encode(value).decode()
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@functools.lru_cache(maxsize=1024)
+def compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -1,0 +1,413 @@
+"""A plan's value expressions become Python statements.
+
+Takes plan.Value nodes and the Layout of the event. Writes statements to a Writer and gives the Expr that holds each value. Why statements
+and not closures: a leaf that is copied costs one attribute access, a typed leaf one test, and the reader of `waypost show program` sees
+what happens to each field.
+
+A node with no cheap form (several matches, `$each`, item paths) is bound as a call of the reference interpreter: slower, same meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from waypost import plan as p
+from waypost.lang import filters, jsonpath
+from waypost.lang.values import MISSING
+from waypost.runtime import support
+from waypost.runtime.emit import Expr, Writer
+from waypost.runtime.layout import Layout, Slot
+
+NOTHING = Expr("MISSING", "value")
+
+INLINE_FILTERS = {"lower": "lower", "upper": "upper", "trim": "strip"}
+"""Filters that are one method of str; tests/test_filters.py compares them with the table."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a mapping may reach besides the event: the link-time settings, the action, and the interpreter for the rest."""
+
+    action: str
+    settings: Callable[[str], Any]
+    interpret: Callable[[p.Value], Callable[..., Any]]
+    condition: Callable[[str], str]
+
+
+class Values:
+    """Generates the values of one plan. State: the Writer and Layout that it adds to."""
+
+    def __init__(self, writer: Writer, layout: Layout, scope: Scope) -> None:
+        self.w = writer
+        self.layout = layout
+        self.scope = scope
+
+    def value(self, node: p.Value) -> Expr:
+        return _GENERATORS[type(node)](self, node)
+
+    def slot(self, steps: tuple[str, ...], how: str) -> Expr:
+        """The event's value at a plain path of names, as an Expr of form "slot" or "raw"."""
+        slot = self.layout.use(steps, how)
+        parent = self._owner(steps)
+        name = self.w.cached(f"{parent}.{slot.attribute}", f"{parent}.{slot.attribute}", _hint(slot))
+        scalar = slot.whole == "scalar" and not slot.children
+        return Expr(name, "slot" if scalar else "raw")
+
+    def _owner(self, steps: tuple[str, ...]) -> str:
+        """The expression of the struct that holds the last step."""
+        slot, text = self.layout.root, "e"
+        for step in steps[:-1]:
+            slot = slot.children[step]
+            text = f"{text}.{slot.attribute}"
+            if not slot.nested:
+                loader = f"LOAD_{slot.index}"
+                self.w.names[loader] = slot.load
+                text = self.w.cached(f"{loader}({text})", f"{loader}({text})", _hint(slot))
+        return text
+
+    def assign(self, text: str, form: str, hint: str = "v") -> Expr:
+        name = self.w.fresh(hint)
+        self.w.line(f"{name} = {text}")
+        return Expr(name, form)
+
+    def decoded(self, expr: Expr) -> str:
+        """The text of an expression as decoded JSON."""
+        if expr.form in ("value", "text"):
+            return expr.text
+        return f"full({expr.text})" if expr.form in ("slot", "raw") else f"reopen({expr.text})"
+
+    # One method a node kind, named after it.
+
+    def path(self, node: p.Path) -> Expr:
+        steps = plain_names(node.path)
+        if steps is None:
+            return self.interpreted(node)
+        return self.slot(steps, "raw")
+
+    def scalar(self, node: p.Value) -> Expr:
+        """A value that will be inspected: a plain path as a scalar slot, anything else as it comes."""
+        if isinstance(node, p.Path) and (steps := plain_names(node.path)) is not None:
+            return self.slot(steps, "scalar")
+        return self.value(node)
+
+    def interpreted(self, node: p.Value) -> Expr:
+        return self.assign(f"{self.w.bind('interpret', self.scope.interpret(node))}(line, at, now)", "value")
+
+    def const(self, node: p.Const) -> Expr:
+        form = "out" if isinstance(node.value, (list, dict)) else "value"
+        return Expr(self.w.literal(node.value), form, sure=True)
+
+    def ref(self, node: p.Ref) -> Expr:
+        if node.name == "meta.id":
+            event_id = self.slot(("messageId",), "scalar")
+            return self.assign(f"meta_id({event_id.text}, line, at, {self.w.literal(self.scope.action)}, None)", "text")
+        if node.name.startswith("settings."):
+            return Expr(self.w.bind("setting", self.scope.settings(node.name)), "value")
+        return self.interpreted(node)
+
+    def text(self, node: p.Text) -> Expr:
+        parts: list[str] = []
+        maybe: list[str] = []
+        for part in node.parts:
+            if isinstance(part, p.Const) and isinstance(part.value, str):
+                parts.append(self.w.literal(part.value))
+                continue
+            expr = self.scalar(part)
+            held = expr if expr.form == "text" else self.assign(f"text_part({expr.text})", "text")
+            parts.append(held.text)
+            maybe.append(f"{held.text} is MISSING")
+        joined = " + ".join(parts)
+        return self.assign(f"MISSING if {' or '.join(maybe)} else {joined}" if maybe else joined, "text", "text")
+
+    def filter(self, node: p.Filter) -> Expr:
+        of = self.scalar(node.of)
+        if node.name == "default" and len(node.args) == 1 and isinstance(node.args[0], p.Const) and of.form in ("slot", "text", "value"):
+            other = self.w.literal(node.args[0].value)
+            form = "out" if isinstance(node.args[0].value, (list, dict)) else of.form
+            return self.assign(f"{other} if {of.text} is MISSING or {of.text} is None else {of.text}", form)
+        args = [self.decoded(self.scalar(arg)) for arg in node.args]
+        call = f"{self.w.bind(node.name, _filter_call(node.name))}({', '.join([self.decoded(of), *args])})"
+        if node.name in INLINE_FILTERS:
+            method = INLINE_FILTERS[node.name]
+            return self.assign(f"{of.text}.{method}() if {of.text}.__class__ is str else {call}", "value", node.name)
+        return self.assign(call, "value", node.name)
+
+    def arith(self, node: p.Arith) -> Expr:
+        left, right = self.decoded(self.scalar(node.left)), self.decoded(self.scalar(node.right))
+        return self.assign(f"arith({node.sign!r}, {left}, {right})", "value")
+
+    def object(self, node: p.Object) -> Expr:
+        if not node.entries:
+            return Expr(self.w.literal({}), "out", sure=True)
+        held = self.entries(node.entries)
+        body = ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held.items())
+        whole = self.assign(f"{{{body}}}", "out", "object")
+        optional = [expr for expr in held.values() if not expr.sure]
+        if optional:
+            self.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}}")
+            if len(optional) == len(held):
+                self.w.line(f"{whole.text} = {whole.text} or MISSING")
+        return whole
+
+    def entries(self, entries: dict[str, p.Value]) -> dict[str, Expr]:
+        """The entries of an object; what is left out for good has none."""
+        held: dict[str, Expr] = {}
+        for key, node in entries.items():
+            if not isinstance(node, p.Omit):
+                with self.w.field(key):
+                    held[key] = self.value(node)
+        return held
+
+    def omit(self, node: p.Omit) -> Expr:
+        return NOTHING
+
+    def items(self, node: p.Items) -> Expr:
+        if not node.items:
+            return Expr(self.w.literal([]), "out", sure=True)
+        members = ", ".join(self.value(item).text for item in node.items)
+        return self.assign(f"[item for item in ({members},) if item is not MISSING] or MISSING", "out", "items")
+
+    def first(self, node: p.First) -> Expr:
+        result = self.w.fresh("first")
+        forms: set[str] = set()
+        self._first(list(node.of), result, forms)
+        return Expr(result, forms.pop() if len(forms) == 1 else "out")
+
+    def _first(self, rest: list[p.Value], result: str, forms: set[str]) -> None:
+        expr = self.value(rest[0])
+        forms.add(expr.form)
+        self.w.line(f"{result} = {expr.text}")
+        test = f"{result} is MISSING" if expr.form == "text" else f"absent({result})"
+        if len(rest) > 1:
+            with self.w.block(f"if {test}:"):
+                self._first(rest[1:], result, forms)
+        elif expr.form != "text":
+            with self.w.block(f"if {test}:"):
+                self.w.line(f"{result} = MISSING")
+
+    def pick(self, node: p.Pick) -> Expr:
+        keys = tuple(node.keys)
+        if isinstance(node.of, p.Path) and node.of.path == "$":
+            held = [(key, self.slot((key,), "raw")) for key in keys]
+            whole = self.assign("{" + ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held) + "}", "out", "pick")
+            self.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING")
+            return whole
+        of = self.operand(node.of)
+        return self.assign(f"picked(members({of}), {self.w.bind('keys', keys)}) or MISSING", "out", "pick")
+
+    def operand(self, node: p.Value) -> str:
+        """The text of a value of which the members are wanted: Raw, dict or nothing."""
+        return self.value(node).text
+
+    def each(self, node: p.Each) -> Expr:
+        return self.interpreted(node)
+
+    def when(self, node: p.When) -> Expr:
+        result = self.w.fresh("when")
+        forms: set[str] = set()
+        with self.w.block(f"if {self.scope.condition(node.test)}:"):
+            then = self.value(node.then)
+            forms.add(then.form)
+            self.w.line(f"{result} = {then.text}")
+        with self.w.block("else:"):
+            other = NOTHING if node.otherwise is None else self.value(node.otherwise)
+            if node.otherwise is not None:
+                forms.add(other.form)
+            self.w.line(f"{result} = {other.text}")
+        return Expr(result, forms.pop() if len(forms) == 1 else "out")
+
+    def lookup(self, node: p.Lookup) -> Expr:
+        of = self.scalar(node.of)
+        key = of if of.form == "text" else self.assign(f"scalar_key({of.text if of.form != 'out' else self.decoded(of)})", "text")
+        table = self.w.bind("table", dict(node.table))
+        result = self.assign(f"MISSING if {key.text} is MISSING else {table}.get({key.text}, MISSING)", "value", "lookup")
+        if node.otherwise is not None:
+            with self.w.block(f"if {result.text} is MISSING:"):
+                other = self.value(node.otherwise)
+                self.w.line(f"{result.text} = {self.decoded(other)}")
+        return result
+
+    def merge(self, node: p.Merge) -> Expr:
+        if len(node.of) == 1 and isinstance(node.of[0], p.Path) and (steps := plain_names(node.of[0].path)):
+            base = self.slot(steps, "raw")
+            if not node.entries:
+                return self.assign(f"object_raw({base.text})", "out", "merge")
+            same = identity(node, steps, self.scope.condition)
+            if same is not None:
+                return self._merge_unless_untouched(node, base, same)
+        return self._merge(node)
+
+    def _merge_unless_untouched(self, node: p.Merge, base: Expr, same: Identity) -> Expr:
+        """One object with entries that mostly change nothing: its own bytes, unless a key that matters may occur in it."""
+        result, data = self.w.fresh("merge"), self.w.fresh("data")
+        # A missing object has no key either: it stays missing when no entry can add one.
+        self.w.line(f"{data} = b'{{' if {base.text} is MISSING else bytes({base.text})")
+        tests = [f"{data}[0] == 123"]
+        tests += [f"{self.w.literal_bytes(needle)} not in {data}" for needle in same.needles]
+        tests += [rf"b'\\' not in {data}"]
+        tests += [f"not ({condition()})" for condition in same.unless]
+        with self.w.block(f"if {' and '.join(tests)}:"):
+            self.w.line(f"{result} = {base.text}")
+        with self.w.block("else:"):
+            self.w.line(f"{result} = {self._merge(node).text}")
+        return Expr(result, "out")
+
+    def _merge(self, node: p.Merge) -> Expr:
+        whole = self.assign("{}", "out", "merged")
+        seen = self.w.fresh("seen")
+        self.w.line(f"{seen} = False")
+        for operand in node.of:
+            part = self.assign(f"members({self.operand(operand)})", "value", "part")
+            with self.w.block(f"if {part.text} is not None:"):
+                self.w.line(f"{seen} = True")
+                self.w.line(f"{whole.text}.update({part.text})")
+        for key, entry in node.entries.items():
+            with self.w.field(key):
+                name = self.w.literal(key)
+                if isinstance(entry, p.Omit):
+                    self.w.line(f"{whole.text}.pop({name}, None)")
+                    continue
+                expr = self.value(entry)
+                with self.w.block(f"if {expr.text} is MISSING:"):
+                    self.w.line(f"{whole.text}.pop({name}, None)")
+                with self.w.block("else:"):
+                    self.w.line(f"{whole.text}[{name}] = {expr.text}")
+        with self.w.block(f"if not {whole.text} and not {seen}:"):
+            self.w.line(f"{whole.text} = MISSING")
+        return whole
+
+    def messages(self, node: p.Messages) -> Expr:
+        raise AssertionError("$messages stands in a request's body only")
+
+    def checked(self, node: p.From) -> Expr:
+        """`$from`: text in line, any other type through the table, other checks through one call."""
+        result = self._checks(node)
+        if node.default is not None:
+            other = self.value(node.default)
+            form = "out" if result.form != other.form else result.form
+            with self.w.block(f"if {result.text} is MISSING:"):
+                self.w.line(f"{result.text} = {other.text}")
+            result = Expr(result.text, form, sure=other.sure)
+        if node.required and not result.sure:
+            with self.w.block(f"if {result.text} is MISSING:"):
+                self.w.line("raise Fault('required', 'a value is required and there is none')")
+            result = Expr(result.text, result.form, sure=True)
+        return result
+
+    def _checks(self, node: p.From) -> Expr:
+        bare = p.From(of=node.of, type=node.type, nulls=node.nulls, default=node.default, required=node.required)
+        if node == bare and node.type is None and node.nulls == "keep":
+            of = self.value(node.of)
+            return self.assign(of.text, of.form)
+        if node.type == "object" and node.nulls == "omit" and node == bare and isinstance(node.of, p.Path):
+            of = self.value(node.of)
+            return self.assign(f"as_object({of.text})", "out")
+        if _inline_text(node):
+            return self._text_checks(node)
+        of = self.scalar(node.of)
+        check = self.w.bind("check", support.checker(node))
+        return self.assign(f"{check}({self.decoded(of)}, now)", "value")
+
+    def _text_checks(self, node: p.From) -> Expr:
+        of = self.scalar(node.of)
+        read = "string_or_missing" if node.invalid == "omit" else "string_of"
+        source = of.text if of.form != "out" else self.decoded(of)
+        text = f"{source} if {source}.__class__ is str else {read}({source})" if of.form != "text" else source
+        result = self.assign(text, "text", "text")
+        if node.empty == "omit":
+            self.w.line(f"{result.text} = {result.text} or MISSING")
+        if node.max_length is not None:
+            with self.w.block(f"if {result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
+                if node.invalid == "omit":
+                    self.w.line(f"{result.text} = MISSING")
+                else:
+                    self.w.line(f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')")
+        return result
+
+
+@dataclass(frozen=True)
+class Identity:
+    """When a merge changes nothing of its one object: none of `needles` occurs in its bytes, and none of `unless` holds."""
+
+    needles: tuple[bytes, ...]
+    unless: tuple[Callable[[], str], ...]
+
+
+def identity(node: p.Value, steps: tuple[str, ...], condition: Callable[[str], str]) -> Identity | None:
+    """Under which tests a value at `steps` of the output equals what stands at `steps` of the event (None: not known to)."""
+    if isinstance(node, p.Omit):
+        return Identity((), ())
+    if isinstance(node, p.Path):
+        return Identity((), ()) if plain_names(node.path) == steps else None
+    if isinstance(node, p.From):
+        same = isinstance(node.of, p.Path) and plain_names(node.of.path) == steps
+        return Identity((), ()) if same and node.default is None and not node.required else None
+    if isinstance(node, p.When):
+        other = None if node.otherwise is None else identity(node.otherwise, steps, condition)
+        test = node.test
+        return None if other is None else Identity(other.needles, (*other.unless, lambda: condition(test)))
+    if isinstance(node, p.Merge):
+        return _merge_identity(node, steps, condition)
+    return None
+
+
+def _merge_identity(node: p.Merge, steps: tuple[str, ...], condition: Callable[[str], str]) -> Identity | None:
+    if len(node.of) != 1 or not isinstance(node.of[0], p.Path) or plain_names(node.of[0].path) != steps:
+        return None
+    needles: list[bytes] = []
+    unless: list[Callable[[], str]] = []
+    for key, entry in node.entries.items():
+        found = identity(entry, (*steps, key), condition)
+        if found is None:
+            return None
+        # A key that does not occur at all cannot be changed; a copied one may occur.
+        copied = isinstance(entry, p.Path) or (isinstance(entry, p.When) and isinstance(entry.otherwise, p.Path))
+        if not copied:
+            needles.append(support.values.encode(key))
+        unless.extend(found.unless)
+    return Identity(tuple(needles), tuple(unless))
+
+
+def plain_names(path: str) -> tuple[str, ...] | None:
+    """The member names of an event path of names alone; None for `$`, items, indexes and paths that may match several times."""
+    expr = jsonpath.parse(path, item=path.startswith("$item"))
+    if expr.root != "event" or not expr.steps or not all(isinstance(step, str) for step in expr.steps):
+        return None
+    return tuple(str(step) for step in expr.steps)
+
+
+def _inline_text(node: p.From) -> bool:
+    plain = p.From(
+        of=node.of, type="string", nulls="omit", empty=node.empty, max_length=node.max_length,
+        invalid=node.invalid, default=node.default, required=node.required,
+    )
+    return node == plain
+
+
+def _hint(slot: Slot) -> str:
+    return slot.attribute
+
+
+def _filter_call(name: str) -> Callable[..., Any]:
+    def call(value: Any, *args: Any) -> Any:
+        return filters.apply(name, value, args)
+
+    return call
+
+
+NAMES: dict[str, Any] = {
+    "MISSING": MISSING, "Fault": support.Fault, "full": support.full, "reopen": support.reopen, "absent": support.absent,
+    "blank": support.blank, "members": support.members, "object_raw": support.object_raw, "picked": support.picked,
+    "string_of": support.string_of, "string_or_missing": support.string_or_missing, "text_part": support.text_part,
+    "scalar_key": support.scalar_key, "as_object": support.as_object, "arith": filters.arith,
+}
+"""What generated code may call by a fixed name."""
+
+_GENERATORS: dict[type, Callable[[Values, Any], Expr]] = {
+    p.Path: Values.path, p.Const: Values.const, p.Ref: Values.ref, p.Text: Values.text, p.Filter: Values.filter,
+    p.Arith: Values.arith, p.Object: Values.object, p.Merge: Values.merge, p.Omit: Values.omit, p.Items: Values.items,
+    p.From: Values.checked, p.First: Values.first, p.Pick: Values.pick, p.Each: Values.each, p.When: Values.when,
+    p.Lookup: Values.lookup, p.Messages: Values.messages,
+}

@@ -1,0 +1,109 @@
+"""The writer that code generation uses: lines with their output field, names for objects, and what may be written as a literal.
+
+Takes statements; gives text and, for each line, the output field it computes (so that a Fault is told with its field at no cost on the
+way that does not fault). User text enters generated code only through `literal`; everything else is bound by name in `names`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from waypost.lang import values
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """An atom of generated code and what it holds at run time.
+
+    `form`: "slot" (decoded scalar, Raw list or object, or MISSING), "raw" (Raw or MISSING), "text" (str or MISSING), "value" (decoded
+    JSON or MISSING), "out" (anything that encodes, or MISSING). `sure`: never MISSING.
+    """
+
+    text: str
+    form: str
+    sure: bool = False
+
+
+class Writer:
+    """Generated statements of one program. State: the lines, the indent, the current output field and the bound names."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.fields: list[str] = []
+        self.names: dict[str, Any] = {}
+        self._indent = 0
+        self._path: list[str] = []
+        self._serial = 0
+        self._scopes: list[dict[str, str]] = [{}]
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self._indent + text)
+        self.fields.append(".".join(self._path))
+
+    def fresh(self, hint: str = "v") -> str:
+        self._serial += 1
+        safe = hint if hint.isascii() and hint.isidentifier() else "v"
+        return f"{safe}_{self._serial}"
+
+    def bind(self, hint: str, value: Any) -> str:
+        """The name by which generated code reaches `value`."""
+        name = self.fresh(hint).upper()
+        self.names[name] = value
+        return name
+
+    def literal(self, value: Any) -> str:
+        """`value` as source text: by repr only for what cannot carry code, else by name (as its JSON bytes)."""
+        if value is None or isinstance(value, (bool, str)) or type(value) is int:
+            return repr(value)
+        if type(value) is float and math.isfinite(value):
+            return repr(value)
+        return self.bind("const", msgspec.Raw(values.encode(value)))
+
+    def literal_bytes(self, value: bytes) -> str:
+        """Bytes as source text; their repr is escapes and printable ASCII only."""
+        return repr(value)
+
+    def cached(self, key: str, make: str, hint: str) -> str:
+        """A local that holds `make`, assigned once in the innermost scope that has not got it yet."""
+        for scope in self._scopes:
+            if key in scope:
+                return scope[key]
+        name = self.fresh(hint)
+        self.line(f"{name} = {make}")
+        self._scopes[-1][key] = name
+        return name
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """`head:` and an indented block; locals cached inside are not relied on after it."""
+        self.line(head)
+        self._indent += 1
+        self._scopes.append({})
+        count = len(self.lines)
+        yield
+        if len(self.lines) == count:
+            self.line("pass")
+        self._scopes.pop()
+        self._indent -= 1
+
+    @contextmanager
+    def function(self, head: str) -> Iterator[None]:
+        """A function with locals of its own."""
+        kept, self._scopes = self._scopes, [{}]
+        with self.block(head):
+            yield
+        self._scopes = kept
+        self.line("")
+
+    @contextmanager
+    def field(self, key: str) -> Iterator[None]:
+        """The output field that the next lines compute."""
+        self._path.append(key)
+        yield
+        self._path.pop()

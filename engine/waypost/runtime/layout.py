@@ -1,0 +1,163 @@
+"""Which parts of an event a plan reads, and the decoders for them.
+
+Takes the plain paths that a plan's mappings and triggers use. Gives a tree of `Slot`s and, for each slot with children, a msgspec struct
+type whose decoder skips everything else. A slot that is inspected as a scalar is decoded; one that is copied stays `msgspec.Raw`; one that
+is only walked through becomes a nested struct.
+
+Why: decoding only what a plan needs costs less than parsing the event. Two loaders fill the same structs, so the generated mapping code
+is the same for both: the fast one is the struct's own decoder; the general one walks `dict[str, Raw]` and takes any shape of event. The
+fast decoder therefore accepts only what it can hold without loss (no floats, no zero or negative integers: `-0` and `1.50` keep their
+token in the general loader) and raises for everything else.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from waypost.lang import values
+
+SmallInt = Annotated[int, Meta(ge=1, le=2**53)]
+Scalar = str | SmallInt | bool | None | UnsetType
+
+_MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Slot:
+    """One event path. `whole` is "" (only walked through), "scalar" or "raw"; `children` are keyed by member name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.whole = ""
+        self.children: dict[str, Slot] = {}
+        self.attribute = name
+        self.index = 0
+        self.struct: type[msgspec.Struct] | None = None
+        self.empty: Any = None
+        self.load: Callable[[Any], Any] = _no_loader
+
+    @property
+    def nested(self) -> bool:
+        """Whether the parent's struct holds this slot as a struct (else as a scalar or as Raw with a loader of its own)."""
+        return self.whole == "" and bool(self.children)
+
+    def walk(self) -> Iterator[Slot]:
+        yield self
+        for child in self.children.values():
+            yield from child.walk()
+
+
+def _no_loader(raw: Any) -> Any:
+    raise AssertionError("a slot without children has no loader")
+
+
+class Layout:
+    """The slots of one plan. `use` collects paths; `build` makes the decoders, after which `root.load(line)` gives a struct."""
+
+    def __init__(self) -> None:
+        self.root = Slot("event")
+
+    def use(self, steps: tuple[str, ...], how: str) -> Slot:
+        """The slot of a plain path of names, to be read as "scalar" or "raw" (a scalar may be copied as well; both raw and walked is raw)."""
+        slot = self.root
+        for step in steps:
+            slot = slot.children.setdefault(step, Slot(step))
+        if slot.whole != "scalar":
+            slot.whole = how
+        return slot
+
+    def build(self) -> None:
+        for index, slot in enumerate(self.root.walk()):
+            slot.index = index
+        for slot in reversed(list(self.root.walk())):
+            if slot.children:
+                _build(slot)
+
+
+def _build(slot: Slot) -> None:
+    fields: list[tuple[str, Any, Any]] = []
+    rename: dict[str, str] = {}
+    for child in slot.children.values():
+        child.attribute = _attribute(child)
+        rename[child.attribute] = child.name
+        fields.append((child.attribute, *_field(child)))
+    slot.struct = msgspec.defstruct(f"Event{slot.index}", fields, rename=rename, frozen=True, gc=False)
+    slot.empty = slot.struct()
+    slot.load = _loader(slot, msgspec.json.Decoder(slot.struct))
+
+
+def _field(slot: Slot) -> tuple[Any, Any]:
+    if slot.nested:
+        return slot.struct, slot.empty
+    if slot.whole == "scalar" and not slot.children:
+        return Scalar, UNSET
+    return Raw | UnsetType, UNSET
+
+
+def _attribute(slot: Slot) -> str:
+    name = slot.name
+    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
+    return name if plain else f"k{slot.index}"
+
+
+def _loader(slot: Slot, decoder: msgspec.json.Decoder[Any]) -> Callable[[Any], Any]:
+    decode, empty = decoder.decode, slot.empty
+
+    def load(raw: Any) -> Any:
+        """The struct of the object in `raw`; anything that is no object gives the empty struct."""
+        if raw is UNSET:
+            return empty
+        try:
+            return decode(raw)
+        except msgspec.ValidationError:
+            return load_general(slot, raw)
+
+    return load
+
+
+def load_general(slot: Slot, raw: Any) -> Any:
+    """What `slot.load` gives, for an object of any shape: the way that the fast decoder falls back to.
+
+    Raises msgspec.DecodeError for JSON that is malformed; a value that is no object gives the empty struct.
+    """
+    try:
+        members = _MEMBERS.decode(raw)
+    except msgspec.ValidationError:
+        return slot.empty
+    return _fill(slot, members)
+
+
+def _fill(slot: Slot, members: dict[str, Raw]) -> Any:
+    found: dict[str, Any] = {}
+    for child in slot.children.values():
+        raw = members.get(child.name)
+        if raw is None:
+            continue
+        if child.nested:
+            found[child.attribute] = load_general(child, raw)
+        elif child.whole == "scalar" and not child.children:
+            found[child.attribute] = scalar(raw)
+        else:
+            found[child.attribute] = raw
+    assert slot.struct is not None
+    return slot.struct(**found)
+
+
+def members_of(line: bytes) -> dict[str, Raw]:
+    """The top-level members of an event. Raises msgspec.ValidationError for a value that is no object, DecodeError for no JSON."""
+    return _MEMBERS.decode(line)
+
+
+def fill_root(layout: Layout, members: dict[str, Raw]) -> Any:
+    """The root struct from an event's members: the general loader."""
+    return _fill(layout.root, members)
+
+
+def scalar(raw: Raw) -> Any:
+    """A raw value as text, number, boolean or None; lists and objects stay Raw."""
+    data = bytes(raw)
+    return raw if data[0] in b"{[" else values.decode(data)

@@ -1,0 +1,189 @@
+"""A plan, linked for a run: `Program.map` turns an event's bytes into the messages to send.
+
+Takes a plan, setting values, and the name under which `meta.id` is made (the connection's, else the plan's). Gives callables only: parsing of
+paths, triggers and templates happened before. `map` is pure: the same line at the same offset gives the same messages, at every attempt
+and in every run. What an event does wrong becomes a Rejected with the output field, never an exception.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from types import CodeType, TracebackType
+from typing import Any
+
+import msgspec
+
+from waypost import plan as p
+from waypost.lang.values import Fault
+from waypost.runtime import layout as layouts
+from waypost.runtime import parts, reference, settings
+from waypost.runtime.generate import Bindings, Generated, generate
+from waypost.runtime.request import RequestProgram
+from waypost.runtime.results import Filtered, Mapped, Rejected
+from waypost.runtime.support import message_ids
+
+Result = Mapped | Rejected | Filtered
+ActionFunction = Callable[[Any, bytes, tuple[int, bytes], float, list[Any]], bool | None]
+
+
+class Program:
+    """One linked plan. `requests` renders HTTP requests by the key that a Mapped names; `text` is the generated code."""
+
+    def __init__(self, plan: p.Plan, bound: settings.Bound, owner: str, generated: Generated) -> None:
+        self.plan = plan
+        self.owner = owner
+        self.settings = bound
+        self.text = generated.text
+        self.requests = {name: RequestProgram(request, plan.auth, bound) for name, request in plan.requests.items()}
+        self.slow = 0
+        """How many lines took the general loader."""
+        self._fields = generated.fields
+        self._layout = generated.layout
+        root = generated.layout.root
+        self._decode = msgspec.json.Decoder(root.struct).decode
+        self._code = _compile(generated, plan)
+        self._by_type, self._any_type = self._dispatch(generated)
+
+    def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]:
+        """The actions to try for each event type that a trigger names, and for every other type, in written order."""
+        rows: list[tuple[str | None, str, ActionFunction]] = []
+        for name, action in self.plan.actions.items():
+            if action.each is not None:
+                rows.append((None, name, self._itemised(name)))
+            else:
+                event_type, function = generated.functions[name]
+                rows.append((event_type, name, generated.names[function]))
+        types = {event_type for event_type, _, _ in rows if event_type is not None}
+        by_type = {
+            wanted: tuple((name, function) for event_type, name, function in rows if event_type in (None, wanted))
+            for wanted in types
+        }
+        return by_type, tuple((name, function) for event_type, name, function in rows if event_type is None)
+
+    def _itemised(self, name: str) -> ActionFunction:
+        """An action with `each`: one message an item, by the reference interpreter."""
+
+        def run(e: Any, line: bytes, at: tuple[int, bytes], now: float, out: list[Any]) -> bool | None:
+            found = reference.map_action(self.plan, name, self.settings, line, at[0], at[1], self.owner, now)
+            if found is None:
+                return False
+            out.extend(found)
+            return True if self.plan.actions[name].enabled else None
+
+        return run
+
+    def map(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
+        """The results of one event: a message an action (and item), or why not. `line` is without its line feed.
+
+        `offset` and `first_line` (the first complete line of the source) identify an event that has no messageId; `now` is in Unix
+        seconds and serves `max_age` and `max_ahead` only.
+        """
+        if not line.isascii():
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return [Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")]
+        try:
+            event = self._decode(line)
+        except msgspec.ValidationError:
+            event = self._load_general(line)
+        except msgspec.DecodeError as error:
+            event = malformed(error)
+        except RecursionError:
+            event = TOO_DEEP
+        if event.__class__ is Rejected:
+            return [event]
+        return self._actions(event, line, (offset, first_line), now)
+
+    def map_general(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
+        """`map` without the fast decoder: the two give identical bytes (tests/test_differential.py)."""
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return [Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")]
+        event = self._load_general(line)
+        if event.__class__ is Rejected:
+            return [event]
+        return self._actions(event, line, (offset, first_line), now)
+
+    def _load_general(self, line: bytes) -> Any:
+        self.slow += 1
+        try:
+            return layouts.fill_root(self._layout, layouts.members_of(line))
+        except msgspec.ValidationError:
+            return Rejected(None, None, "not_object", "the line is JSON, but no object", "")
+        except msgspec.DecodeError as error:
+            return malformed(error)
+        except RecursionError:
+            return TOO_DEEP
+
+    def _actions(self, event: Any, line: bytes, at: tuple[int, bytes], now: float) -> list[Result]:
+        kind = event.type
+        actions = self._by_type.get(kind, self._any_type) if kind.__class__ is str else self._any_type
+        out: list[Result] = []
+        disabled = False
+        for name, function in actions:
+            try:
+                if function(event, line, at, now, out) is None:
+                    disabled = True
+            except Fault as fault:
+                out.append(Rejected(name, None, fault.reason, fault.message, self._field(fault)))
+            except RecursionError:
+                out.append(TOO_DEEP)
+        return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
+
+    def _field(self, fault: Fault) -> str:
+        """The output field that a generated line computes, from where the fault was raised."""
+        found = ""
+        trace: TracebackType | None = fault.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self._code.co_filename:
+                found = self._fields[trace.tb_lineno - 1]
+            trace = trace.tb_next
+        inner = getattr(fault, "field", "")
+        return f"{found}.{inner}" if found and inner else found or inner
+
+
+def malformed(error: msgspec.DecodeError) -> Rejected:
+    return Rejected(None, None, "malformed", str(error).removeprefix("JSON is malformed: "), "")
+
+
+TOO_DEEP = Rejected(None, None, "too_deep", "the event is nested too deeply", "")
+
+
+def link(
+    plan: p.Plan,
+    given: dict[str, Any],
+    *,
+    connection: str | None = None,
+    endpoint_override: str | None = None,
+) -> Program:
+    """The program of a plan with these setting values. Raises settings.SettingError for a missing, unknown or ill-typed one."""
+    bound = settings.bind(plan, given, endpoint_override)
+    owner = connection or (plan.connection.name if plan.connection else plan.name)
+    bindings = Bindings(
+        settings=bound.get,
+        interpret=lambda action, node: _interpreter(node, action, bound, owner),
+        meta_id=message_ids(owner),
+        parts={name: parts.event_parts(request) for name, request in plan.requests.items()},
+    )
+    return Program(plan, bound, owner, generate(plan, bindings))
+
+
+def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) -> Callable[..., Any]:
+    """The reference interpreter as a function of an event line, for a node without generated code."""
+
+    def run(line: bytes, at: tuple[int, bytes], now: float) -> Any:
+        return reference.evaluate_on(node, line, bound, action=action, owner=owner, at=at, now=now)
+
+    return run
+
+
+def _compile(generated: Generated, plan: p.Plan) -> CodeType:
+    """Compiles the text into `generated.names`, and shows it to tracebacks and debuggers."""
+    name = f"<waypost {plan.name} {plan.digest[:12]}>"
+    linecache.cache[name] = (len(generated.text), None, generated.text.splitlines(keepends=True), name)
+    code = compile(generated.text, name, "exec")
+    exec(code, generated.names)
+    return code

@@ -1,0 +1,180 @@
+"""One HTTP request of a plan, rendered: the same code for a run, a dry run, a preview and a golden file.
+
+Takes a plan.Request, the auth that goes with it and the bound settings. `envelope` gives the bytes around the messages, on which batches are
+cut; `render` gives method, url, headers and body. The bytes of the messages go in as they are. With `masked` every secret is shown as
+`<its name>`, what is stamped at each attempt as `<now>`, and the body is not compressed.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Raw
+
+from waypost import __version__
+from waypost import plan as p
+from waypost.lang import values
+from waypost.lang.values import MISSING
+from waypost.runtime import parts, reference
+from waypost.runtime.settings import Bound
+from waypost.runtime.support import text_part
+
+_PLACE = b"\0"
+"""Stands for the messages while the body around them is encoded: no JSON text holds a NUL byte."""
+
+GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A request as it goes out. `uncompressed` is the body's size before compression, in bytes."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    uncompressed: int
+
+
+class RequestProgram:
+    """A linked request. Frozen after construction."""
+
+    def __init__(self, request: p.Request, auth: p.Auth, bound: Bound) -> None:
+        self.policy = request
+        self.url_parts = len(parts.event_parts(msgspec.structs.replace(request, headers={}, query={}, body=None)))
+        """How many of a group's members are parts of the url, without which an event cannot be sent."""
+        self._request = parts.with_parts(request)
+        self._shown = _without_now(self._request)
+        self._auth = auth
+        self._shown_auth = _auth_without_now(auth)
+        self._bound = bound
+        self._masked = bound.masked()
+
+    @property
+    def many(self) -> bool:
+        """Whether a request carries a batch (`$messages`)."""
+        return self.policy.batch is not None
+
+    def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None:
+        """The body's bytes before and after the messages; None for a request without a body. Their length does not depend on `now`."""
+        return self._envelope(self._request, self._auth, self._env(self._bound, group, now))
+
+    def render(self, group: tuple[Any, ...], bodies: Sequence[bytes], now: float, *, masked: bool = False) -> Wire:
+        """The request for these message bodies. `now` is the instant of the attempt, Unix seconds."""
+        request, auth = (self._shown, self._shown_auth) if masked else (self._request, self._auth)
+        env = self._env(self._masked if masked else self._bound, group, now)
+        around = self._envelope(request, auth, env)
+        body = b"" if around is None else around[0] + b",".join(bodies) + around[1]
+        headers = {"user-agent": f"waypost/{__version__}"}
+        if around is not None:
+            headers["content-type"] = "application/json"
+        sent = body
+        if request.gzip and not masked:
+            # mtime 0: the same body compresses to the same bytes at every attempt.
+            sent = gzip.compress(body, GZIP_LEVEL, mtime=0)
+        if request.gzip:
+            headers["content-encoding"] = "gzip"
+        headers.update(_texts({**request.headers, **auth.headers}, env))
+        headers.update(_authorization(auth, env, masked))
+        url = _url(request.url, {**request.query, **auth.query}, env, self._bound.endpoint_override, masked)
+        return Wire(request.method.upper(), url, list(headers.items()), sent, len(body))
+
+    def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> reference.Env:
+        # Milliseconds: `{{ now | datetime }}` then has the same width at every attempt.
+        return reference.Env(event=MISSING, settings=bound, now=int(now * 1000), group=group)
+
+    def _envelope(self, request: p.Request, auth: p.Auth, env: reference.Env) -> tuple[bytes, bytes] | None:
+        if request.body is None:
+            return None
+        body = reference.evaluate(_with_place(request.body), env)
+        if auth.body and isinstance(body, dict):
+            body = {**body, **{key: reference.evaluate(value, env) for key, value in auth.body.items()}}
+        before, _, after = values.encode(body).partition(_PLACE)
+        return before, after
+
+
+def _with_place(body: p.Value) -> p.Value:
+    def place(node: p.Value) -> p.Value | None:
+        if isinstance(node, p.Messages):
+            return p.Const(value=Raw(b"[" + _PLACE + b"]" if node.many else _PLACE))
+        return None
+
+    return p.rewrite(body, place)
+
+
+def _is_now(node: p.Value) -> bool:
+    return isinstance(node, p.Ref) and node.name == "now"
+
+
+def _shown_now(node: p.Value) -> p.Value | None:
+    if isinstance(node, (p.Ref, p.Filter, p.Arith)) and p.mentions(node, _is_now):
+        return p.Const(value="<now>")
+    return None
+
+
+def _without_now(request: p.Request) -> p.Request:
+    return msgspec.structs.replace(
+        request,
+        url=p.rewrite(request.url, _shown_now),
+        headers=_all_shown(request.headers),
+        query=_all_shown(request.query),
+        body=None if request.body is None else p.rewrite(request.body, _shown_now),
+    )
+
+
+def _auth_without_now(auth: p.Auth) -> p.Auth:
+    return msgspec.structs.replace(auth, headers=_all_shown(auth.headers), query=_all_shown(auth.query), body=_all_shown(auth.body))
+
+
+def _all_shown(held: Mapping[str, p.Value]) -> dict[str, p.Value]:
+    return {key: p.rewrite(value, _shown_now) for key, value in held.items()}
+
+
+def _texts(held: Mapping[str, p.Value], env: reference.Env) -> dict[str, str]:
+    """Header or query entries as text; one without a value is left out, and no line break reaches a header."""
+    found: dict[str, str] = {}
+    for key, value in held.items():
+        text = text_part(reference.evaluate(value, env))
+        if text is not MISSING:
+            found[key.lower()] = text.replace("\r", " ").replace("\n", " ")
+    return found
+
+
+def _authorization(auth: p.Auth, env: reference.Env, masked: bool) -> dict[str, str]:
+    if auth.basic is not None:
+        user = text_part(reference.evaluate(auth.basic.username, env))
+        password = text_part(reference.evaluate(auth.basic.password, env))
+        pair = f"{'' if user is MISSING else user}:{'' if password is MISSING else password}"
+        return {"authorization": f"Basic base64({pair})" if masked else "Basic " + base64.b64encode(pair.encode()).decode()}
+    if auth.bearer is not None:
+        token = text_part(reference.evaluate(auth.bearer, env))
+        return {} if token is MISSING else {"authorization": f"Bearer {token}"}
+    return {}
+
+
+def _url(url: p.Value, query: Mapping[str, p.Value], env: reference.Env, override: str | None, masked: bool) -> str:
+    safe = "<>" if masked else ""
+    pieces = url.parts if isinstance(url, p.Text) else [url]
+    text = ""
+    for index, piece in enumerate(pieces):
+        value = text_part(reference.evaluate(piece, env))
+        held = "" if value is MISSING else value
+        literal = isinstance(piece, p.Const) or (index == 0 and isinstance(piece, p.Ref) and piece.name.startswith("settings."))
+        text += held if literal else quote(held, safe=safe)
+    pairs = {key: text_part(reference.evaluate(value, env)) for key, value in query.items()}
+    found = "&".join(f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING)
+    if found:
+        text += ("&" if "?" in text else "?") + found
+    return replaced(text, override) if override else text
+
+
+def replaced(url: str, override: str) -> str:
+    """`url` with the scheme, host and port of `override`."""
+    base = urlsplit(override)
+    return urlunsplit(urlsplit(url)._replace(scheme=base.scheme, netloc=base.netloc))

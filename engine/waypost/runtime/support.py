@@ -1,0 +1,173 @@
+"""What generated code calls when a step is not worth a line of its own.
+
+Takes values in the forms that generated code holds: decoded JSON, `Raw` (the bytes of a value), or MISSING. Gives the same. Each function
+states a rule of docs/spec-reference.md once, for the fast and the general loader alike; `runtime/reference.py` states it a second time, on
+its own, so that a property test can compare the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from waypost.lang import values
+from waypost.lang.values import MISSING, Fault
+from waypost.plan import From
+
+_MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
+_NULL = b"null"
+_BLANK = (b"null", b'""')
+
+
+def full(value: Any) -> Any:
+    """The decoded value of a slot."""
+    return values.decode(bytes(value)) if value.__class__ is Raw else value
+
+
+def reopen(value: Any) -> Any:
+    """The decoded value of something that was put together for the output."""
+    if value is MISSING:
+        return MISSING
+    return values.decode(values.encode(value))
+
+
+def absent(value: Any) -> bool:
+    """Missing or null."""
+    return value is MISSING or value is None or (value.__class__ is Raw and bytes(value) == _NULL)
+
+
+def blank(value: Any) -> bool:
+    """Missing, null or "": what `require` does not count as present."""
+    if value.__class__ is Raw:
+        return bytes(value) in _BLANK
+    return value is MISSING or value is None or value == ""
+
+
+def members(value: Any) -> dict[str, Any] | None:
+    """The members of an object to merge or pick from; None for missing and null. Another value is a Fault (wrong_shape)."""
+    if value is MISSING or value is None:
+        return None
+    if value.__class__ is Raw:
+        data = bytes(value)
+        if data[0] == 123:
+            return _MEMBERS.decode(data)
+        if data == _NULL:
+            return None
+        value = values.decode(data)
+    if isinstance(value, dict):
+        return dict(value)
+    raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
+
+
+def object_raw(value: Any) -> Any:
+    """An object as it stands; missing for missing and null. Another value is a Fault (wrong_shape)."""
+    if value.__class__ is Raw:
+        data = bytes(value)
+        if data[0] == 123:
+            return value
+        if data == _NULL:
+            return MISSING
+        raise Fault("wrong_shape", f"expected an object, found {values.typeof(values.decode(data))}")
+    if value is MISSING or value is None:
+        return MISSING
+    raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
+
+
+def picked(found: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any] | None:
+    """Those keys of an object, in the order of `keys`; None when none is there."""
+    if not found:
+        return None
+    return {key: found[key] for key in keys if key in found} or None
+
+
+def string_of(value: Any) -> Any:
+    """`type: string` on a slot that is not text already: null is missing, numbers become their own text."""
+    if value is MISSING or value is None:
+        return MISSING
+    return values.to_string(full(value))
+
+
+def string_or_missing(value: Any) -> Any:
+    """`type: string` with `invalid: omit`."""
+    try:
+        return string_of(value)
+    except Fault:
+        return MISSING
+
+
+def typed(name: str) -> Callable[[Any], Any]:
+    """`type: NAME` on a slot or value: null is missing."""
+    convert = values.TYPES[name]
+
+    def to_type(value: Any) -> Any:
+        value = full(value)
+        return MISSING if value is MISSING or value is None else convert(value)
+
+    return to_type
+
+
+def text_part(value: Any) -> Any:
+    """A part of a mixed template as text; missing for missing and null."""
+    value = full(value)
+    if value.__class__ is str:
+        return value
+    if value is MISSING or value is None:
+        return MISSING
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (dict, list)):
+        return values.encode(value).decode()
+    return values.number_text(value)
+
+
+def scalar_key(value: Any) -> Any:
+    """The text by which `$lookup` looks a value up; missing for missing and null. A list or object is a Fault (wrong_type)."""
+    value = full(value)
+    if isinstance(value, (dict, list)):
+        raise Fault("wrong_type", f"expected text, a number or a boolean to look up, found {values.typeof(value)}")
+    return text_part(value)
+
+
+def checker(node: From) -> Callable[[Any, float], Any]:
+    """The checks of a `$from` as one function of (decoded value, now): the value, MISSING, or a Fault. Not `default` and `required`."""
+    from waypost.runtime.checks import run_checks
+
+    def check(value: Any, now: float) -> Any:
+        return run_checks(node, value, now)
+
+    return check
+
+
+def message_ids(owner: str) -> Callable[[Any, bytes, tuple[int, bytes], str, object], str]:
+    """`meta.id` for one connection (or plan): 32 hex characters, the same at every attempt, restart, replay and second run."""
+    tail = b"\0" + owner.encode() + b"\0"
+
+    def meta_id(event_id: Any, line: bytes, at: tuple[int, bytes], action: str, item: object) -> str:
+        if event_id.__class__ is str and event_id:
+            head = event_id.encode()
+        else:
+            head = line + b"\0" + str(at[0]).encode() + b"\0" + at[1]
+        key = head + tail + action.encode() + b"\0" + ("" if item is None else str(item)).encode()
+        return hashlib.blake2b(key, digest_size=16).hexdigest()
+
+    return meta_id
+
+
+def as_object(value: Any) -> Any:
+    """`type: object` on a copied value: null is missing, an object stays as it stands, anything else is a Fault (wrong_type)."""
+    if value.__class__ is Raw:
+        data = bytes(value)
+        if data[0] == 123:
+            return value
+        if data == _NULL:
+            return MISSING
+        value = values.decode(data)
+    if value is MISSING or value is None:
+        return MISSING
+    return values.to_object(value)

@@ -1,0 +1,96 @@
+"""Imports point one way, each library has one door, and engine/ names no destination."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENGINE = Path(__file__).resolve().parent.parent / "engine" / "waypost"
+SPECS = Path(__file__).resolve().parent.parent / "specs"
+MODULES = sorted(path for path in ENGINE.rglob("*.py"))
+
+MAY_IMPORT = {
+    "lang": {"lang", "plan"},
+    "plan": set(),
+    "catalog": set(),
+    "compiler": {"compiler", "lang", "plan", "catalog"},
+    "runtime": {"runtime", "lang", "plan"},
+    "testing": {"testing", "runtime", "compiler", "lang", "plan", "catalog"},
+    "cli": {"cli", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
+}
+DOORS = {
+    "ruamel": {"compiler/document.py"},
+    "jsonpath_ng": {"lang/jsonpath.py"},
+    "jinja2": {"lang/template.py"},
+    "httpx": {"runtime/transport.py"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module name that a file imports, at any depth of its functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ENGINE)))
+def test_imports_point_one_way(path: Path) -> None:
+    """compiler and runtime never import each other, and neither reaches back to the command line."""
+    own = room(path)
+    if own in ("__init__", "__main__"):
+        return
+    rooms = {name.split(".")[1] for name in imported(path) if name.startswith("waypost.") and name.count(".") >= 1}
+    assert rooms - {"__version__"} <= MAY_IMPORT[own], f"{own} imports {sorted(rooms - MAY_IMPORT[own])}"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_one_door_a_library(library: str) -> None:
+    users = {str(path.relative_to(ENGINE)) for path in MODULES if any(name.split(".")[0] == library for name in imported(path))}
+    assert users <= DOORS[library]
+
+
+def test_click_stays_in_cli() -> None:
+    assert {room(path) for path in MODULES if any(name.split(".")[0] == "click" for name in imported(path))} == {"cli"}
+
+
+def test_engine_names_no_destination() -> None:
+    """Destination knowledge lives in specs/ only."""
+    names = [path.name for path in SPECS.iterdir() if path.is_dir() and path.name not in ("webhook", "slack")]
+    assert names
+    pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names), re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ENGINE)}:{number}: {line.strip()}"
+        for path in MODULES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def test_running_a_plan_loads_no_compiler() -> None:
+    """`run` on a compiled plan imports neither the compiler nor the libraries that only it needs."""
+    code = (
+        "import sys, contextlib, io\n"
+        "from waypost.cli.main import cli\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    cli.main(['run', 'segment', '--set', 'source_write_key=env:KEY', '--dry-run', 'examples/events.ndjson'])\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('ruamel', 'jinja2', 'jsonpath_ng')"
+        " or name.startswith('waypost.compiler')])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SPECS.parent, env={"KEY": "k", "PATH": ""}
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
