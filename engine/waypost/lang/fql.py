@@ -318,7 +318,9 @@ def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool
                 LangError(
                     "unknown_root", f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
                     start, start + len(str(name)), replacement=near[0] if near else None,
-                    help=f"a path begins with one of {', '.join(sorted(roots))}",
+                    help=f'put text in quotes: `"{name}"`'
+                    if len(path.steps) == 1 and not near
+                    else f"a path begins with one of {', '.join(sorted(roots))}",
                 )
             )
     if event_types:

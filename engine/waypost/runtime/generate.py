@@ -21,6 +21,7 @@ from waypost.lang.values import MISSING
 from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.layout import Layout
+from waypost.runtime.parts import url_parts
 from waypost.runtime.results import Filtered, Mapped
 
 
@@ -102,7 +103,10 @@ def _deliver(plan: p.Plan, name: str, action: p.Action, bindings: Bindings, v: c
     w.line(f"body = encode({body})")
     for need in late:
         _require_late(need, v)
-    parts = [v.decoded(v.value(part)) for part in bindings.parts[action.request]]
+    parts = [v.assign(v.decoded(v.value(part)), "value").text for part in bindings.parts[action.request]]
+    for part in parts[: len(url_parts(plan.requests[action.request]))]:
+        with w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
+            w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
     group = f"({', '.join(parts)},)" if parts else "()"
     w.line(f"out.append(Mapped({name!r}, None, {action.request!r}, {group}, body))")
     w.line("return True")

@@ -65,7 +65,8 @@ class Program:
         """An action with `each`: one message an item, by the reference interpreter."""
 
         def run(e: Any, line: bytes, at: tuple[int, bytes], now: float, out: list[Any]) -> bool | None:
-            found = reference.map_action(self.plan, name, self.settings, line, at[0], at[1], self.owner, now)
+            origin = reference.Origin(line, at[0], at[1], self.owner)
+            found = reference.map_action(self.plan, name, self.settings, origin, now)
             if found is None:
                 return False
             out.extend(found)
@@ -175,7 +176,9 @@ def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) 
     """The reference interpreter as a function of an event line, for a node without generated code."""
 
     def run(line: bytes, at: tuple[int, bytes], now: float) -> Any:
-        return reference.evaluate_on(node, line, bound, action=action, owner=owner, at=at, now=now)
+        event = reference.decode_event(line)
+        meta = reference.Origin(line, at[0], at[1], owner).meta(event, action, None)
+        return reference.evaluate(node, reference.Env(event, bound, int(now * 1000), meta=meta))
 
     return run
 

@@ -47,8 +47,6 @@ class RequestProgram:
 
     def __init__(self, request: p.Request, auth: p.Auth, bound: Bound) -> None:
         self.policy = request
-        self.url_parts = len(parts.event_parts(msgspec.structs.replace(request, headers={}, query={}, body=None)))
-        """How many of a group's members are parts of the url, without which an event cannot be sent."""
         self._request = parts.with_parts(request)
         self._shown = _without_now(self._request)
         self._auth = auth

@@ -1,0 +1,306 @@
+"""The filters of templates: a table of name, function, arguments, one line of documentation and examples (which are tests).
+
+Takes decoded JSON. Gives decoded JSON. `apply` states the one rule of null and missing: a filter on either gives missing (`default` stands in
+for both). A value that a filter cannot take is a Fault (reason "filter"). Every filter is deterministic, to the byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+from urllib.parse import quote
+
+from waypost.lang import jsonpath, values
+from waypost.lang.errors import LangError
+from waypost.lang.values import MISSING, Fault
+from waypost.lang.words import kebabcase, snakecase, titlecase
+
+NAMESPACE = uuid.UUID("6f1c1c0e-3f0d-5c52-9c7b-2f4d8a0f7e11")
+"""Waypost's namespace for `uuid5`."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """`args`: what each argument is ("text", "integer", "path", "format", "any"); the last `optional` ones may be left out.
+
+    `takes`: the kinds of value (values.typeof) it takes; `gives`: the kind it gives ("any" where it depends). `examples`: (value, arguments, result), where a result that is a Fault is
+    `FAULT`.
+    """
+
+    function: Callable[..., Any]
+    takes: tuple[str, ...]
+    gives: str
+    doc: str
+    examples: tuple[tuple[Any, tuple[Any, ...], Any], ...]
+    args: tuple[str, ...] = ()
+    optional: int = 0
+
+
+FAULT = object()
+TEXT = ("string",)
+LIST = ("array",)
+SCALARS = ("string", "number", "boolean")
+ANY = ("string", "number", "boolean", "array", "object")
+TIMES = ("string", "number")
+
+
+def fault(message: str) -> Fault:
+    return Fault("filter", message)
+
+
+def apply(name: str, value: Any, args: tuple[Any, ...] = ()) -> Any:
+    """`value | name(args)`. Missing and null give missing, also as an argument; raises Fault("filter")."""
+    row = FILTERS[name]
+    if name == "default":
+        return args[0] if value is MISSING or value is None else value
+    if value is MISSING or value is None or any(arg is MISSING or arg is None for arg in args):
+        return MISSING
+    kind = values.typeof(value)
+    if kind not in row.takes:
+        raise fault(f"{name} takes {' or '.join(row.takes)}, found {kind}")
+    try:
+        return row.function(value, *args)
+    except Fault as error:
+        raise fault(f"{name}: {error.message}") from None
+
+
+def arith(sign: str, left: Any, right: Any) -> Any:
+    """`left sign right`: numbers only; integers stay exact; missing and null give missing."""
+    if left is MISSING or left is None or right is MISSING or right is None:
+        return MISSING
+    for side in (left, right):
+        if not values.is_number(side):
+            raise fault(f"`{sign}` takes numbers, found {values.typeof(side)}")
+    try:
+        result = _OPERATIONS[sign](_plain(left), _plain(right))
+    except ZeroDivisionError:
+        raise fault("division by zero") from None
+    except OverflowError:
+        raise fault("the result is too large for a number") from None
+    if isinstance(result, float) and (result != result or abs(result) == float("inf")):
+        raise fault("the result is no number")
+    return result
+
+
+def _plain(number: Any) -> Any:
+    return float(number) if isinstance(number, float) else number
+
+
+def _divide(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int) and left % right == 0:
+        return left // right
+    return left / right
+
+
+_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": _divide,
+}
+
+
+def text_of(value: Any, what: str) -> str:
+    """A scalar's text, for filters that join or look up."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if values.is_number(value):
+        return values.number_text(value)
+    raise fault(f"{what} takes text, numbers and booleans, found {values.typeof(value)}")
+
+
+def _slice(value: Any, start: int, end: int | None = None) -> Any:
+    return value[start:end]
+
+
+def _split(value: str, sep: str) -> list[str]:
+    if not sep:
+        raise fault("the separator is empty")
+    return value.split(sep)
+
+
+def _join(value: list[Any], sep: str) -> str:
+    return sep.join(text_of(item, "join") for item in value if item is not None)
+
+
+def _first(value: Any) -> Any:
+    return value[0] if value else MISSING
+
+
+def _last(value: Any) -> Any:
+    return value[-1] if value else MISSING
+
+
+def _unique(value: list[Any]) -> list[Any]:
+    seen: set[bytes] = set()
+    found = []
+    for item in value:
+        key = values.encode(item)
+        if key not in seen:
+            seen.add(key)
+            found.append(item)
+    return found
+
+
+def _sum(value: list[Any]) -> Any:
+    total: Any = 0
+    for item in value:
+        if item is not None:
+            total = arith("+", total, item)
+    return total
+
+
+def _map(value: list[Any], path: str) -> list[Any]:
+    expr = jsonpath.parse(path if path.startswith("$") else f"$.{path}")
+    found = [jsonpath.find(expr, item) for item in value]
+    return [item for item in found if item is not MISSING]
+
+
+def _flatten(value: dict[str, Any], sep: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def walk(prefix: str, inner: dict[str, Any]) -> None:
+        for key, item in inner.items():
+            name = f"{prefix}{sep}{key}" if prefix else key
+            if isinstance(item, dict) and item:
+                walk(name, item)
+            else:
+                found[name] = item
+
+    walk("", value)
+    return found
+
+
+def _from_json(value: str) -> Any:
+    try:
+        return values.decode(value.encode())
+    except (values.Malformed, values.TooDeep) as error:
+        raise fault(f"not JSON ({error})") from None
+
+
+def _round(value: Any, digits: int = 0) -> Any:
+    exact = Decimal(values.number_text(value))
+    if abs(exact) >= 10**18:
+        return value
+    rounded = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
+    return int(rounded) if digits <= 0 else values.number_token(str(rounded))
+
+
+def _moment(value: Any) -> dt.datetime:
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=values.to_unix_us(value))
+
+
+_DIRECTIVES = re.compile(r"%[YmdHMSfjyzZ%]|[^%]")
+
+
+def check_format(text: str) -> None:
+    """Raises LangError for a `format_time` format with a directive that depends on the machine or its language."""
+    at = 0
+    while at < len(text):
+        match = _DIRECTIVES.match(text, at)
+        if match is None:
+            raise LangError("filter_args", f"`{text[at:at + 2]}` is not a directive of format_time", at, at + 2, help="use %Y %m %d %H %M %S %f %j %y %z %Z %%")
+        at = match.end()
+
+
+def _format_time(value: Any, form: str) -> str:
+    moment = _moment(value)
+    # %Y of a year before 1000 is not padded everywhere.
+    return moment.strftime(form.replace("%Y", f"{moment.year:04d}"))
+
+
+def _hash_id(value: Any, length: int) -> str:
+    digest = hashlib.sha256(text_of(value, "hash_id").encode()).digest()
+    return base64.b32encode(digest).decode().rstrip("=").lower()[:length]
+
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _ulid(value: Any, time: Any) -> str:
+    millis = values.to_unix_ms(time)
+    if millis < 0:
+        raise fault("a ULID's time is not before 1970")
+    number = (millis << 80) | int.from_bytes(hashlib.sha256(text_of(value, "ulid").encode()).digest()[:10], "big")
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _hex(algorithm: str) -> Callable[[Any], str]:
+    return lambda value: hashlib.new(algorithm, text_of(value, algorithm).encode()).hexdigest()
+
+
+def _hmac(value: Any, key: str) -> str:
+    return hmac.new(text_of(key, "hmac_sha256").encode(), text_of(value, "hmac_sha256").encode(), "sha256").hexdigest()
+
+
+FILTERS: dict[str, Filter] = {
+    "lower": Filter(str.lower, TEXT, "string", "Lower case.", (("Ab", (), "ab"), (1, (), FAULT))),
+    "upper": Filter(str.upper, TEXT, "string", "Upper case.", (("Ab", (), "AB"),)),
+    "trim": Filter(str.strip, TEXT, "string", "Without white space at both ends.", ((" a b\n", (), "a b"),)),
+    "snakecase": Filter(snakecase, TEXT, "string", "Words joined by `_`, lower case.", (("Order Completed", (), "order_completed"),)),
+    "kebabcase": Filter(kebabcase, TEXT, "string", "Words joined by `-`, lower case.", (("orderID", (), "order-id"),)),
+    "titlecase": Filter(titlecase, TEXT, "string", "Words joined by a space, each with a capital.", (("order_completed", (), "Order Completed"),)),
+    "slice": Filter(
+        _slice, (*TEXT, *LIST), "any", "Characters or items from a to b (b not included; negative counts from the end).",
+        (("abcdef", (1, 3), "bc"), ("abc", (-2,), "bc"), ([1, 2, 3], (0, 2), [1, 2])), ("integer", "integer"), 1,
+    ),
+    "replace": Filter(
+        str.replace, TEXT, "string", "Every a replaced by b, read as plain text.",
+        (("a.b.c", (".", "-"), "a-b-c"),), ("text", "text"),
+    ),
+    "split": Filter(_split, TEXT, "array", "A list of the parts between s.", (("a,b", (",",), ["a", "b"]), ("a", ("",), FAULT)), ("text",)),
+    "join": Filter(_join, LIST, "string", "The items' texts joined by s; nulls are left out.", ((["a", 1, None], ("-",), "a-1"),), ("text",)),
+    "first": Filter(_first, (*TEXT, *LIST), "any", "The first item or character; missing when there is none.", (([1, 2], (), 1), ([], (), MISSING))),
+    "last": Filter(_last, (*TEXT, *LIST), "any", "The last item or character; missing when there is none.", (([1, 2], (), 2),)),
+    "length": Filter(len, (*TEXT, *LIST, "object"), "number", "How many characters, items or members.", (("é", (), 1), ([1], (), 1))),
+    "unique": Filter(_unique, LIST, "array", "The items without repeats; the first of each stays.", (([1, "1", 1], (), [1, "1"]),)),
+    "sum": Filter(_sum, LIST, "number", "The sum of a list of numbers; nulls are left out.", (([1, 2, None], (), 3), (["a"], (), FAULT))),
+    "map": Filter(_map, LIST, "array", "The value at a path in each item; items without one are left out.", (([{"a": 1}, {}], ("a",), [1]),), ("path",)),
+    "keys": Filter(list, ("object",), "array", "The names of an object's members.", (({"a": 1}, (), ["a"]),)),
+    "values": Filter(lambda value: list(value.values()), ("object",), "array", "The values of an object's members.", (({"a": 1}, (), [1]),)),
+    "flatten": Filter(
+        _flatten, ("object",), "object", "Nested objects as one, names joined by sep.",
+        (({"a": {"b": 1}, "c": []}, (".",), {"a.b": 1, "c": []}),), ("text",),
+    ),
+    "json": Filter(lambda value: values.encode(value).decode(), ANY, "string", "Compact JSON text.", (({"a": 1}, (), '{"a":1}'), ("a", (), '"a"'))),
+    "from_json": Filter(_from_json, TEXT, "any", "The value of JSON text.", (('{"a":1}', (), {"a": 1}), ("{", (), FAULT))),
+    "string": Filter(lambda value: text_of(value, "string"), SCALARS, "string", "The text of a number (its own digits) or boolean.", ((1, (), "1"), (True, (), "true"))),
+    "number": Filter(values.to_number, TIMES, "number", "Text that is a JSON number as a number.", (("1.50", (), values.Num("1.50")), ("x", (), FAULT))),
+    "integer": Filter(values.to_integer, TIMES, "number", "A number without a fraction as an integer.", (("2.0", (), 2), (1.5, (), FAULT))),
+    "round": Filter(_round, ("number",), "number", "Rounded to n digits, halves to the even neighbour.", ((2.5, (), 2), (1.256, (2,), 1.26)), ("integer",), 1),
+    "default": Filter(
+        lambda value, other: value, ANY, "any", "x for missing and null, never for \"\", 0 or false.",
+        ((MISSING, ("x",), "x"), (None, ("x",), "x"), ("", ("x",), ""), (0, ("x",), 0)), ("any",),
+    ),
+    "datetime": Filter(values.to_datetime, TIMES, "string", "ISO 8601 text.", ((1700000000, (), "2023-11-14T22:13:20.000Z"),)),
+    "unix": Filter(values.to_unix, TIMES, "number", "Whole seconds since 1970.", (("2023-11-14T22:13:20Z", (), 1700000000),)),
+    "unix_ms": Filter(values.to_unix_ms, TIMES, "number", "Whole milliseconds since 1970.", ((1700000000, (), 1700000000000),)),
+    "unix_us": Filter(values.to_unix_us, TIMES, "number", "Microseconds since 1970.", ((1700000000, (), 1700000000000000),)),
+    "format_time": Filter(
+        _format_time, TIMES, "string", "A time in UTC by %Y %m %d %H %M %S %f %j %y %z %Z %%.",
+        (("2026-11-24T01:02:03Z", ("%Y/%m/%d",), "2026/11/24"),), ("format",),
+    ),
+    "sha256": Filter(_hex("sha256"), SCALARS, "string", "SHA-256 of the UTF-8 text, lower-case hex.", (("", (), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),)),
+    "md5": Filter(_hex("md5"), SCALARS, "string", "MD5 of the UTF-8 text, lower-case hex.", (("", (), "d41d8cd98f00b204e9800998ecf8427e"),)),
+    "hmac_sha256": Filter(
+        _hmac, SCALARS, "string", "HMAC-SHA256 with a key, lower-case hex.",
+        (("a", ("k",), "78da91511e675587f5b9df78bedebaf5560da2abb88162ee875dcdf744951d9e"),), ("text",),
+    ),
+    "base64": Filter(lambda value: base64.b64encode(text_of(value, "base64").encode()).decode(), SCALARS, "string", "Base64 of the UTF-8 text.", (("a", (), "YQ=="),)),
+    "url": Filter(lambda value: quote(text_of(value, "url"), safe=""), SCALARS, "string", "Percent-encoded.", (("a b/c", (), "a%20b%2Fc"),)),
+    "digits": Filter(lambda value: re.sub(r"[^0-9]", "", text_of(value, "digits")), TIMES, "string", "Only the digits 0 to 9.", (("+49 (30) 1", (), "49301"),)),
+    "hash_id": Filter(_hash_id, SCALARS, "string", "The first n characters of the lower-case base32 SHA-256.", (("a", (8,), "zklycewk"),), ("integer",)),
+    "uuid5": Filter(lambda value: str(uuid.uuid5(NAMESPACE, text_of(value, "uuid5"))), SCALARS, "string", "A UUID (version 5, in Waypost's namespace) of the text.", (("a", (), "952d96ba-5856-5a72-b9e5-f92d802f96c9"),)),
+    "ulid": Filter(_ulid, SCALARS, "string", "A ULID of the text at a time.", (("a", ("2026-11-24T00:00:00Z",), "01M85DMB00SABR24PA3EYWNYP2"),), ("any",)),
+}
+"""Every filter by name."""

@@ -1,0 +1,299 @@
+"""JSONPath as RFC 9535 means it: `$.a.b[0]` into the event, `$item.x` into the innermost item.
+
+Takes text. Gives a `PathExpr` (canonical text, steps) or a LangError with offsets (kinds: syntax, unsupported). `find` evaluates it.
+
+jsonpath-ng's own parser is not the gate: it refuses `$.where` and accepts `$.a[01]`, `$.k-d` and `$.a|$.s`. So names, indexes, wildcards,
+slices and `..` are tokenized strictly here; a path of names and indexes is walked in a few lines, and only one that can match several times
+is evaluated by jsonpath-ng (the only module that imports it, and only then), in the forms that tests/test_jsonpath.py proves equal to the
+RFC. Filters are refused: `$each` with `where` says the same with FQL.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from waypost.lang.errors import LangError
+from waypost.lang.values import MISSING
+
+WILD = "*"
+
+
+@dataclass(frozen=True)
+class Wild:
+    """`.*` or `[*]`."""
+
+
+@dataclass(frozen=True)
+class Descend:
+    """`..` before a name, an index or a wildcard."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """`[start:end:step]`."""
+
+    start: int | None
+    end: int | None
+    step: int | None
+
+
+@dataclass(frozen=True)
+class Union:
+    """`[0,1]`: several indexes."""
+
+    indexes: tuple[int, ...]
+
+
+Segment = str | int | Wild | Descend | Slice | Union
+
+
+@dataclass(frozen=True)
+class PathExpr:
+    """A path. `root` is "event" or "item"; `steps` are the names and indexes of a path that can match once, else None."""
+
+    text: str
+    root: str
+    segments: tuple[Segment, ...]
+    steps: tuple[str | int, ...] | None
+
+    @property
+    def multi(self) -> bool:
+        """Whether it can match several times, and so gives a list."""
+        return self.steps is None
+
+
+_NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
+_LOOSE = re.compile(r"[A-Za-z0-9_\u0080-\U0010ffff -]+")
+_INDEX = re.compile(r"0|-?[1-9][0-9]*")
+_SLICE = re.compile(r"\s*(0|-?[1-9][0-9]*)?\s*:\s*(0|-?[1-9][0-9]*)?\s*(?::\s*(0|-?[1-9][0-9]*)?)?\s*")
+_MAX_INT = 2**53 - 1
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(text: str, *, item: bool = False) -> PathExpr:
+    """The path in `text`; `$item` is a root only where `item` says so."""
+    root, at = _root(text, item)
+    segments: list[Segment] = []
+    while at < len(text):
+        found, at = _segment(text, at)
+        segments.extend(found)
+    plain = all(isinstance(segment, (str, int)) for segment in segments)
+    steps = tuple(segment for segment in segments if isinstance(segment, (str, int))) if plain else None
+    if steps is None and "*" in segments:
+        raise LangError("unsupported", 'a member named "*" cannot be named in a path that matches several times', 0, len(text))
+    return PathExpr(_show(root, segments), root, tuple(segments), steps)
+
+
+def _root(text: str, item: bool) -> tuple[str, int]:
+    if re.match(r"\$item(?![A-Za-z0-9_\u0080-\U0010ffff])", text):
+        if not item:
+            raise LangError(
+                "unknown_root", "`$item` is the item of an `$each`, and there is none here", 0, 5,
+                help="use it inside `to`, `where` or an action with `each`",
+            )
+        return "item", 5
+    if text.startswith("$") and not _NAME.match(text, 1):
+        return "event", 1
+    near = "$." + text.lstrip("$.") if text.strip("$.") else "$"
+    end = len(text) if not text.startswith("$") else 1 + len((_NAME.match(text, 1) or [""])[0])
+    raise LangError("syntax", "a path begins with `$`, such as `$.userId`", 0, end, help=f"write `{near}`", replacement=None)
+
+
+def _segment(text: str, at: int) -> tuple[list[Segment], int]:
+    if text.startswith("..", at):
+        return _descendant(text, at)
+    if text[at] == ".":
+        if text.startswith(".*", at):
+            return [Wild()], at + 2
+        name, end = _name(text, at + 1)
+        return [name], end
+    if text[at] == "[":
+        segment, end = _bracket(text, at)
+        return [segment], end
+    if text[at].isspace():
+        raise LangError("syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`')
+    raise LangError("syntax", f"expected `.` or `[`, found `{text[at]}`", at, at + 1)
+
+
+def _descendant(text: str, at: int) -> tuple[list[Segment], int]:
+    if text.startswith("*", at + 2):
+        return [Descend(), Wild()], at + 3
+    if text.startswith("[", at + 2):
+        segment, end = _bracket(text, at + 2)
+        if not isinstance(segment, (str, int, Wild)):
+            raise LangError("unsupported", "after `..` a name, an index or `*` is supported", at, end)
+        return [Descend(), segment], end
+    name, end = _name(text, at + 2)
+    return [Descend(), name], end
+
+
+def _name(text: str, at: int) -> tuple[str, int]:
+    match = _NAME.match(text, at)
+    rest = _LOOSE.match(text, at)
+    if match and (rest is None or rest.end() == match.end()):
+        return match[0], match.end()
+    if rest:
+        written = rest[0].rstrip()
+        fixed = f"[{json.dumps(written, ensure_ascii=False)}]"
+        raise LangError(
+            "syntax", f"`{written}` is not a name that can follow a dot", at - 1, at + len(written),
+            help=f"write `{text[: at - 1]}{fixed}`", replacement=None if text[at - 2 : at] == ".." else fixed,
+        )
+    shown = text[at : at + 1]
+    raise LangError("syntax", f"expected a name after the dot, found `{shown}`" if shown else "expected a name after the dot", at, at + len(shown))
+
+
+def _bracket(text: str, start: int) -> tuple[Segment, int]:
+    at = _skip(text, start + 1)
+    if text.startswith(("'", '"'), at):
+        name, at = _quoted(text, at)
+        at = _skip(text, at)
+        if text.startswith(",", at):
+            raise LangError("unsupported", "several names in one bracket are not supported", start, at + 1, help="use `{$pick: …, keys: [ … ]}`")
+        return name, _closed(text, start, at)
+    if text.startswith("*", at):
+        return Wild(), _closed(text, start, _skip(text, at + 1))
+    if text.startswith("?", at):
+        raise LangError(
+            "unsupported", "filters in a path are not supported", start, len(text), help="use `{$each: …, where: …, to: …}`"
+        )
+    match = _SLICE.match(text, at)
+    if match:
+        start_, end_, step = (None if part is None else _integer(part, start, match.end()) for part in match.groups())
+        return Slice(start_, end_, step), _closed(text, start, match.end())
+    return _indexes(text, start, at)
+
+
+def _indexes(text: str, start: int, at: int) -> tuple[Segment, int]:
+    found: list[int] = []
+    while True:
+        match = _INDEX.match(text, at)
+        after = text[match.end() : match.end() + 1] if match else ""
+        if match is None or after.isdecimal():
+            end = text.find("]", at) + 1 or len(text)
+            raise LangError("syntax", f"`{text[start:end]}` is no index", start, end, help='write `[0]`, or `["name"]` for a member')
+        found.append(_integer(match[0], at, match.end()))
+        at = _skip(text, match.end())
+        if not text.startswith(",", at):
+            break
+        at = _skip(text, at + 1)
+    end = _closed(text, start, at)
+    return (found[0] if len(found) == 1 else Union(tuple(found))), end
+
+
+def _integer(text: str, start: int, end: int) -> int:
+    if len(text) > 17 or abs(int(text)) > _MAX_INT:
+        raise LangError("syntax", "an index of more than 2^53 - 1", start, end)
+    return int(text)
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _closed(text: str, start: int, at: int) -> int:
+    if not text.startswith("]", at):
+        if at >= len(text):
+            raise LangError("syntax", "this `[` is not closed", start, len(text), help="add a `]`")
+        raise LangError("syntax", f"expected `]`, found `{text[at]}`", at, at + 1)
+    return at + 1
+
+
+def _quoted(text: str, start: int) -> tuple[str, int]:
+    quote = text[start]
+    at = start + 1
+    while at < len(text) and text[at] != quote:
+        at += 2 if text[at] == "\\" else 1
+    if at >= len(text):
+        raise LangError("syntax", "this name is not closed", start, len(text), help=f"add a {quote}")
+    inner = text[start + 1 : at]
+    as_json = inner.replace("\\'", "'").replace('"', '\\"') if quote == "'" else inner
+    try:
+        if quote == '"' and "\\'" in inner:
+            raise ValueError
+        name = json.loads(f'"{as_json}"')
+        name.encode()
+    except ValueError:
+        raise LangError("syntax", "this name has an escape that JSON does not know", start, at + 1) from None
+    return name, at + 1
+
+
+def _show(root: str, segments: list[Segment]) -> str:
+    """Canonical text: names that can follow a dot do, all others stand in brackets."""
+    text = "$item" if root == "item" else "$"
+    descending = False
+    for segment in segments:
+        if isinstance(segment, Descend):
+            descending = True
+            text += ".."
+            continue
+        if isinstance(segment, str):
+            plain = _NAME.fullmatch(segment) is not None
+            text += ("" if descending else ".") + segment if plain else f"[{json.dumps(segment, ensure_ascii=False)}]"
+        elif isinstance(segment, int):
+            text += f"[{segment}]"
+        elif isinstance(segment, Slice):
+            parts = ["" if part is None else str(part) for part in (segment.start, segment.end)]
+            text += f"[{':'.join(parts)}{'' if segment.step is None else f':{segment.step}'}]"
+        elif isinstance(segment, Union):
+            text += f"[{','.join(map(str, segment.indexes))}]"
+        else:
+            text += "[*]"
+        descending = False
+    return text
+
+
+def find(expr: PathExpr, event: Any, item: Any = MISSING) -> Any:
+    """The value, MISSING, or for a path that can match several times the list of matches in document order."""
+    here = event if expr.root == "event" else item
+    if expr.steps is not None:
+        for step in expr.steps:
+            here = member(here, step)
+        return here
+    if here is MISSING:
+        return []
+    return [match.value for match in _evaluator(expr).find(here)]
+
+
+def member(value: Any, step: str | int) -> Any:
+    """One step: a member of an object or an item of a list, else MISSING."""
+    if isinstance(step, str):
+        return value.get(step, MISSING) if isinstance(value, dict) else MISSING
+    if isinstance(value, list) and -len(value) <= step < len(value):
+        return value[step]
+    return MISSING
+
+
+@functools.lru_cache(maxsize=1024)
+def _evaluator(expr: PathExpr) -> Any:
+    """The path as jsonpath-ng's own tree, built node by node so that its parser has no say."""
+    from jsonpath_ng import jsonpath as ng
+
+    tree: Any = ng.Root()
+    descending = False
+    for segment in expr.segments:
+        if isinstance(segment, Descend):
+            descending = True
+            continue
+        right = _ng_segment(ng, segment)
+        tree = ng.Descendants(tree, right) if descending else ng.Child(tree, right)
+        descending = False
+    return tree
+
+
+def _ng_segment(ng: Any, segment: Segment) -> Any:
+    if isinstance(segment, str):
+        return ng.Fields(segment)
+    if isinstance(segment, int):
+        return ng.Index(segment)
+    if isinstance(segment, Slice):
+        return ng.Slice(segment.start, segment.end, segment.step)
+    if isinstance(segment, Union):
+        return ng.Index(*segment.indexes)
+    return ng.Fields("*")

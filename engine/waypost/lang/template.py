@@ -1,0 +1,330 @@
+"""Templates: text with `{{ }}` becomes plan nodes, or a LangError with the offsets of what cannot be taken.
+
+Takes text and the roots that may be named at its place. Gives a Const (no braces), the bare expression (one `{{ }}` alone: its native
+value) or Text (mixed: a string). The only importer of jinja2, which reads the expression; what the language leaves out (statements, tests,
+calls, comparisons, inline if) is refused by name with what to write instead.
+
+Why Jinja reads but does not run: the subset is paths, constants, filters and arithmetic, so its tree is also the plan's, one meaning serves
+every path of the engine, and data is never rendered twice. Jinja's nodes carry a line but no column: offsets come from our own scan of the
+names in the expression, in order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from jinja2 import nodes as j
+
+from waypost import plan as p
+from waypost.lang import filters, jsonpath, values
+from waypost.lang.errors import LangError
+
+ROOTS = ("event", "item", "settings", "meta", "now", "body", "signature")
+META = ("id", "received_at")
+
+_ENVIRONMENT = jinja2.Environment(autoescape=False)
+_ARITHMETIC: dict[type, str] = {j.Add: "+", j.Sub: "-", j.Mul: "*", j.Div: "/"}
+_INSTEAD: dict[type, tuple[str, str]] = {
+    j.CondExpr: ("an inline if", "use `{$when: …, then: …, else: …}`"),
+    j.Compare: ("a comparison", "use `{$when: …, then: …, else: …}`"),
+    j.And: ("`and`", "use `{$when: …, then: …, else: …}`"),
+    j.Or: ("`or`", "use `{$first: [ … ]}`, or `| default( … )`"),
+    j.Not: ("`not`", "use `{$when: …, then: …, else: …}`"),
+    j.Call: ("a call", "use a filter: `value | name`"),
+    j.Test: ("a test (`is`)", "use `{$when: …, then: …, else: …}`"),
+    j.Concat: ("`~`", "write the text beside the braces"),
+    j.List: ("a list", "write a YAML list"),
+    j.Tuple: ("a list", "write a YAML list"),
+    j.Dict: ("an object", "write a YAML map"),
+    j.Mod: ("`%`", "only + - * / are supported"),
+    j.FloorDiv: ("`//`", "use `/` and the filter `integer` or `round`"),
+    j.Pow: ("`**`", "only + - * / are supported"),
+    j.Slice: ("a slice", "use the filter `slice(a, b)`"),
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a template: `kind` is "text" or "code" (what stands between the braces), with its offsets."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def has_template(text: str) -> bool:
+    return "{{" in text
+
+
+def parse(text: str, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value:
+    """The plan node of a template. Raises LangError: syntax, construct, unknown_root, root_not_here, unknown_filter, filter_args."""
+    pieces = list(split(text))
+    parts: list[p.Value] = []
+    for piece in pieces:
+        parts.append(p.Const(value=piece.text) if piece.kind == "text" else _Reader(piece, frozenset(roots)).value())
+    if not parts:
+        return p.Const(value="")
+    return parts[0] if len(parts) == 1 else p.Text(parts=parts)
+
+
+def lone_path(text: str) -> str | None:
+    """The JSONPath of a template that is only an event path, which reads better without the template."""
+    pieces = list(split(text))
+    if len(pieces) != 1 or pieces[0].kind != "code":
+        return None
+    node = _Reader(pieces[0], frozenset(ROOTS)).value()
+    return node.path if isinstance(node, p.Path) else None
+
+
+def split(text: str) -> Iterator[Piece]:
+    """The text and code of a template, in order. `}}` inside quotes does not end a code."""
+    at = 0
+    while True:
+        start = text.find("{{", at)
+        literal = text[at:] if start < 0 else text[at:start]
+        _check_literal(literal, at)
+        if literal:
+            yield Piece("text", literal, at, at + len(literal))
+        if start < 0:
+            return
+        end = _code_end(text, start)
+        yield Piece("code", text[start + 2 : end], start + 2, end)
+        at = end + 2
+
+
+def _check_literal(text: str, at: int) -> None:
+    for mark, what in (("{%", "a statement"), ("{#", "a comment")):
+        found = text.find(mark)
+        if found >= 0:
+            raise LangError(
+                "construct", f"`{mark}` begins {what}, and templates have none", at + found, at + found + 2,
+                help="use `{$when: …, then: …, else: …}`" if mark == "{%" else "use a YAML comment",
+            )
+    found = text.find("}}")
+    if found >= 0:
+        raise LangError("syntax", "`}}` closes a template that is not open", at + found, at + found + 2, help="open it with `{{`")
+
+
+def _code_end(text: str, start: int) -> int:
+    at = start + 2
+    quote = ""
+    while at < len(text):
+        character = text[at]
+        if quote:
+            at += character == "\\"
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif text.startswith("}}", at):
+            return at
+        at += 1
+    raise LangError("syntax", "this `{{` is not closed", start, len(text), help="close it with `}}`")
+
+
+class _Reader:
+    """Reads one code. State: where in its text the search for the next name begins."""
+
+    def __init__(self, piece: Piece, roots: frozenset[str]) -> None:
+        self.piece = piece
+        self.roots = roots
+        self.at = 0
+
+    def value(self) -> p.Value:
+        code = self.piece.text
+        for mark in ("-", "+"):
+            if code.startswith(mark) and code[1:2].isspace():
+                raise self.fault("construct", "white space control is not needed here", 0, 1, help=f"remove the `{mark}`")
+        if not code.strip():
+            raise self.fault("syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`")
+        try:
+            tree = _ENVIRONMENT.parse("{{" + code + "}}")
+        except jinja2.TemplateSyntaxError as error:
+            raise self.syntax(str(error.message)) from None
+        except (RecursionError, MemoryError):
+            raise self.fault("syntax", "the expression is nested too deeply", 0, len(code)) from None
+        output = tree.body[0] if len(tree.body) == 1 else None
+        if not isinstance(output, j.Output) or len(output.nodes) != 1:
+            raise self.fault("syntax", "this is not one expression", 0, len(code))
+        node = output.nodes[0]
+        if isinstance(node, j.TemplateData):
+            return p.Const(value=node.data)
+        try:
+            return self.expression(node)
+        except RecursionError:
+            raise self.fault("syntax", "the expression is nested too deeply", 0, len(code)) from None
+
+    def expression(self, node: Any) -> p.Value:
+        if isinstance(node, j.Const):
+            return p.Const(value=node.value)
+        if isinstance(node, (j.Name, j.Getattr, j.Getitem)):
+            return self.path(node)
+        if isinstance(node, j.Filter):
+            return self.filter(node)
+        if type(node) in _ARITHMETIC:
+            left = self.expression(node.left)
+            return p.Arith(sign=_ARITHMETIC[type(node)], left=left, right=self.expression(node.right))
+        if isinstance(node, j.Neg):
+            inner = self.expression(node.node)
+            if isinstance(inner, p.Const) and values.is_number(inner.value):
+                return p.Const(value=-inner.value)
+            return p.Arith(sign="-", left=p.Const(value=0), right=inner)
+        what, instead = _INSTEAD.get(type(node), (f"`{type(node).__name__}`", "templates hold paths, constants, filters and + - * /"))
+        start, end = self.construct(node)
+        raise self.fault("construct", f"{what} is not part of the template language", start, end, help=instead)
+
+    def construct(self, node: Any) -> tuple[int, int]:
+        """The offsets of a construct that is refused: its own sign where it has one, else the whole code."""
+        sign = {
+            j.CondExpr: r"\bif\b", j.And: r"\band\b", j.Or: r"\bor\b", j.Not: r"\bnot\b", j.Test: r"\bis\b", j.Concat: "~",
+            j.Mod: "%", j.FloorDiv: "//", j.Pow: r"\*\*", j.Compare: r"[=!<>]=|[<>]|\bin\b", j.Call: r"\w+\s*\(",
+        }.get(type(node))
+        found = re.compile(sign).search(self.piece.text) if sign else None
+        if found:
+            return found.span()
+        stripped = self.piece.text.strip()
+        start = self.piece.text.index(stripped)
+        return start, start + len(stripped)
+
+    def path(self, node: Any) -> p.Value:
+        steps: list[Any] = []
+        inner = node
+        while isinstance(inner, (j.Getattr, j.Getitem)):
+            steps.append(self.step(inner))
+            inner = inner.node
+        if not isinstance(inner, j.Name):
+            what = "a filter's result" if isinstance(inner, j.Filter) else "this"
+            start, end = self.construct(node)
+            raise self.fault("construct", f"{what} has no members to name", start, end, help="name a path of the event")
+        root, span = inner.name, self.find(inner.name)
+        steps.reverse()
+        self.check_root(root, span)
+        if root in ("event", "item"):
+            start = "$" if root == "event" else "$item"
+            text = start + "".join(f"[{_quoted(step)}]" for step in steps)
+            return p.Path(path=jsonpath.parse(text, item=root == "item").text)
+        return self.reference(root, steps, span)
+
+    def step(self, node: Any) -> str | int:
+        if isinstance(node, j.Getattr):
+            return str(node.attr)
+        if isinstance(node.arg, j.Const) and isinstance(node.arg.value, (str, int)) and not isinstance(node.arg.value, bool):
+            return node.arg.value
+        if isinstance(node.arg, j.Neg) and isinstance(node.arg.node, j.Const) and isinstance(node.arg.node.value, int):
+            return -node.arg.node.value
+        start, end = self.construct(node.arg)
+        raise self.fault("construct", "only a name in quotes or a number stands in brackets", start, end, help='write `["first name"]` or `[0]`')
+
+    def check_root(self, root: str, span: tuple[int, int]) -> None:
+        if root in self.roots:
+            return
+        if root in ROOTS:
+            allowed = ", ".join(f"`{name}`" for name in ROOTS if name in self.roots)
+            raise self.fault("root_not_here", f"`{root}` cannot be named here", *span, help=f"here you may name {allowed}")
+        near = difflib.get_close_matches(root, sorted(self.roots), 1, 0.67)
+        replacement = near[0] if near else None
+        help_text = f"a path begins with one of {', '.join(f'`{name}`' for name in ROOTS if name in self.roots)}"
+        if not near and "event" in self.roots:
+            help_text = f"did you mean `event.{root}`?"
+        raise self.fault("unknown_root", f"`{root}` is not known in a template", *span, help=help_text, replacement=replacement)
+
+    def reference(self, root: str, steps: list[Any], span: tuple[int, int]) -> p.Value:
+        wanted = {"settings": (1, 2), "meta": (1, 1)}.get(root, (0, 0))
+        if not wanted[0] <= len(steps) <= wanted[1] or not all(isinstance(step, str) for step in steps):
+            shape = {"settings": "`settings.name` or `settings.name.key`", "meta": "`meta.id`"}.get(root, f"`{root}` alone")
+            raise self.fault("syntax", f"`{root}` is used as {shape}", *span)
+        if root == "meta" and steps[0] not in META:
+            raise self.fault("unknown_root", f"there is no `meta.{steps[0]}`", *span, help=f"there is {' and '.join(f'`meta.{name}`' for name in META)}")
+        return p.Ref(name=".".join([root, *steps]))
+
+    def filter(self, node: Any) -> p.Value:
+        if node.node is None:
+            raise self.fault("construct", "a filter needs a value before it", 0, len(self.piece.text))
+        of = self.expression(node.node)
+        name = node.name
+        span = self.find(name, after=r"\|\s*")
+        row = filters.FILTERS.get(name)
+        if row is None:
+            near = difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
+            raise self.fault(
+                "unknown_filter", f"there is no filter `{name}`", *span,
+                help=f"did you mean `{near[0]}`?" if near else f"the filters are {', '.join(filters.FILTERS)}",
+                replacement=near[0] if near else None,
+            )
+        if node.kwargs or node.dyn_args or node.dyn_kwargs:
+            raise self.fault("filter_args", f"`{name}` takes its arguments by place, not by name", *span)
+        args = [self.expression(arg) for arg in node.args]
+        self.check_args(name, row, args, span)
+        return p.Filter(name=name, of=of, args=args)
+
+    def check_args(self, name: str, row: filters.Filter, args: list[p.Value], span: tuple[int, int]) -> None:
+        least, most = len(row.args) - row.optional, len(row.args)
+        if not least <= len(args) <= most:
+            wanted = f"{least}" if least == most else f"{least} to {most}"
+            raise self.fault("filter_args", f"`{name}` takes {wanted} argument{'s' * (most != 1)}, found {len(args)}", *span)
+        for kind, arg in zip(row.args, args, strict=False):
+            if kind == "any" or (kind == "text" and not isinstance(arg, p.Const)):
+                continue
+            found = arg.value if isinstance(arg, p.Const) else None
+            fits = isinstance(found, int) and not isinstance(found, bool) if kind == "integer" else isinstance(found, str)
+            if not fits:
+                shape = {"integer": "a whole number", "path": "a path in quotes", "format": "a format in quotes", "text": "text in quotes"}[kind]
+                raise self.fault("filter_args", f"`{name}` takes {shape} here", *span)
+            self.check_text(name, kind, found, span)
+
+    def check_text(self, name: str, kind: str, found: Any, span: tuple[int, int]) -> None:
+        try:
+            if kind == "format":
+                filters.check_format(found)
+            elif kind == "path":
+                jsonpath.parse(found if found.startswith("$") else f"$.{found}")
+            elif name == "split" and not found:
+                raise LangError("filter_args", "the separator of `split` is empty", 0, 0)
+            elif name in ("hash_id", "round") and isinstance(found, int) and not 0 <= found <= 52:
+                raise LangError("filter_args", f"`{name}` takes 0 to 52 here", 0, 0)
+        except LangError as error:
+            raise self.fault("filter_args", error.message, *span, help=error.help) from None
+
+    def find(self, name: str, after: str = "") -> tuple[int, int]:
+        """The next place of a name in the code; names are met in written order."""
+        pattern = re.compile(rf"{after}(?<![\w.])(?P<name>{re.escape(name)})(?!\w)")
+        match = pattern.search(self.piece.text, self.at) or pattern.search(self.piece.text)
+        if match is None:
+            return self.construct(None)
+        self.at = max(self.at, match.end("name"))
+        return match.span("name")
+
+    def syntax(self, message: str) -> LangError:
+        """Jinja's complaint in our words, at the sign it names where that is found."""
+        code = self.piece.text
+        quoted = re.search(r"unexpected '(.+?)'|near '(.+?)'|unexpected char '(.+?)'", message)
+        sign = next((part for part in quoted.groups() if part), None) if quoted else None
+        at = code.find(sign) if sign else -1
+        instead = re.match(r"\s*([\w.]+)-[a-zA-Z]", code)
+        help_text = f"`-` subtracts; write a name with a dash as `{instead[1].rsplit('.', 1)[0]}[\"…\"]`" if instead else ""
+        if at >= 0 and sign:
+            return self.fault("syntax", f"`{sign}` is not expected here", at, at + len(sign), help=help_text)
+        stripped = code.strip()
+        start = code.index(stripped)
+        return self.fault("syntax", f"this is no expression: {message}", start, start + len(stripped), help=help_text)
+
+    def fault(self, kind: str, message: str, start: int, end: int, *, help: str = "", replacement: str | None = None) -> LangError:
+        at = self.piece.start
+        return LangError(kind, message, at + start, at + end, help=help, replacement=replacement)
+
+
+def _quoted(step: str | int) -> str:
+    if isinstance(step, int):
+        return str(step)
+    return values.encode(step).decode()
+
+
+@functools.cache
+def filter_names() -> tuple[str, ...]:
+    return tuple(filters.FILTERS)

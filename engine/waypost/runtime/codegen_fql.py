@@ -1,0 +1,128 @@
+"""A trigger becomes a Python expression with the meaning of lang/fql.evaluate.
+
+Takes an FQL node and the Values that reach the event. Comparisons of a field with a constant become one test; everything else calls the
+functions of lang/fql on decoded values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waypost.lang import fql, values
+from waypost.lang.values import MISSING, Num
+from waypost.runtime.codegen import Values
+from waypost.runtime.emit import Expr
+from waypost.runtime.support import full
+
+
+def null_if_missing(value: Any) -> Any:
+    """An operand's value: a missing path is null."""
+    value = full(value)
+    return None if value is MISSING else value
+
+
+NAMES: dict[str, Any] = {
+    "equal": fql.equal,
+    "order": fql.order,
+    "operand": null_if_missing,
+    "walk": fql.walk,
+    "Num": Num,
+    **{f"fql_{name}": function.apply for name, function in fql.FUNCTIONS.items()},
+}
+
+
+def condition(node: fql.Node, v: Values) -> str:
+    """The text of an expression that is true when the condition holds. May write statements that fetch fields."""
+    if isinstance(node, fql.And):
+        return "(" + " and ".join(condition(inner, v) for inner in node.of) + ")"
+    if isinstance(node, fql.Or):
+        return "(" + " or ".join(condition(inner, v) for inner in node.of) + ")"
+    if isinstance(node, fql.Not):
+        return f"(not {condition(node.of, v)})"
+    if isinstance(node, fql.Call):
+        return f"bool({_operand(node, v)})"
+    if isinstance(node, fql.In):
+        return _membership(node, v)
+    return _compare(node, v)
+
+
+def _membership(node: fql.In, v: Values) -> str:
+    if isinstance(node.right, fql.PathRef):
+        return f"fql_contains(fql_list({_operand(node.right, v)}), {_operand(node.left, v)})"
+    if isinstance(node.left, fql.PathRef):
+        return "(" + " or ".join(_equals(node.left, literal, v) for literal in node.right) + ")"
+    members = v.w.bind("members", [literal.value for literal in node.right])
+    return f"fql_contains({members}, {_operand(node.left, v)})"
+
+
+def _compare(node: fql.Compare, v: Values) -> str:
+    if node.sign in ("=", "!="):
+        if isinstance(node.left, fql.PathRef) and isinstance(node.right, fql.Literal):
+            text = _equals(node.left, node.right, v)
+        elif isinstance(node.right, fql.PathRef) and isinstance(node.left, fql.Literal):
+            text = _equals(node.right, node.left, v)
+        else:
+            text = f"equal({_operand(node.left, v)}, {_operand(node.right, v)})"
+        return text if node.sign == "=" else f"(not {text})"
+    return f"order({node.sign!r}, {_operand(node.left, v)}, {_operand(node.right, v)})"
+
+
+def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
+    """A field against a constant. Text and booleans need no decoding: a list or object in the field is Raw, and equals neither."""
+    field = _field(path, v)
+    if field is None or field.form != "slot":
+        return f"equal({_operand(path, v)}, {_constant(literal, v)})"
+    value = literal.value
+    if isinstance(value, str):
+        return f"({field.text} == {v.w.literal(value)})"
+    if value is None:
+        return f"({field.text} is None or {field.text} is MISSING)"
+    if isinstance(value, bool):
+        return f"({field.text} is {value})"
+    return f"(({field.text}.__class__ is int or {field.text}.__class__ is Num) and {field.text} == {_constant(literal, v)})"
+
+
+def _field(path: fql.PathRef, v: Values) -> Expr | None:
+    """The slot of a path of names alone."""
+    if path.steps[0] == "settings" or not all(isinstance(step, str) for step in path.steps):
+        return None
+    return v.slot(tuple(str(step) for step in path.steps), "scalar")
+
+
+def _operand(operand: fql.Operand, v: Values) -> str:
+    if isinstance(operand, fql.Literal):
+        return _constant(operand, v)
+    if isinstance(operand, fql.Call):
+        return f"fql_{operand.name}({', '.join(_operand(arg, v) for arg in operand.args)})"
+    if operand.steps[0] == "settings":
+        value = v.scope.settings(".".join(map(str, operand.steps)))
+        return v.w.bind("setting", None if value is MISSING else value)
+    field = _field(operand, v)
+    if field is not None:
+        return f"operand({field.text})"
+    names = tuple(str(step) for step in _leading_names(operand.steps))
+    rest = operand.steps[len(names) :]
+    return f"operand(walk(full({v.slot(names, 'raw').text}), {rest!r}))"
+
+
+def _leading_names(steps: tuple[str | int, ...]) -> list[str]:
+    found = []
+    for step in steps:
+        if not isinstance(step, str):
+            break
+        found.append(step)
+    return found
+
+
+def _constant(literal: fql.Literal, v: Values) -> str:
+    value = literal.value
+    if isinstance(value, Num) or values.is_number(value):
+        return v.w.bind("number", value)
+    return v.w.literal(value)
+
+
+def _list(value: Any) -> Any:
+    return value if isinstance(value, list) else None
+
+
+NAMES["fql_list"] = _list
