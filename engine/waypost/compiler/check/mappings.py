@@ -1,0 +1,151 @@
+"""Mappings (family M): types that can never hold, checks that contradict each other, and `require` of what is never produced."""
+
+from __future__ import annotations
+
+import re
+
+from waypost import plan as p
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.event_fields import can_be, kind_of
+from waypost.compiler.source import Span
+from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
+from waypost.compiler.suggest import nearest
+from waypost.lang import filters, jsonpath, values
+
+_RISKY = re.compile(r"\\[1-9]|\(\?[=!<P#]|\(\?<|\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)[+*{]")
+"""Backreferences, lookaround, and a repeated group that repeats inside: what makes matching slower than linear."""
+
+_KIND_OF_CONSTANT = {"string": "string", "number": "number", "boolean": "boolean", "object": "object", "array": "array"}
+
+
+def check(spec: Spec, report: Report) -> None:
+    for action in spec.actions.values():
+        for val in action.mapping.walk():
+            _leaf(val, report)
+        if not isinstance(action.mapping.node, (p.Object, p.Merge, p.From, p.When, p.First, p.Path)):
+            report.add(Diagnostic("M212", "a mapping makes an object", Label(action.mapping.span, "found another value"), "write the fields as keys"))
+        for need in action.require:
+            _require(action, need, report)
+    for action in spec.actions.values():
+        for val in action.request.values():
+            for inner in val.walk():
+                _leaf(inner, report)
+
+
+def kind(val: Val) -> str | None:
+    """The kind that an expression has whenever it has a value, where that is known."""
+    node = val.node
+    if isinstance(node, p.Const):
+        return _KIND_OF_CONSTANT.get(values.typeof(node.value))
+    if isinstance(node, p.Path):
+        if node.path.startswith("$item"):
+            return None
+        expr = jsonpath.parse(node.path)
+        return "array" if expr.multi else kind_of(expr.steps)
+    if isinstance(node, p.Filter):
+        given = filters.FILTERS[node.name].gives
+        return None if given == "any" else given
+    if isinstance(node, p.Arith):
+        return "number"
+    if isinstance(node, p.From):
+        return _kind_of_type(node.type) if node.type else kind(val.parts[0])
+    return {p.Text: "string", p.Object: "object", p.Merge: "object", p.Pick: "object", p.Items: "array"}.get(type(node))
+
+
+def _kind_of_type(name: str) -> str:
+    return {"datetime": "string", "unix": "number", "unix_ms": "number", "unix_us": "number", "integer": "number"}.get(name, name)
+
+
+def _leaf(val: Val, report: Report) -> None:
+    node = val.node
+    if isinstance(node, p.From):
+        _checks(val, node, report)
+    elif isinstance(node, (p.Merge, p.Pick)):
+        for operand in val.parts[: len(node.of) if isinstance(node, p.Merge) else 1]:
+            found = kind(operand)
+            if found not in (None, "object"):
+                word = "$merge" if isinstance(node, p.Merge) else "$pick"
+                report.add(Diagnostic("M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")))
+    elif isinstance(node, p.Each):
+        found = kind(val.parts[0])
+        if found not in (None, "array", "object"):
+            report.add(Diagnostic("M201", "`$each` goes over a list or an object, and this is never one", Label(val.parts[0].span, f"always {found}")))
+
+
+def _checks(val: Val, node: p.From, report: Report) -> None:
+    of = kind(val.parts[0])
+    if node.type is not None and of is not None and not can_be(of, node.type):
+        report.add(Diagnostic("M201", f"this can never be of type {node.type}", Label(val.words.get("type", val.span), f"the value is always {of}"), "remove `type`, or take another value"))
+        return
+    result = _kind_of_type(node.type) if node.type else None
+    for word, given in (("pattern", node.pattern), ("max_length", node.max_length), ("max_bytes", node.max_bytes)):
+        if given is not None and result not in (None, "string"):
+            report.add(Diagnostic("M202", f"`{word}` judges text, and type {node.type} is none", Label(val.words.get(word, val.span)), "remove one of the two"))
+    if node.pattern is not None:
+        _pattern(node.pattern, val.words.get("pattern", val.span), report)
+    for member in node.enum or []:
+        if result is not None and values.typeof(member) != result:
+            report.add(Diagnostic("M203", f"`enum` has {values.encode(member).decode()}, and type {node.type} is never that", Label(val.words.get("enum", val.span))))
+            break
+    if isinstance(node.default, p.Const):
+        _default(node, node.default.value, val.words.get("default", val.span), result, report)
+
+
+def _default(node: p.From, default: object, span: Span, result: str | None, report: Report) -> None:
+    if node.required:
+        report.add(Diagnostic("M213", "`required` has no effect beside a `default`", Label(span), "remove one of the two"))
+    if default is None or (result is not None and values.typeof(default) != result):
+        report.add(Diagnostic("M203", f"the default is {values.typeof(default)}", Label(span, f"expected {result or 'a value'}"), "a default is of the field's type"))
+    elif node.enum is not None and default not in node.enum:
+        report.add(Diagnostic("M203", "the default is not in `enum`", Label(span), "add it to `enum`, or choose another"))
+
+
+def _pattern(pattern: str, span: Span, report: Report) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        report.add(Diagnostic("M214", f"this pattern cannot be read: {error}", Label(span)))
+        return
+    risky = _RISKY.search(pattern)
+    if risky:
+        report.add(Diagnostic("M215", f"`{risky[0]}` can take very long to match", Label(span), "write it without a repeated group that repeats inside, lookaround or backreferences"))
+
+
+def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
+    for path, keys in zip(need.paths, need.require.any, strict=True):
+        found = _produces(action.mapping.node, keys)
+        if found is not None:
+            near = nearest(keys[found], _keys(action.mapping.node, keys[:found]))
+            report.add(
+                Diagnostic(
+                    "M216", f"`{action.name.value}` never produces `{'.'.join(keys[: found + 1])}`",
+                    Label(path.span, f"did you mean `{'.'.join([*keys[:found], near])}`?" if near else ""),
+                    "`require` names output fields, not event fields",
+                )
+            )
+
+
+def _produces(node: p.Value, keys: list[str]) -> int | None:
+    """None when the mapping can produce the field, else the index of the first key that it cannot."""
+    for index, key in enumerate(keys):
+        if isinstance(node, p.Object):
+            if key not in node.entries or isinstance(node.entries[key], p.Omit):
+                return index
+            node = node.entries[key]
+        elif isinstance(node, p.Merge):
+            if key not in node.entries:
+                return None
+            if isinstance(node.entries[key], p.Omit):
+                return index
+            node = node.entries[key]
+        else:
+            return None
+    return None
+
+
+def _keys(node: p.Value, keys: list[str]) -> list[str]:
+    for key in keys:
+        if not isinstance(node, (p.Object, p.Merge)) or key not in node.entries:
+            return []
+        node = node.entries[key]
+    return list(node.entries) if isinstance(node, (p.Object, p.Merge)) else []

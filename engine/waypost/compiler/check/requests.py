@@ -1,0 +1,165 @@
+"""Requests (family D): urls that cannot be trusted, limits that contradict each other, outcomes that lose or repeat messages."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from waypost import plan as p
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.source import Span
+from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
+RETRYABLE = (408, 409, 423, 425, 429)
+OURS = ("host", "content-length", "transfer-encoding", "connection", "content-encoding", "te", "upgrade", "trailer", "keep-alive", "proxy-authorization")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check(spec: Spec, report: Report) -> None:
+    for request in {id(item): item for item in (*(action.request for action in spec.actions.values()), *([spec.check] if spec.check else []))}.values():
+        _url(spec, request, report)
+        _headers(request.headers, request, report)
+        _limits(request, report)
+        _messages(request, report, probe=request is spec.check)
+        _outcomes(request, report)
+    for name, val in spec.auth.values.items():
+        kind, _, key = name.partition(".")
+        if kind == "headers":
+            _header(key, val.span, report)
+    for action in spec.actions.values():
+        _dedupe(action, report)
+
+
+def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
+    report.add(Diagnostic(code, message, Label(span, label), help))
+
+
+def _url(spec: Spec, request: RequestSpec, report: Report) -> None:
+    node, span = request.url.node, request.url.span
+    pieces = node.parts if isinstance(node, p.Text) else [node]
+    first = pieces[0] if pieces else p.Const(value="")
+    if isinstance(first, p.Ref) and first.name.startswith("settings."):
+        _url_setting(spec, first.name, span, report)
+        if len(pieces) > 1 and not (isinstance(pieces[1], p.Const) and str(pieces[1].value)[:1] in ("/", "?")):
+            _add(report, "D102", "what follows the base url must begin with `/`", span, "else it would become part of the host")
+        return
+    text = first.value if isinstance(first, p.Const) and isinstance(first.value, str) else ""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    whole = len(pieces) == 1 or "/" in text.partition("//")[2] or "?" in text.partition("//")[2]
+    if parts.scheme not in ("http", "https") or not host or not whole:
+        _add(report, "D102", "a url begins with its scheme and host, or with a setting that holds them", span, "the host may not come from an event", "write `https://host/…` or `{{ settings.endpoint.api }}/…`")
+    elif parts.scheme == "http" and host not in LOOPBACK:
+        _add(report, "D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
+    elif parts.username or parts.password or parts.fragment or re.search(r"\s", text):
+        _add(report, "D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
+
+
+def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
+    _, first, *rest = name.split(".")
+    item = spec.settings.get(first)
+    if item is None:
+        return
+    if item.setting.secret:
+        _add(report, "X101", f"the secret `{first}` would choose the host", span)
+    if not rest and item.setting.type != "url":
+        _add(report, "D102", f"the setting `{first}` begins a url, and is no url", span, f"it is of type {item.setting.type}", "give the setting `type: url`")
+    for key, data in item.setting.choices.items() if rest else ():
+        value = data.get(rest[0])
+        host = urlsplit(value).hostname if isinstance(value, str) else None
+        secure = isinstance(value, str) and (value.startswith("https://") or (value.startswith("http://") and host in LOOPBACK))
+        if not secure:
+            _add(report, "D101", f"the choice `{key}` of `{first}` is no https url", item.spans.get("choices", span), f"found `{value}`")
+
+
+def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
+    for name in headers:
+        _header(name, request.spans.get(f"headers.{name} key", request.span), report)
+
+
+def _header(name: str, span: Span, report: Report) -> None:
+    if not _TOKEN.fullmatch(name):
+        _add(report, "D103", f"`{name}` is not a header name", span)
+    elif name.lower() in OURS:
+        _add(report, "D103", f"the header `{name}` is set by the engine", span, help="remove it" if name.lower() != "content-encoding" else "write `gzip: true`")
+
+
+def _limits(request: RequestSpec, report: Report) -> None:
+    batch, spans = request.plain.batch, request.spans
+    if batch is not None and batch.max_bytes and batch.max_message_bytes and batch.max_message_bytes > batch.max_bytes:
+        _add(report, "D104", "`max_message_bytes` is more than `max_bytes`", spans["batch.max_message_bytes"], "no such message fits a batch")
+    if batch is not None and batch.max_messages is None and batch.max_bytes is None:
+        _add(report, "D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
+    retry, dedupe = request.plain.retry, request.plain.dedupe
+    if dedupe is not None and retry.for_s > dedupe.within_s > 0:
+        span = spans.get("retry.for") or spans.get("dedupe.within") or request.span
+        _add(report, "D105", f"retries go on for {retry.for_s:g} s, and the destination deduplicates for {dedupe.within_s:g} s", span, "a late retry would arrive twice", "retry for less: `retry: {for: …}`")
+    if request.plain.timeout_s <= 0 or request.plain.timeout_s > 3600:
+        _add(report, "D104", "`timeout` is from 1 ms to 1 h", spans.get("timeout", request.span))
+
+
+def _messages(request: RequestSpec, report: Report, *, probe: bool) -> None:
+    span = request.spans.get("body", request.method.span)
+    if probe:
+        return
+    if request.body is None:
+        if request.method.value != "get":
+            _add(report, "D106", "the request has no body, so no message is sent", request.method.span, help="add `body: $message`, or `body: {…: $messages}` with `batch:`")
+        return
+    if request.method.value == "get":
+        _add(report, "D106", "a GET request has no body", span)
+    found = [val for val in request.body.walk() if isinstance(val.node, p.Messages)]
+    wanted = "$messages" if request.plain.batch is not None else "$message"
+    if len(found) != 1:
+        where = found[1].span if found else span
+        _add(report, "D106", f"a body holds `{wanted}` exactly once, found {len(found)} times", where)
+    elif found[0].node != p.Messages(many=request.plain.batch is not None):
+        reason = "there is a `batch:`" if request.plain.batch is not None else "there is no `batch:`"
+        _add(report, "D106", f"expected `{wanted}`: {reason}", found[0].span)
+    elif not _direct(request.body, found[0]):
+        _add(report, "D106", f"`{wanted}` stands as it is in the body", found[0].span, "not within an operator")
+
+
+def _direct(val: Val, wanted: Val) -> bool:
+    if val is wanted:
+        return True
+    return isinstance(val.node, (p.Object, p.Items)) and any(_direct(part, wanted) for part in val.parts)
+
+
+def _outcomes(request: RequestSpec, report: Report) -> None:
+    for status, rules in request.plain.responses.items():
+        span = request.spans.get(f"responses.{status}", request.span)
+        for rule in rules:
+            _outcome(request, status, rule.then, span, report)
+        if len(rules) > 1 and any(rule.test is None for rule in rules[:-1]):
+            _add(report, "D108", "what follows an outcome without `if` is never reached", span)
+
+
+def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: Report) -> None:
+    refused = status == "4xx" or (status.isdecimal() and 400 <= int(status) < 500 and int(status) not in RETRYABLE)
+    if then in ("retry", "throttle") and refused:
+        _add(report, "D107", f"a {status} says that the request is wrong: sending it again gives the same answer", span, f"`{then}` would repeat it for hours", "use `reject` or `split`")
+    if then == "split" and request.plain.batch is None:
+        _add(report, "D108", "`split` halves a batch, and there is no `batch:`", span, help="use `reject`")
+    if then in ("split", "throttle") and status in ("unsent", "unanswered"):
+        _add(report, "D108", f"`{then}` needs an answer, and `{status}` has none", span)
+
+
+def _dedupe(action: ActionSpec, report: Report) -> None:
+    dedupe = action.request.plain.dedupe
+    for path in dedupe.by if dedupe else ():
+        node: p.Value | None = action.mapping.node
+        for key in path.split("."):
+            if isinstance(node, p.Merge) and key not in node.entries:
+                node = None
+                break
+            node = node.entries.get(key) if isinstance(node, (p.Object, p.Merge)) else None
+            if node is None:
+                _add(report, "D109", f"`{action.name.value}` never produces `{path}`", action.request.spans.get("dedupe.by", action.request.span), "the destination deduplicates by it")
+                break
+
+

@@ -1,0 +1,92 @@
+"""Secrets (family X): a secret setting reaches only auth, url, headers and query; and none is written into the spec itself."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from waypost import plan as p
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.spec import Condition, Spec, Val
+from waypost.lang import fql
+
+_PREFIXES = re.compile(r"(?:sk|pk|rk)_(?:live|test)_|xox[abprs]-|gh[pousr]_|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|-----BEGIN |Bearer\s+\S{8}|Basic\s+[A-Za-z0-9+/=]{8}")
+
+
+def check(spec: Spec, report: Report) -> None:
+    secret = {name for name, item in spec.settings.items() if item.setting.secret}
+    for name in secret:
+        item = spec.settings[name]
+        if item.setting.default is not None:
+            report.add(Diagnostic("X102", f"the secret `{name}` has a default", Label(item.spans.get("default", item.name.span)), "a secret comes from the environment or a file"))
+    for action in spec.actions.values():
+        for val in (action.mapping, *([action.each] if action.each else []), *([action.request.body] if action.request.body else [])):
+            _taint(val, secret, report)
+        for condition in (action.trigger, action.where, *(need.test for need in action.require)):
+            _conditions(condition, secret, report)
+    for val in _credentials(spec):
+        _literal(val, report)
+    if "used_settings" in spec.texts:
+        _unused(spec, report)
+
+
+def _taint(val: Val, secret: set[str], report: Report) -> None:
+    """A secret anywhere in an expression that becomes part of a message: also through filters, also when only hashed."""
+    for inner in val.walk():
+        _conditions(inner.condition, secret, report)
+        if inner.parts:
+            continue
+
+        def look(node: p.Value, here: Val = inner) -> None:
+            name = node.name.split(".")[1] if isinstance(node, p.Ref) and node.name.startswith("settings.") else None
+            if name in secret:
+                report.add(
+                    Diagnostic(
+                        "X101", f"the secret `{name}` would be sent inside a message", Label(here.span, "a secret may reach only auth, url, headers and query"),
+                        "put it into `auth`, `headers` or `query`",
+                    )
+                )
+
+        p.rewrite(inner.node, look)
+
+
+def _conditions(condition: Condition | None, secret: set[str], report: Report) -> None:
+    for path in fql.paths(condition.node) if condition else []:
+        if condition and path.steps[0] == "settings" and len(path.steps) > 1 and path.steps[1] in secret:
+            report.add(Diagnostic("X101", f"the secret `{path.steps[1]}` decides what is sent", Label(condition.span(*path.span), "a secret may reach only auth, url, headers and query")))
+
+
+def _credentials(spec: Spec) -> Iterator[Val]:
+    yield from spec.auth.values.values()
+    for action in spec.actions.values():
+        yield from action.request.headers.values()
+        yield from action.request.query.values()
+        yield action.request.url
+
+
+def _literal(val: Val, report: Report) -> None:
+    pieces = val.node.parts if isinstance(val.node, p.Text) else [val.node]
+    for piece in pieces:
+        if isinstance(piece, p.Const) and isinstance(piece.value, str) and looks_secret(piece.value):
+            report.add(Diagnostic("X103", "this looks like a credential written into the spec", Label(val.span), "make it a setting with `secret: true` and write `{{ settings.… }}`"))
+
+
+def looks_secret(text: str) -> bool:
+    """A known prefix, or a long word of many different characters with letters and digits mixed."""
+    if _PREFIXES.search(text):
+        return True
+    return any(_dense(word) for word in re.findall(r"[A-Za-z0-9_+=-]{24,}", text))
+
+
+def _dense(word: str) -> bool:
+    counts = Counter(word)
+    entropy = -sum(n / len(word) * math.log2(n / len(word)) for n in counts.values())
+    return entropy > 3.5 and any(c.isdigit() for c in word) and any(c.isalpha() for c in word)
+
+
+def _unused(spec: Spec, report: Report) -> None:
+    for name, item in spec.settings.items():
+        if name not in spec.texts["used_settings"]:
+            report.add(Diagnostic("C101", f"the setting `{name}` is never used", Label(item.name.span), "use it, or remove it", severity="warning"))

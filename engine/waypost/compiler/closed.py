@@ -1,0 +1,173 @@
+"""Reading maps with a closed vocabulary: what is missing, unknown, or legal elsewhere is reported with its place and the nearest word.
+
+Takes document nodes and a Report; gives Python values. Family S. `x-*` keys are private notes wherever keys are closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from waypost.compiler import units
+from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.document import Map, Node, Scalar, Seq, keeps_digits
+from waypost.compiler.source import Span
+from waypost.compiler.suggest import nearest
+
+RESERVED = ("form", "lines", "sign", "results")
+"""Words of the language that come in a later version."""
+
+PLACES = {
+    "trigger": "an action", "mapping": "an action or a shared block", "use": "an action", "require": "an action or a shared block",
+    "batch": "a request", "rate": "a request", "retry": "a request", "dedupe": "a request", "responses": "a request", "gzip": "a request",
+    "timeout": "a request", "concurrency": "a request", "headers": "a request", "query": "a request", "body": "a request",
+    "secret": "a setting", "choices": "a setting", "optional": "a setting", "label": "a setting", "settings": "the top level",
+    "auth": "the top level", "check": "the top level", "shared": "the top level", "actions": "the top level", "request": "the top level, an action or a shared block",
+}
+
+
+def describe(node: Node) -> str:
+    """What a node is, for "found …"."""
+    if isinstance(node, Map):
+        return "a map"
+    if isinstance(node, Seq):
+        return "a list"
+    return {"int": f"the number {node.raw}", "float": f"the number {node.raw}", "bool": f"`{node.raw}`", "null": "nothing"}.get(
+        node.kind, f"`{node.text[:40]}`" if node.text else "empty text"
+    )
+
+
+class Closed:
+    """Reads nodes of one file. State: the Report it adds to."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
+        self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
+
+    def map(self, node: Node | None, what: str) -> Map | None:
+        """The node as a map; reports anything else."""
+        if node is None or isinstance(node, Map):
+            return node
+        self.add("S104", f"{what} is a map", node.span, f"found {describe(node)}")
+        return None
+
+    def keys(self, node: Map, known: Iterable[str], what: str) -> None:
+        """Reports the keys that may not stand in this map."""
+        known = list(known)
+        for name in node.entries:
+            key = name[0]
+            if key.text in known or key.text.startswith("x-"):
+                continue
+            near = nearest(key.text, known)
+            if key.text in RESERVED:
+                self.add("S106", f"`{key.text}` is reserved for a later version of the language", key.span, "not yet supported")
+            elif near is not None:
+                self.add("S101", f"{what} has no key `{key.text}`", key.span, f"did you mean `{near}`?", fix=Fix(key.span, near, safe=True))
+            elif key.text in PLACES:
+                self.add("S102", f"`{key.text}` is a key of {PLACES[key.text]}, not of {what.removeprefix('the ')}", key.span, "not legal here")
+            else:
+                self.add("S101", f"{what} has no key `{key.text}`", key.span, help=f"its keys are {', '.join(known)}; a private note begins with `x-`")
+
+    def need(self, node: Map, key: str, what: str, help: str = "") -> Node | None:
+        found = node.get(key)
+        if found is None:
+            self.add("S103", f"{what} needs `{key}`", _head(node), "missing here", help)
+        return found
+
+    def text(self, node: Node | None, what: str) -> str:
+        """Plain text: a scalar's own source text, so that `revision: 2026-07-15` is what it looks like."""
+        if node is None:
+            return ""
+        if isinstance(node, Scalar) and node.kind != "null":
+            return node.text
+        self.add("S104", f"{what} is text", node.span, f"found {describe(node)}")
+        return ""
+
+    def boolean(self, node: Node | None, what: str, default: bool) -> bool:
+        if node is None:
+            return default
+        if isinstance(node, Scalar) and node.kind == "bool":
+            return node.text == "true"
+        words = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "True": "true", "False": "false", "TRUE": "true", "FALSE": "false"}
+        if isinstance(node, Scalar) and node.text in words and node.style == "plain":
+            meant = words[node.text]
+            self.add("Y108", f"`{node.text}` is text in YAML 1.2, not a boolean", node.span, f"expected `{meant}`", fix=Fix(node.span, meant, safe=True))
+        else:
+            self.add("S104", f"{what} is true or false", node.span, f"found {describe(node)}")
+        return default
+
+    def integer(self, node: Node | None, what: str, least: int = 0, most: int = 10**9) -> int | None:
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and node.kind == "int" and keeps_digits(node.text):
+            if least <= int(node.text) <= most:
+                return int(node.text)
+            self.add("S104", f"{what} is a whole number from {least} to {most}", node.span, f"found {node.text}")
+            return None
+        if isinstance(node, Scalar) and (units.size(node.text) or units.seconds(node.text) is not None):
+            self.add("S107", f"{what} is a bare number", node.span, "found a unit", "remove the unit")
+        else:
+            self.add("S104", f"{what} is a whole number", node.span, f"found {describe(node)}")
+        return None
+
+    def quantity(self, node: Node | None, what: str, read: Any, help: str) -> Any:
+        """A size, time or rate with its unit."""
+        if node is None:
+            return None
+        found = read(node.text) if isinstance(node, Scalar) else None
+        if found is not None:
+            return found
+        bare = isinstance(node, Scalar) and node.kind in ("int", "float")
+        self.add("S107", f"{what} needs a unit" if bare else f"{what} is not a quantity", node.span, f"found {describe(node)}", help)
+        return None
+
+    def one_of(self, node: Node | None, known: Iterable[str], what: str, default: str) -> str:
+        if node is None:
+            return default
+        known = list(known)
+        if isinstance(node, Scalar) and node.text in known and node.kind != "null":
+            return node.text
+        near = nearest(node.text, known) if isinstance(node, Scalar) else None
+        self.add(
+            "S105", f"{what} is one of {', '.join(known)}", node.span, f"did you mean `{near}`?" if near else f"found {describe(node)}",
+            fix=Fix(node.span, near, safe=True) if near else None,
+        )
+        return default
+
+    def texts(self, node: Node | None, what: str) -> list[Scalar]:
+        """A word or a list of words."""
+        if node is None:
+            return []
+        items = node.items if isinstance(node, Seq) else (node,)
+        for item in items:
+            if not isinstance(item, Scalar) or item.kind == "null":
+                self.add("S104", f"{what} is a name or a list of names", item.span, f"found {describe(item)}")
+        return [item for item in items if isinstance(item, Scalar) and item.kind != "null"]
+
+    def constant(self, node: Node) -> Any:
+        """A JSON constant: text, numbers, true, false, null, lists and maps of them."""
+        if isinstance(node, Map):
+            return {name.text: self.constant(value) for name, value in node.entries}
+        if isinstance(node, Seq):
+            return [self.constant(item) for item in node.items]
+        if node.kind == "text":
+            return node.text
+        if node.kind in ("int", "float"):
+            return self.number(node)
+        if node.kind == "odd":
+            self.add("Y109", f"`{node.raw}` is a number or date only in other versions of YAML", node.span, "quote it, or write a JSON number", fix=Fix(node.span, f'"{node.raw}"'))
+            return node.raw
+        return {"true": True, "false": False}.get(node.text)
+
+    def number(self, node: Scalar) -> Any:
+        if not keeps_digits(node.text):
+            self.add("Y109", f"`{node.raw}` loses digits as a number", node.span, "quote it to send it as text", "or write it in its shortest form", Fix(node.span, f'"{node.raw}"'))
+            return 0
+        return int(node.text) if node.kind == "int" else float(node.text)
+
+
+def _head(node: Map) -> Span:
+    """The place to show for something that is missing in a map: its first key."""
+    return node.entries[0][0].span if node.entries else node.span

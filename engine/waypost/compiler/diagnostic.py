@@ -1,0 +1,61 @@
+"""Diagnostics are data: what was found, where, what was expected, and the edit that mends it. `render/` turns them into text.
+
+Takes what the stages report. Gives one `Report` a file: sorted, without repeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from waypost.compiler.source import Source, Span
+
+
+@dataclass(frozen=True)
+class Label:
+    """A stretch of the file and what to say of it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Replace `span` by `text`. `safe`: the meaning that the author can only have had."""
+
+    span: Span
+    text: str
+    safe: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """`code` is a rule of rules/. `message` says what was found, the label what was expected there, `help` the smallest edit."""
+
+    code: str
+    message: str
+    label: Label
+    help: str = ""
+    others: tuple[Label, ...] = ()
+    fix: Fix | None = None
+    severity: str = "error"
+
+
+@dataclass
+class Report:
+    """Collects the findings of one file. State: the findings."""
+
+    source: Source
+    found: dict[tuple[str, Span], Diagnostic] = field(default_factory=dict)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """A second finding of one rule at one place is the same fault, met on another way (a shared block used twice)."""
+        self.found.setdefault((diagnostic.code, diagnostic.label.span), diagnostic)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """In order of the file."""
+        return sorted(self.found.values(), key=lambda item: (item.label.span, item.code))
+
+    @property
+    def failed(self) -> bool:
+        return any(item.severity == "error" for item in self.found.values())

@@ -1,0 +1,104 @@
+"""A checked spec becomes a plan: expressions already hold the plan's nodes, so this joins them, names the requests and keeps positions.
+
+Takes a Spec without errors and its Source. Gives a sealed Plan. Same spec, same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from waypost import plan as p
+from waypost.compiler.source import Source
+from waypost.compiler.spec import ActionSpec, AuthSpec, RequestSpec, Spec, Val
+
+
+Note = Callable[[str, int], None]
+
+
+def lower(spec: Spec, source: Source) -> p.Plan:
+    requests, names = _requests(spec)
+    positions: dict[str, str] = {}
+    for name, action in spec.actions.items():
+        _positions(action, f"actions.{name}", source, positions)
+    return p.seal(
+        p.Plan(
+            name=spec.name.value,
+            title=spec.title,
+            description=spec.description,
+            docs=spec.docs,
+            settings={name: item.setting for name, item in spec.settings.items()},
+            auth=_auth(spec.auth),
+            check=_probe(spec.check) if spec.check else None,
+            requests=requests,
+            actions={name: _action(action, names[name]) for name, action in spec.actions.items()},
+            source=p.Source(file=source.path, positions=positions),
+        )
+    )
+
+
+def _requests(spec: Spec) -> tuple[dict[str, p.Request], dict[str, str]]:
+    """The different requests, and which one each action sends: the destination's is "request", one with overlays has its action's name."""
+    requests: dict[str, p.Request] = {}
+    names: dict[str, str] = {}
+    for action in sorted(spec.actions.values(), key=lambda item: item.own_request):
+        lowered = action.request.lowered()
+        same = next((name for name, held in requests.items() if held == lowered), None)
+        if same is None:
+            same = action.name.value if action.own_request else "request"
+            requests[same] = lowered
+        names[action.name.value] = same
+    return requests, names
+
+
+def _auth(auth: AuthSpec) -> p.Auth:
+    held = {name: val.node for name, val in auth.values.items()}
+
+    def group(kind: str) -> dict[str, p.Value]:
+        return {name.split(".", 1)[1]: node for name, node in held.items() if name.startswith(f"{kind}.")}
+
+    basic = group("basic")
+    return p.Auth(
+        basic=p.Basic(username=basic["username"], password=basic["password"]) if len(basic) == 2 else None,
+        bearer=held.get("bearer"), headers=group("headers"), query=group("query"), body=group("body"),
+    )
+
+
+def _probe(check: RequestSpec) -> p.Probe:
+    whole = check.lowered()
+    return p.Probe(method=whole.method, url=whole.url, headers=whole.headers, query=whole.query)
+
+
+def _action(action: ActionSpec, request: str) -> p.Action:
+    return p.Action(
+        trigger=action.trigger.text,
+        request=request,
+        mapping=action.mapping.node,
+        title=action.title,
+        description=action.description,
+        enabled=action.enabled,
+        each=action.each.node if action.each else None,
+        where=action.where.text if action.where else None,
+        require=[need.require for need in action.require],
+    )
+
+
+def _positions(action: ActionSpec, prefix: str, source: Source, found: dict[str, str]) -> None:
+    def note(name: str, start: int) -> None:
+        line, column = source.position(start)
+        found[name] = f"{line}:{column}"
+
+    note(prefix, action.name.span.start)
+    note(f"{prefix}.trigger", action.trigger.scalar.span.start)
+    _fields(action.mapping, f"{prefix}.mapping", note)
+    for index, need in enumerate(action.require):
+        note(f"{prefix}.require.{index}", need.span.start)
+
+
+def _fields(val: Val, prefix: str, note: Note) -> None:
+    """The place of each output field, for run-time messages and preview."""
+    if not isinstance(val.node, (p.Object, p.Merge)):
+        return
+    entries = val.parts[len(val.node.of) :] if isinstance(val.node, p.Merge) else val.parts
+    for (key, span), part in zip(val.keys.items(), entries, strict=True):
+        note(f"{prefix}.{key}", span.start)
+        _fields(part, f"{prefix}.{key}", note)

@@ -1,0 +1,406 @@
+"""Value expressions and conditions: document nodes become `Val`s, which hold the plan's node and where each part stands.
+
+Takes a node and its `Place` (which roots may be named there). Gives a Val; what cannot be read is reported (families M, P, T, Q) and read as
+null, so that the rest of the spec is still checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from waypost import plan as p
+from waypost.compiler import units
+from waypost.compiler.closed import Closed, describe
+from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.document import Map, Node, Scalar, Seq
+from waypost.compiler.source import Span
+from waypost.compiler.spec import Condition, Val
+from waypost.compiler.suggest import nearest
+from waypost.lang import fql, jsonpath, template, values
+from waypost.lang.errors import LangError
+
+OPERATORS: dict[str, tuple[str, ...]] = {
+    "$literal": (),
+    "$merge": (),
+    "$from": ("nulls", "empty", "type", "enum", "pattern", "max_length", "max_bytes", "max_age", "max_ahead", "invalid", "default", "required"),
+    "$first": (),
+    "$pick": ("keys",),
+    "$each": ("to", "where"),
+    "$when": ("then", "else"),
+    "$lookup": ("in", "else"),
+}
+WORDS = ("$omit", "$message", "$messages", "$item")
+
+_PATH_CODES = {"syntax": "P101", "unsupported": "P102", "unknown_root": "P104"}
+_TEMPLATE_CODES = {"syntax": "T101", "unknown_root": "T102", "root_not_here": "T103", "unknown_filter": "T104", "filter_args": "T105", "construct": "T106"}
+_FQL_CODES = {"syntax": "Q101", "unknown_root": "Q102", "unknown_function": "Q103", "type": "Q104", "bare_path": "Q105", "arity": "Q106", "unknown_type": "Q107"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What may be named at a place: roots of templates, whether paths and `$item` are legal, and roots of conditions."""
+
+    what: str
+    roots: tuple[str, ...]
+    paths: bool = True
+    item: bool = False
+    messages: bool = False
+    fql_roots: frozenset[str] = fql.TRIGGER_ROOTS
+
+    def with_item(self) -> Place:
+        return replace(self, item=True, roots=(*self.roots, "item"), fql_roots=self.fql_roots | {"item"})
+
+
+MAPPING = Place("a mapping", ("event", "settings", "meta"))
+TEXT = Place("a request", ("event", "settings", "meta", "now"))
+BODY = Place("a body", ("event", "settings", "meta", "now"), messages=True)
+AUTH = Place("auth", ("settings", "now"), paths=False)
+TRIGGER = Place("a trigger", ())
+RESPONSE = Place("a response", (), paths=False, fql_roots=fql.RESPONSE_ROOTS)
+
+
+class Values:
+    """Reads the expressions of one spec. State: the Report, and the settings that may be named."""
+
+    def __init__(self, report: Report, settings: dict[str, p.Setting]) -> None:
+        self.report = report
+        self.closed = Closed(report)
+        self.settings = settings
+        self.used_settings: set[str] = set()
+
+    def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
+        self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
+
+    def lang_fault(self, codes: dict[str, str], error: LangError, scalar: Scalar) -> None:
+        """A little language's fault, at its place in the file."""
+        span = scalar.locate(error.start, error.end)
+        fix = Fix(span, error.replacement) if error.replacement is not None and scalar.style == "plain" else None
+        label = f"did you mean `{error.replacement}`?" if error.replacement is not None else ""
+        self.add(codes[error.kind], error.message, span, label, error.help, fix)
+
+    # Value positions.
+
+    def value(self, node: Node, place: Place) -> Val:
+        if isinstance(node, Seq):
+            parts = tuple(self.value(item, place) for item in node.items)
+            return Val(p.Items(items=[part.node for part in parts]), node.span, parts)
+        if isinstance(node, Map):
+            return self.map(node, place)
+        if node.kind == "text" and node.text:
+            return self.string(node, place)
+        if node.kind == "text":
+            self.add("M204", "empty text is neither a path nor a constant", node.span, "expected `$.…`, `\"{{ … }}\"` or {$literal: …}", "write `{$literal: \"\"}`")
+            return Val(p.Const(value=None), node.span)
+        return Val(p.Const(value=self.closed.constant(node)), node.span, scalar=node)
+
+    def string(self, node: Scalar, place: Place) -> Val:
+        nothing = Val(p.Const(value=None), node.span, scalar=node)
+        if node.text in ("$message", "$messages"):
+            if place.messages:
+                return Val(p.Messages(many=node.text == "$messages"), node.span, scalar=node)
+            self.add("M207", f"`{node.text}` stands only in a request's body", node.span)
+            return nothing
+        if node.text == "$omit":
+            self.add("M208", "`$omit` stands only as the value of a key", node.span, help="leave the value out instead")
+            return nothing
+        if node.text.startswith("$"):
+            return self.path(node, place) or nothing
+        if template.has_template(node.text) or "{%" in node.text or "}}" in node.text:
+            found = self.template(node, place)
+            if found is not None and isinstance(found.node, p.Path) and "|" not in node.text:
+                path = found.node.path
+                self.add("T107", "a template that is only a path", node.span, "expected the path itself", fix=Fix(node.span, f"'{path}'" if '"' in path else path, safe=True))
+            return found or nothing
+        self.bare(node)
+        return nothing
+
+    def bare(self, node: Scalar) -> None:
+        first = re.split(r"[.\[]", node.text)[0]
+        path = f"$.{node.text}"
+        near = first if first in fql.EVENT_ROOTS else None
+        if near is None and re.fullmatch(r"[\w.\[\]]+", node.text):
+            near = nearest(first, fql.EVENT_ROOTS) if "." in node.text else None
+            path = f"$.{near}{node.text[len(first):]}"
+        help_text = f"did you mean the event path `{path}`?" if near else f"write `{{$literal: {node.raw}}}` to send this text"
+        self.add(
+            "M204", f"`{node.text[:60]}` is neither a path nor a constant", node.span, "expected `$.…`, `\"{{ … }}\"` or {$literal: …}",
+            help_text, Fix(node.span, path if near else f"{{$literal: {node.raw}}}") if "\n" not in node.raw else None,
+        )
+
+    def path(self, node: Scalar, place: Place) -> Val | None:
+        word = re.match(r"\$[A-Za-z_]+", node.text)
+        if word and not re.match(r"\$item(?![A-Za-z_])", node.text):
+            near = nearest(word[0], (*WORDS, *OPERATORS))
+            span = node.locate(0, word.end())
+            as_path = "$." + node.text[1:]
+            known = word[0][1:] in fql.EVENT_ROOTS
+            label = f"did you mean `{as_path if known else near}`?" if known or near else ""
+            self.add("M205", f"there is no word `{word[0]}`", span, label, "a path begins with `$.`", Fix(node.span, as_path) if known else None)
+            return None
+        if not place.paths:
+            self.add("P105", f"a path into the event cannot be named in {place.what}", node.span, help="only settings and `now` are known here")
+            return None
+        try:
+            expr = jsonpath.parse(node.text, item=place.item)
+        except LangError as error:
+            self.lang_fault(_PATH_CODES, error, node)
+            return None
+        if expr.root == "event" and expr.segments:
+            self.known_root(expr.segments[0], node, 0)
+        return Val(p.Path(path=expr.text), node.span, scalar=node)
+
+    def known_root(self, first: Any, node: Scalar, at: int) -> None:
+        if not isinstance(first, str) or first in fql.EVENT_ROOTS:
+            return
+        start = node.text.find(first, at)
+        span = node.locate(start, start + len(first)) if start >= 0 else node.span
+        near = nearest(first, fql.EVENT_ROOTS)
+        self.add(
+            "P103", f"`{first}` is not a field of an event", span, f"did you mean `{near}`?" if near else "",
+            f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}", Fix(span, near, safe=True) if near else None,
+        )
+
+    def template(self, node: Scalar, place: Place) -> Val | None:
+        try:
+            found = template.parse(node.text, place.roots)
+        except LangError as error:
+            codes = _TEMPLATE_CODES if error.kind in _TEMPLATE_CODES else _PATH_CODES
+            self.lang_fault(codes, error, node)
+            return None
+        self._names(found, node)
+        return Val(found, node.span, scalar=node)
+
+    def _names(self, found: p.Value, node: Scalar) -> None:
+        """The event fields and settings that a template names."""
+
+        def look(inner: p.Value) -> None:
+            if isinstance(inner, p.Path) and inner.path.startswith("$."):
+                segments = jsonpath.parse(inner.path).segments
+                self.known_root(segments[0] if segments else None, node, node.text.find("event"))
+            elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
+                start = node.text.find(inner.name)
+                self.setting(inner.name, node.locate(start, start + len(inner.name)) if start >= 0 else node.span)
+
+        p.rewrite(found, look)
+
+    def setting(self, name: str, span: Span) -> None:
+        """Whether `settings.a` or `settings.a.key` means something."""
+        _, first, *rest = name.split(".")
+        setting = self.settings.get(first)
+        if setting is None:
+            near = nearest(first, self.settings)
+            self.add(
+                "T108", f"there is no setting `{first}`", span, f"did you mean `settings.{near}`?" if near else "",
+                f"the settings are {', '.join(self.settings)}" if self.settings else "the spec has no `settings:`",
+                Fix(span, ".".join(["settings", near, *rest]), safe=True) if near else None,
+            )
+            return
+        self.used_settings.add(first)
+        if not rest:
+            return
+        if setting.type != "choice":
+            self.add("T109", f"the setting `{first}` has no keys", span, help=f"write `settings.{first}`")
+        else:
+            lacking = [key for key, data in setting.choices.items() if rest[0] not in data]
+            if lacking:
+                known = sorted({key for data in setting.choices.values() for key in data})
+                near = nearest(rest[0], known)
+                self.add("T109", f"the choice `{lacking[0]}` of `{first}` has no `{rest[0]}`", span, f"did you mean `{near}`?" if near else "", "every choice carries the same keys")
+
+    # Maps: objects and operators.
+
+    def map(self, node: Map, place: Place) -> Val:
+        operators = [name for name, _ in node.entries if name.text.startswith("$") and not name.text.startswith("$$")]
+        if not operators:
+            return self.object(node, place)
+        if len(operators) > 1:
+            self.report.add(
+                Diagnostic(
+                    "M206", f"`{operators[0].text}` and `{operators[1].text}` in one map", Label(operators[1].span, "a map holds at most one operator"),
+                    "nest one in the other", (Label(operators[0].span, "the first one"),),
+                )
+            )
+            return Val(p.Const(value=None), node.span)
+        operator = operators[0]
+        if operator.text not in OPERATORS:
+            near = nearest(operator.text, OPERATORS)
+            self.add(
+                "M205", f"there is no operator `{operator.text}`", operator.span, f"did you mean `{near}`?" if near else "",
+                f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
+                Fix(operator.span, near, safe=True) if near else None,
+            )
+            return Val(p.Const(value=None), node.span)
+        if operator.text != "$merge":
+            self._words(node, operator)
+        reader = _OPERATORS[operator.text]
+        return reader(self, node, node.get(operator.text) or operator, place)
+
+    def _words(self, node: Map, operator: Scalar) -> None:
+        known = OPERATORS[operator.text]
+        for name, _ in node.entries:
+            if name.text == operator.text or name.text in known:
+                continue
+            near = nearest(name.text, known)
+            owner = next((other for other, words in OPERATORS.items() if name.text in words), None)
+            label = f"did you mean `{near}`?" if near else f"a word of `{owner}`" if owner else "only `$merge` lets ordinary keys stand beside it"
+            self.add("M209", f"`{operator.text}` has no word `{name.text}`", name.span, label, f"its words are {', '.join(known)}" if known else "it stands alone", Fix(name.span, near, safe=True) if near else None)
+
+    def entries(self, node: Map, place: Place) -> tuple[dict[str, p.Value], tuple[Val, ...], dict[str, Span]]:
+        """The ordinary keys of a map: `$$` is a `$`, `$omit` takes a key out."""
+        nodes: dict[str, p.Value] = {}
+        parts: list[Val] = []
+        spans: dict[str, Span] = {}
+        for name, value in node.entries:
+            if name.text == "$merge":
+                continue
+            key = name.text[1:] if name.text.startswith("$$") else name.text
+            omit = isinstance(value, Scalar) and value.style == "plain" and value.text == "$omit"
+            found = Val(p.Omit(), value.span) if omit else self.value(value, place)
+            nodes[key] = found.node
+            parts.append(found)
+            spans[key] = name.span
+        return nodes, tuple(parts), spans
+
+    def object(self, node: Map, place: Place) -> Val:
+        nodes, parts, spans = self.entries(node, place)
+        return Val(p.Object(entries=nodes), node.span, parts, keys=spans)
+
+    def merge(self, node: Map, held: Node, place: Place) -> Val:
+        operands = tuple(self.value(item, place) for item in (held.items if isinstance(held, Seq) else (held,)))
+        if not operands:
+            self.add("M210", "`$merge` has nothing to merge", held.span, "expected an object or a list of objects")
+        nodes, parts, spans = self.entries(node, place)
+        return Val(p.Merge(of=[operand.node for operand in operands], entries=nodes), node.span, (*operands, *parts), keys=spans)
+
+    def literal(self, node: Map, held: Node, place: Place) -> Val:
+        return Val(p.Const(value=self.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None)
+
+    def first(self, node: Map, held: Node, place: Place) -> Val:
+        if not isinstance(held, Seq) or not held.items:
+            self.add("M210", "`$first` takes a list of values", held.span, f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty")
+            return Val(p.Const(value=None), node.span)
+        parts = tuple(self.value(item, place) for item in held.items)
+        return Val(p.First(of=[part.node for part in parts]), node.span, parts)
+
+    def pick(self, node: Map, held: Node, place: Place) -> Val:
+        of = self.value(held, place)
+        keys = node.get("keys")
+        if keys is None:
+            self.add("S103", "`$pick` needs `keys`", node.entries[0][0].span, "missing here", "list the keys to take")
+        names = self.closed.texts(keys, "`keys`")
+        seen: set[str] = set()
+        for name in names:
+            if name.text in seen:
+                self.add("M211", f"the key `{name.text}` is picked twice", name.span)
+            seen.add(name.text)
+        return Val(p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))), node.span, (of,))
+
+    def each(self, node: Map, held: Node, place: Place) -> Val:
+        of = self.value(held, place)
+        inner = place.with_item()
+        to_node, where_node = node.get("to"), node.get("where")
+        if to_node is None:
+            self.add("S103", "`$each` needs `to`", node.entries[0][0].span, "missing here", "say what each item becomes, such as `to: $item.id`")
+        to = self.value(to_node, inner) if to_node is not None else Val(p.Const(value=None), node.span)
+        where = self.condition(where_node, inner, "`where`") if where_node is not None else None
+        built = p.Each(of=of.node, to=to.node, where=where.text if where else None)
+        return Val(built, node.span, (of, to), words=_spans(node), condition=where)
+
+    def when(self, node: Map, held: Node, place: Place) -> Val:
+        test = self.condition(held, place, "`$when`")
+        then_node, else_node = node.get("then"), node.get("else")
+        if then_node is None:
+            self.add("S103", "`$when` needs `then`", node.entries[0][0].span, "missing here")
+        then = self.value(then_node, place) if then_node is not None else Val(p.Const(value=None), node.span)
+        other = self.value(else_node, place) if else_node is not None else None
+        parts = (then,) if other is None else (then, other)
+        if test is None:
+            return Val(p.Const(value=None), node.span, parts)
+        built = p.When(test=test.text, then=then.node, otherwise=other.node if other else None)
+        return Val(built, node.span, parts, condition=test, words=_spans(node))
+
+    def lookup(self, node: Map, held: Node, place: Place) -> Val:
+        of = self.value(held, place)
+        table_node, else_node = node.get("in"), node.get("else")
+        if table_node is None:
+            self.add("S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`")
+        table = self.closed.map(table_node, "`in`")
+        constants = {name.text: self.closed.constant(value) for name, value in table.entries} if table else {}
+        other = self.value(else_node, place) if else_node is not None else None
+        parts = (of,) if other is None else (of, other)
+        return Val(p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None), node.span, parts)
+
+    def checked(self, node: Map, held: Node, place: Place) -> Val:
+        of = self.value(held, place)
+        closed = self.closed
+        kind = node.get("type")
+        type_name = closed.one_of(kind, values.TYPES, "`type`", "") or None
+        default_node, enum_node = node.get("default"), node.get("enum")
+        default = None if default_node is None else p.Const(value=closed.constant(default_node))
+        if enum_node is not None and not (isinstance(enum_node, Seq) and enum_node.items):
+            closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
+        built = p.From(
+            of=of.node,
+            nulls=closed.one_of(node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"),
+            empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
+            type=type_name,
+            enum=[closed.constant(item) for item in enum_node.items] if isinstance(enum_node, Seq) and enum_node.items else None,
+            pattern=closed.text(node.get("pattern"), "`pattern`") or None,
+            max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
+            max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),
+            max_age_s=closed.quantity(node.get("max_age"), "`max_age`", units.seconds, units.TIME_HELP),
+            max_ahead_s=closed.quantity(node.get("max_ahead"), "`max_ahead`", units.seconds, units.TIME_HELP),
+            invalid=closed.one_of(node.get("invalid"), ("error", "omit"), "`invalid`", "error"),
+            default=default,
+            required=closed.boolean(node.get("required"), "`required`", False),
+        )
+        return Val(built, node.span, (of,), words=_spans(node))
+
+    # Text positions.
+
+    def text(self, node: Node, place: Place) -> Val:
+        """Text with `{{ }}` inside; a plain scalar is its source text."""
+        nothing = Val(p.Const(value=""), node.span)
+        if not isinstance(node, Scalar) or node.kind == "null":
+            self.add("S104", "this is text", node.span, f"found {describe(node)}")
+            return nothing
+        if node.text.startswith("$"):
+            self.add("T110", "a path does not stand in text", node.span, 'expected text, or `"{{ … }}"`', f"write `\"{{{{ event.{node.text.lstrip('$.')} }}}}\"`")
+            return nothing
+        found = self.template(node, place)
+        return found or nothing
+
+    # Conditions.
+
+    def condition(self, node: Node, place: Place, what: str) -> Condition | None:
+        if not isinstance(node, Scalar) or node.kind != "text" or not node.text.strip():
+            self.add("Q101", f"{what} is a condition", node.span, f"found {describe(node)}", 'write one, such as `type = "track"`')
+            return None
+        try:
+            tree = fql.read(node.text)
+        except LangError as error:
+            self.lang_fault(_FQL_CODES, error, node)
+            return None
+        faults = fql.lint(tree, roots=place.fql_roots, event_types=place.what != "a response")
+        for fault in faults:
+            self.lang_fault(_FQL_CODES, fault, node)
+        for path in fql.paths(tree):
+            if path.steps[0] == "settings" and "settings" in place.fql_roots:
+                if len(path.steps) < 2:
+                    self.add("Q102", "`settings` is used as `settings.name`", node.locate(*path.span))
+                else:
+                    self.setting(".".join(map(str, path.steps[:3])), node.locate(*path.span))
+        return None if faults else Condition(tree, node)
+
+
+def _spans(node: Map) -> dict[str, Span]:
+    return {name.text: value.span for name, value in node.entries}
+
+
+_OPERATORS: dict[str, Callable[[Values, Map, Node, Place], Val]] = {
+    "$literal": Values.literal, "$merge": Values.merge, "$from": Values.checked, "$first": Values.first, "$pick": Values.pick,
+    "$each": Values.each, "$when": Values.when, "$lookup": Values.lookup,
+}

@@ -1,0 +1,145 @@
+"""A spec, read: every leaf with the place it was written at.
+
+Takes nothing; `reader.py` makes these from the document, `check/` judges them, `lower.py` turns them into a plan. A `Val` holds the plan's own
+node for an expression beside its span and its parts, so that a check walks an expression with positions and lowering has nothing to look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from waypost import plan as p
+from waypost.compiler.document import Scalar
+from waypost.compiler.source import Span
+from waypost.lang import fql
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Located(Generic[T]):
+    """A leaf's value and where it stands."""
+
+    value: T
+    span: Span
+
+
+@dataclass(frozen=True)
+class Val:
+    """An expression: the plan's node, its span, its parts in written order, and the scalar it was read from, if it was one.
+
+    `keys` are the spans of an object's or merge's keys; `words` those of an operator's words (`type`, `enum`, ...).
+    """
+
+    node: p.Value
+    span: Span
+    parts: tuple[Val, ...] = ()
+    scalar: Scalar | None = None
+    keys: dict[str, Span] = field(default_factory=dict)
+    words: dict[str, Span] = field(default_factory=dict)
+    condition: Condition | None = None
+
+    def walk(self) -> Iterator[Val]:
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """FQL: the tree and the scalar it was read from."""
+
+    node: fql.Node
+    scalar: Scalar
+
+    @property
+    def text(self) -> str:
+        return fql.show(self.node)
+
+    def span(self, start: int, end: int) -> Span:
+        return self.scalar.locate(start, end)
+
+
+@dataclass(frozen=True)
+class SettingSpec:
+    name: Located[str]
+    setting: p.Setting
+    spans: dict[str, Span] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RequestSpec:
+    """`plain` holds what needs no expression, as the plan's Request (its url and maps unset); `spans` are dotted words."""
+
+    plain: p.Request
+    method: Located[str]
+    url: Val
+    headers: dict[str, Val]
+    query: dict[str, Val]
+    body: Val | None
+    conditions: tuple[Condition, ...]
+    span: Span
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def values(self) -> Iterator[Val]:
+        yield self.url
+        yield from self.headers.values()
+        yield from self.query.values()
+        if self.body is not None:
+            yield self.body
+
+    def lowered(self) -> p.Request:
+        import msgspec
+
+        return msgspec.structs.replace(
+            self.plain,
+            url=self.url.node,
+            headers={key: value.node for key, value in self.headers.items()},
+            query={key: value.node for key, value in self.query.items()},
+            body=None if self.body is None else self.body.node,
+        )
+
+
+@dataclass(frozen=True)
+class AuthSpec:
+    """`kind.name` -> expression: "basic.username", "bearer", "headers.x-api-key", ..."""
+
+    values: dict[str, Val] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RequireSpec:
+    require: p.Require
+    paths: tuple[Located[str], ...]
+    test: Condition | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    name: Located[str]
+    title: str
+    description: str
+    enabled: bool
+    trigger: Condition
+    mapping: Val
+    require: tuple[RequireSpec, ...]
+    request: RequestSpec
+    own_request: bool
+    each: Val | None = None
+    where: Condition | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    name: Located[str]
+    title: str
+    description: str
+    docs: str
+    settings: dict[str, SettingSpec]
+    auth: AuthSpec
+    check: RequestSpec | None
+    actions: dict[str, ActionSpec]
+    texts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,37 @@
+"""Quantities with a unit: `500kB` and `32KiB`, `1s` and `24h`, `1000/s`. Takes text; gives a number in bytes or seconds, or None."""
+
+from __future__ import annotations
+
+import re
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|kB|MB|GB|KiB|MiB|GiB)")
+_SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)")
+_TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RATE = re.compile(r"([0-9]+)/([0-9]*)(s|m|h|d)")
+
+SIZE_HELP = "write a size with its unit, such as `500kB` (1000) or `32KiB` (1024)"
+TIME_HELP = "write a time with its unit, such as `500ms`, `1s`, `10m`, `24h` or `7d`"
+RATE_HELP = "write a rate as count and time, such as `1000/s` or `30000/m`"
+
+
+def size(text: str) -> int | None:
+    """Bytes."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        return None
+    exact = float(match[1]) * _SIZES[match[2]]
+    return int(exact) if exact == int(exact) and exact > 0 else None
+
+
+def seconds(text: str) -> float | None:
+    match = _TIME.fullmatch(text)
+    return round(float(match[1]) * _TIMES[match[2]], 6) if match else None
+
+
+def rate(text: str) -> tuple[int, float] | None:
+    """(count, seconds): `1000/s`, `3000/3s`."""
+    match = _RATE.fullmatch(text)
+    if match is None or int(match[1]) == 0 or match[2].startswith("0"):
+        return None
+    return int(match[1]), int(match[2] or 1) * _TIMES[match[3]]
