@@ -70,10 +70,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    status: object = 0
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        _leave(stop.exit_code)
+        # Without standalone mode, click returns the status of `ctx.exit(status)`.
+        status = cli.main(standalone_mode=False)
     except click.Abort:
         click.echo("interrupted", err=True)
         _leave(5)
@@ -84,10 +84,10 @@ def main() -> None:
         # The reader has gone (`| head`): not our fault and not news.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _leave(0)
-    _leave(0)
+    _leave(status)
 
 
-def _leave(status: int | str | None) -> None:
+def _leave(status: object) -> None:
     code = status if isinstance(status, int) else 0
     try:
         sys.stdout.flush()

@@ -160,7 +160,7 @@ class Values:
         near = nearest(first, fql.EVENT_ROOTS)
         self.add(
             "P103", f"`{first}` is not a field of an event", span, f"did you mean `{near}`?" if near else "",
-            f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}", Fix(span, near, safe=True) if near else None,
+            "" if near else f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}", Fix(span, near, safe=True) if near else None,
         )
 
     def template(self, node: Scalar, place: Place) -> Val | None:

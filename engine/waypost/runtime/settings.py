@@ -160,3 +160,11 @@ def _form(setting: Setting) -> str:
     if setting.secret:
         return "env:VARIABLE or file:PATH"
     return "|".join(setting.choices) if setting.choices else "VALUE"
+
+
+def local_url(text: str) -> str:
+    """An endpoint override: https anywhere, http on loopback only, without path or query."""
+    read = _read_url(text)
+    if read is None or urlsplit(text).path not in ("", "/"):
+        raise SettingError(f"--endpoint-override takes https://host[:port], or http:// with a loopback host, not `{text}`")
+    return str(read)

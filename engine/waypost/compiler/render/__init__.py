@@ -1,0 +1,12 @@
+"""Reports become text: `human` (code frames), `concise` (one line each), `json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from waypost.compiler.diagnostic import Report
+from waypost.compiler.render.concise import render as concise
+from waypost.compiler.render.human import render as human
+from waypost.compiler.render.json import render as json
+
+FORMATS: dict[str, Callable[[Sequence[Report]], str]] = {"human": human, "concise": concise, "json": json}

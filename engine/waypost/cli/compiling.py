@@ -1,0 +1,31 @@
+"""What `compile`, `lint` and `run` on a spec share: compiling files and showing what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from waypost.cli.common import FINDINGS, refuse
+from waypost.compiler.diagnostic import Report
+from waypost.compiler.pipeline import compile_file
+from waypost.compiler.render import FORMATS
+from waypost.plan import Plan
+
+
+def compile_path(path: Path) -> tuple[Plan | None, Report]:
+    """`compile_file`, with a file that cannot be read as one clear line."""
+    try:
+        return compile_file(path)
+    except OSError as error:
+        refuse(f"cannot read {path}: {error.strerror}")
+
+
+def compile_or_leave(path: Path) -> Plan:
+    """The plan of a spec; findings are shown and end the command with status 1."""
+    plan, report = compile_path(path)
+    if report.diagnostics:
+        click.echo(FORMATS["human"]([report]), err=True)
+    if plan is None:
+        click.get_current_context().exit(FINDINGS)
+    return plan

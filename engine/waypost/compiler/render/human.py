@@ -1,0 +1,63 @@
+"""Code frames: the line, the exact stretch underlined, what was expected there, and the smallest edit.
+
+Takes reports. Gives text without colour or control characters, so that a log and a terminal show the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.source import Source
+
+
+def render(reports: Sequence[Report]) -> str:
+    """Every finding as a frame, then one line that counts them."""
+    frames = [frame(diagnostic, report.source) for report in reports for diagnostic in report.diagnostics]
+    return "\n".join([*frames, summary(reports)]) + "\n"
+
+
+def summary(reports: Sequence[Report]) -> str:
+    found = [diagnostic.severity for report in reports for diagnostic in report.diagnostics]
+    counts = [f"{count} {kind}{'s' * (count != 1)}" for kind in ("error", "warning") if (count := found.count(kind))]
+    files = f"{len(reports)} file{'s' * (len(reports) != 1)}"
+    return f"{', '.join(counts)} in {files}" if counts else f"{files} checked, no findings"
+
+
+def frame(diagnostic: Diagnostic, source: Source) -> str:
+    line, column = source.position(diagnostic.label.span.start)
+    labels = sorted([diagnostic.label, *diagnostic.others], key=lambda label: label.span)
+    width = max(len(str(source.position(label.span.start)[0])) for label in labels)
+    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}", f"{' ' * width}--> {source.path}:{line}:{column}", f"{' ' * width} |"]
+    last: int | None = None
+    for label in labels:
+        number = source.position(label.span.start)[0]
+        if last is not None and number > last + 1:
+            rows.append(f"{'.' * width} |")
+        rows += _underlined(label, source, width, "^" if label is diagnostic.label else "-", repeat=number != last)
+        last = number
+    rows.append(f"{' ' * width} |")
+    if diagnostic.help:
+        rows.append(f"help: {diagnostic.help}")
+    hints = ["fix available with --fix"] if diagnostic.fix is not None and diagnostic.fix.safe else []
+    rows.append(f"{' ' * width} = " + f"   {'= '}".join([*hints, f"waypost explain {diagnostic.code}"]))
+    return "\n".join(rows) + "\n"
+
+
+def _underlined(label: Label, source: Source, width: int, mark: str, *, repeat: bool) -> list[str]:
+    number, column = source.position(label.span.start)
+    text = source.line(number)
+    end_line, end_column = source.position(label.span.end)
+    end = end_column if end_line == number else len(text) + 1
+    before = _cells(text[: column - 1])
+    length = max(1, len(_cells(text[column - 1 : max(column, end) - 1])))
+    more = "" if end_line == number else f" … (to line {end_line})"
+    gutter = " " * width
+    shown = [f"{number:>{width}} | {text.expandtabs(4)}"] if repeat else []
+    return [*shown, f"{gutter} | {' ' * len(before)}{mark * length}{more} {label.text}".rstrip()]
+
+
+def _cells(text: str) -> str:
+    """As many signs as the text takes columns in a terminal."""
+    return "".join(" " * (2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1) for character in text.expandtabs(4))

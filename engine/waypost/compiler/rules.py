@@ -1,0 +1,106 @@
+"""The registry of rules: every code that a diagnostic may have, its name, and why it is a fault.
+
+Codes are never reused. Families: Y yaml, S shape, P path, T template, M mapping, Q trigger, U reuse, D delivery, X secrets, C care.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    code: str
+    name: str
+    why: str
+
+
+_TABLE = """
+Y101 syntax | The file cannot be read as one YAML document, so nothing in it can be judged.
+Y102 duplicate-key | YAML parsers keep one of two equal keys without a word; the other would be lost.
+Y103 unquoted-template | `key: {{ x }}` is a map within a map to YAML; quoted, it is the template that was meant.
+Y104 key-not-text | Keys are names; a number, a list or a map as a key never matches anything.
+Y105 anchor | Anchors, aliases and `<<` merge one level only and hide where a value comes from; `shared:` and `use:` do it with positions.
+Y106 comment-cuts-value | ` #` begins a comment even inside a condition: `event = "Order #1"` would load as `event = "Order`.
+Y107 tag | `trigger: !(type = "page")` is a tag to YAML: the negation is lost and the trigger sends the opposite.
+Y108 word-for-boolean | `yes`, `no`, `on` and `off` are text in YAML 1.2; only `true` and `false` are booleans.
+Y109 odd-number | A number or date that other YAML versions read differently, or that loses digits when it is read as a number.
+S101 unknown-key | A key that means nothing would be ignored; a typo would silently change what is sent.
+S102 key-elsewhere | The key has a meaning, but not at this place.
+S103 missing-key | Something that the language needs here is not there.
+S104 wrong-type | The value is of another kind than the key takes.
+S105 not-one-of | The value is not one of the words that the key takes.
+S106 reserved | The word belongs to the language, but this version does not support it yet.
+S107 unit | A size, time or rate carries its unit (`500kB`, `1s`, `1000/s`), so that nobody has to guess it.
+S108 conflict | Two keys that exclude each other.
+S109 name | Names are lower-case words joined by `_`, so that they work in files, settings and metrics.
+S110 spec-version | The file is written in a version of the language that this engine does not read.
+P101 path-syntax | The path is not RFC 9535 JSONPath.
+P102 path-unsupported | The path is JSONPath, but a part of it that is refused rather than evaluated differently.
+P103 unknown-field | No event has this top-level field: the value would always be missing.
+P104 item-outside-each | `$item` is the item of an `$each`; elsewhere there is none.
+P105 path-not-here | The event is not known at this place.
+T101 template-syntax | The template cannot be read.
+T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
+T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).
+T104 unknown-filter | There is no such filter.
+T105 filter-arguments | The filter takes other arguments.
+T106 construct | Templates hold paths, constants, filters and arithmetic; decisions are written with `$when`, `$first` and `$each`.
+T107 lone-path | A template that is only a path says the same as the path, with more signs.
+T108 unknown-setting | There is no such setting: the value would always be missing.
+T109 unknown-setting-key | Not every choice of the setting carries this key.
+T110 path-in-text | Text positions (url, headers, query, auth) hold text; a path there would be sent as it is written.
+M201 never-holds | The value can never be of the type or shape that is asked for: every event would be rejected.
+M202 check-without-effect | The check judges text, and the type is none.
+M203 contradicting-constants | A default or enum that the type, or each other, excludes.
+M204 bare-string | A bare string may be a forgotten `$.` or a constant; the two are too different to guess.
+M205 unknown-word | No operator or word of that name begins with `$`.
+M206 two-operators | A map holds at most one operator.
+M207 messages-outside-body | `$message` and `$messages` stand for what is sent, and only a body holds that.
+M208 omit-outside-map | `$omit` takes a key out of a map; elsewhere there is nothing to take out.
+M209 unknown-operator-word | The operator has no such word.
+M210 nothing-to-take | The operator needs something to work on.
+M211 picked-twice | The same key twice in `keys`.
+M212 mapping-no-object | An action's mapping makes an object.
+M213 required-with-default | A field with a default is never missing.
+M214 pattern-syntax | The pattern is no regular expression.
+M215 slow-pattern | The pattern may take exponential time on some values; events come from outside.
+M216 require-never | `require` names an output that the mapping cannot produce: every event would be rejected.
+Q101 trigger-syntax | The condition cannot be fully read; a trigger never sends on a guess.
+Q102 unknown-root | No event has this field: the comparison would always see null.
+Q103 unknown-function | There is no such function.
+Q104 type | The comparison can never hold between these kinds of value.
+Q105 bare-path | A field alone is no condition: it is unclear what of it should hold.
+Q106 arguments | The function takes another number of values.
+Q107 unknown-event-type | No event has this type, so the action would never send.
+Q108 never-matches | The condition contradicts itself.
+Q109 same-dedupe-key | Two actions send one event under one deduplication key: the destination keeps only one of the two.
+U101 unknown-block | There is no shared block of that name.
+U102 omit-of-nothing | `$omit` of a key that is neither inherited nor merged in.
+U103 map-over-leaf | A plain map laid over a single value: the two cannot be joined key by key.
+U104 unknown-action | There is no action of that name to be like.
+U105 circle | Actions that are built on each other in a circle.
+U106 unused-block | A shared block that nobody uses.
+D101 not-https | Events are personal data: they travel encrypted.
+D102 url | The host of a request is fixed by the spec or a setting, never by an event.
+D103 header | The header is no legal name, or one that the engine sets.
+D104 limits | Limits that contradict each other or say nothing.
+D105 retry-beyond-dedupe | A retry later than the destination remembers ids arrives twice.
+D106 messages-in-body | A body holds the message or the batch exactly once.
+D107 retry-refused | A request that the destination called wrong is wrong at every attempt.
+D108 outcome | The outcome is not possible here.
+D109 dedupe-field | The destination deduplicates by a field that the mapping does not produce.
+X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
+X102 secret-default | A default is in the repository for everybody to read.
+X103 credential-in-spec | A credential in a file that is committed is no secret any more.
+C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
+"""
+
+
+def _read(table: str) -> dict[str, Rule]:
+    rows = [line.split(" | ", 1) for line in table.strip().splitlines()]
+    return {head.split()[0]: Rule(*head.split(), why) for head, why in rows}
+
+
+RULES = _read(_TABLE)
+"""Every rule by its code."""

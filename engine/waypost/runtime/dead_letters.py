@@ -1,0 +1,97 @@
+"""Dead letters: one JSON object a line, with the event, the reason, the destination's answer and what is needed to send it again.
+
+Takes Dead commands of a lane. Gives an NDJSON file of mode 0600, made when the first one is written. The record's form is fixed: `event` (the
+JSON object, or `{"text": …}` for a line that is no JSON object, `{"base64": …}` for bytes that are not UTF-8), `reason`, `message`, `field`,
+`action`, `item`, `connection`, `position` {source, offset, line}, `attempts`, `response` {status, body}, `plan` (digest), `at`. No secret is
+ever in it: responses are kept without their headers, and secrets that a destination echoes are masked.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from waypost.runtime.lane import Dead
+from waypost.runtime.outcome import Answer
+
+RESPONSE_LIMIT = 4096
+"""How much of a response's body a dead letter keeps, in characters."""
+
+
+class DeadLetters:
+    """State: the open file."""
+
+    def __init__(self, path: Path, connection: str, digest: str, secrets: list[str]) -> None:
+        self.path = path
+        self.count = 0
+        self._connection = connection
+        self._digest = digest
+        self._secrets = [secret for secret in secrets if len(secret) >= 4]
+        self._file: int | None = None
+
+    def write(self, letters: list[Dead], now: float) -> None:
+        """Appends and flushes to disk. Raises OSError (a full disk): the caller keeps the events."""
+        if not letters:
+            return
+        if self._file is None:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        data = b"".join(self.record(letter, now) for letter in letters)
+        start = os.fstat(self._file).st_size
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+            os.fsync(self._file)
+        except OSError:
+            # Half a record would break every reader of the file.
+            os.ftruncate(self._file, start)
+            raise
+        self.count += len(letters)
+
+    def record(self, letter: Dead, now: float) -> bytes:
+        row: dict[str, Any] = {
+            "event": _event(letter.event),
+            "reason": letter.reason,
+            "message": letter.message,
+            "field": letter.field or None,
+            "action": letter.action,
+            "item": letter.item,
+            "connection": self._connection,
+            "position": {"source": letter.position.source, "offset": letter.position.offset, "line": letter.position.line},
+            "attempts": letter.attempts,
+            "response": self._response(letter.answer),
+            "plan": self._digest,
+            "at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        return msgspec.json.encode({key: value for key, value in row.items() if value is not None}) + b"\n"
+
+    def _response(self, answer: Answer | None) -> dict[str, Any] | None:
+        if answer is None:
+            return None
+        text = answer.body.decode(errors="replace")[:RESPONSE_LIMIT]
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _event(line: bytes) -> Any:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(line).decode()}
+    try:
+        msgspec.json.decode(line, type=dict[str, Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return {"text": text}
+    return Raw(line)
