@@ -110,8 +110,11 @@ def _encode_hook(value: Any) -> Any:
     raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
 
 
-encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_encode_hook).encode
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_hook)
+encode: Callable[[Any], bytes] = _ENCODER.encode
 """Compact UTF-8 JSON. `msgspec.Raw` inside is copied as it stands."""
+encode_lines: Callable[[list[Any]], bytes] = _ENCODER.encode_lines
+"""The same for several values, each followed by a line feed."""
 
 
 def typeof(value: Any) -> str:
@@ -283,21 +286,20 @@ def to_datetime(value: Any) -> str:
     """ISO 8601 text in a valid form as it stands; other readable forms and numbers in the canonical form."""
     if isinstance(value, str):
         # The form that almost every event has, judged without a pattern.
-        if len(value) == 24 and value[23] == "Z" and value[19] == "." and _plain_instant(value):
+        if len(value) == 24 and value[4:22:3] == "--T::." and plain_instant(value):
             return value
         micros, valid = _text_us(value)
         return value if valid else time_text(micros)
     return time_text(to_unix_us(value))
 
 
-def _plain_instant(text: str) -> bool:
-    if not (text.isascii() and text[4] == "-" and text[7] == "-" and text[10] == "T" and text[13] == ":" and text[16] == ":"):
-        return False
+def plain_instant(text: str) -> bool:
+    """Whether text with the signs of `2026-11-24T12:00:00.123Z` in their places is an instant that exists."""
     try:
         dt.datetime.fromisoformat(text)
     except ValueError:
         return False
-    return text[20:23].isdecimal()
+    return text[23] == "Z"
 
 
 TYPES: Final[dict[str, Callable[[Any], Any]]] = {

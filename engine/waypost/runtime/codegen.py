@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from msgspec import Raw
+
 from waypost import plan as p
-from waypost.lang import filters, jsonpath
+from waypost.lang import filters
 from waypost.lang.values import MISSING
-from waypost.runtime import support
+from waypost.runtime import identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
+from waypost.runtime.identity import plain_names
 from waypost.runtime.layout import Layout, Slot
 
 NOTHING = Expr("MISSING", "value")
@@ -57,8 +61,12 @@ class Values:
 
     def _owner(self, steps: tuple[str, ...]) -> str:
         """The expression of the struct that holds the last step."""
+        return self.struct(steps[:-1])
+
+    def struct(self, steps: tuple[str, ...]) -> str:
+        """The expression of the struct at a path whose members are used."""
         slot, text = self.layout.root, "e"
-        for step in steps[:-1]:
+        for step in steps:
             slot = slot.children[step]
             text = f"{text}.{slot.attribute}"
             if not slot.nested:
@@ -233,28 +241,32 @@ class Values:
         if len(node.of) == 1 and isinstance(node.of[0], p.Path) and (steps := plain_names(node.of[0].path)):
             base = self.slot(steps, "raw")
             if not node.entries:
-                return self.assign(f"object_raw({base.text})", "out", "merge")
-            same = identity(node, steps, self.scope.condition)
+                held = base.text
+                quick = f"{held} if {held}.__class__ is Raw and bytes({held})[0] == 123 else object_raw({held})"
+                return self.assign(quick, "out", "merge")
+            same = identity.identity(node)
             if same is not None:
                 return self._merge_unless_untouched(node, base, same)
-        return self._merge(node)
+        if prefix.fits(node):
+            return prefix.generate(self, node)
+        return self.merge_all(node)
 
-    def _merge_unless_untouched(self, node: p.Merge, base: Expr, same: Identity) -> Expr:
-        """One object with entries that mostly change nothing: its own bytes, unless a key that matters may occur in it."""
-        result, data = self.w.fresh("merge"), self.w.fresh("data")
+    def _merge_unless_untouched(self, node: p.Merge, base: Expr, same: identity.Identity) -> Expr:
+        """One object with entries that mostly change nothing: its own bytes where one look at its shape says so."""
+        result, shape = self.w.fresh("merge"), self.w.fresh("shape")
+        look, nothing = self.w.bind("look", identity.decoder(same)), self.w.bind("nothing", identity.empty(same))
         # A missing object has no key either: it stays missing when no entry can add one.
-        self.w.line(f"{data} = b'{{' if {base.text} is MISSING else bytes({base.text})")
-        tests = [f"{data}[0] == 123"]
-        tests += [f"{self.w.literal_bytes(needle)} not in {data}" for needle in same.needles]
-        tests += [rf"b'\\' not in {data}"]
-        tests += [f"not ({condition()})" for condition in same.unless]
+        self.w.line(f"{shape} = {nothing} if {base.text} is MISSING else {look}({base.text})")
+        tests = [f"{shape} is not None", *identity.tests(same, shape)]
+        tests += [f"not {self.scope.condition(text)}" for text in same.unless]
         with self.w.block(f"if {' and '.join(tests)}:"):
             self.w.line(f"{result} = {base.text}")
         with self.w.block("else:"):
-            self.w.line(f"{result} = {self._merge(node).text}")
+            self.w.line(f"{result} = {self.merge_all(node).text}")
         return Expr(result, "out")
 
-    def _merge(self, node: p.Merge) -> Expr:
+    def merge_all(self, node: p.Merge) -> Expr:
+        """Any merge, member by member."""
         whole = self.assign("{}", "out", "merged")
         seen = self.w.fresh("seen")
         self.w.line(f"{seen} = False")
@@ -306,9 +318,27 @@ class Values:
             return self.assign(f"as_object({of.text})", "out")
         if _inline_text(node):
             return self._text_checks(node)
+        if node == bare and node.type == "datetime" and node.nulls == "omit":
+            of = self.scalar(node.of)
+            source = of.text if of.form != "out" else self.decoded(of)
+            return self._instant(source)
         of = self.scalar(node.of)
         check = self.w.bind("check", support.checker(node))
         return self.assign(f"{check}({self.decoded(of)}, now)", "value")
+
+    def _instant(self, source: str) -> Expr:
+        """`type: datetime`: the form that almost every event has is judged in line, and stays as it is."""
+        result = self.w.fresh("time")
+        signs = f"len({source}) == 24 and {source}[4:22:3] == '--T::.' and {source}[23] == 'Z'"
+        with self.w.block(f"if {source}.__class__ is str and {signs}:"):
+            self.w.line(f"{result} = {source}")
+            with self.w.block("try:"):
+                self.w.line(f"fromisoformat({source})")
+            with self.w.block("except ValueError:"):
+                self.w.line(f"{result} = datetime_of({source})")
+        with self.w.block("else:"):
+            self.w.line(f"{result} = datetime_of({source})")
+        return Expr(result, "text")
 
     def _text_checks(self, node: p.From) -> Expr:
         of = self.scalar(node.of)
@@ -325,57 +355,6 @@ class Values:
                 else:
                     self.w.line(f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')")
         return result
-
-
-@dataclass(frozen=True)
-class Identity:
-    """When a merge changes nothing of its one object: none of `needles` occurs in its bytes, and none of `unless` holds."""
-
-    needles: tuple[bytes, ...]
-    unless: tuple[Callable[[], str], ...]
-
-
-def identity(node: p.Value, steps: tuple[str, ...], condition: Callable[[str], str]) -> Identity | None:
-    """Under which tests a value at `steps` of the output equals what stands at `steps` of the event (None: not known to)."""
-    if isinstance(node, p.Omit):
-        return Identity((), ())
-    if isinstance(node, p.Path):
-        return Identity((), ()) if plain_names(node.path) == steps else None
-    if isinstance(node, p.From):
-        same = isinstance(node.of, p.Path) and plain_names(node.of.path) == steps
-        return Identity((), ()) if same and node.default is None and not node.required else None
-    if isinstance(node, p.When):
-        other = None if node.otherwise is None else identity(node.otherwise, steps, condition)
-        test = node.test
-        return None if other is None else Identity(other.needles, (*other.unless, lambda: condition(test)))
-    if isinstance(node, p.Merge):
-        return _merge_identity(node, steps, condition)
-    return None
-
-
-def _merge_identity(node: p.Merge, steps: tuple[str, ...], condition: Callable[[str], str]) -> Identity | None:
-    if len(node.of) != 1 or not isinstance(node.of[0], p.Path) or plain_names(node.of[0].path) != steps:
-        return None
-    needles: list[bytes] = []
-    unless: list[Callable[[], str]] = []
-    for key, entry in node.entries.items():
-        found = identity(entry, (*steps, key), condition)
-        if found is None:
-            return None
-        # A key that does not occur at all cannot be changed; a copied one may occur.
-        copied = isinstance(entry, p.Path) or (isinstance(entry, p.When) and isinstance(entry.otherwise, p.Path))
-        if not copied:
-            needles.append(support.values.encode(key))
-        unless.extend(found.unless)
-    return Identity(tuple(needles), tuple(unless))
-
-
-def plain_names(path: str) -> tuple[str, ...] | None:
-    """The member names of an event path of names alone; None for `$`, items, indexes and paths that may match several times."""
-    expr = jsonpath.parse(path, item=path.startswith("$item"))
-    if expr.root != "event" or not expr.steps or not all(isinstance(step, str) for step in expr.steps):
-        return None
-    return tuple(str(step) for step in expr.steps)
 
 
 def _inline_text(node: p.From) -> bool:
@@ -401,7 +380,7 @@ NAMES: dict[str, Any] = {
     "MISSING": MISSING, "Fault": support.Fault, "full": support.full, "reopen": support.reopen, "absent": support.absent,
     "blank": support.blank, "members": support.members, "object_raw": support.object_raw, "picked": support.picked,
     "string_of": support.string_of, "string_or_missing": support.string_or_missing, "text_part": support.text_part,
-    "scalar_key": support.scalar_key, "as_object": support.as_object, "arith": filters.arith,
+    "Raw": Raw, "fromisoformat": datetime.fromisoformat, "splice": prefix.splice, "datetime_of": support.typed("datetime"), "scalar_key": support.scalar_key, "as_object": support.as_object, "arith": filters.arith,
 }
 """What generated code may call by a fixed name."""
 

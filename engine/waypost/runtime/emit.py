@@ -65,10 +65,6 @@ class Writer:
             return repr(value)
         return self.bind("const", msgspec.Raw(values.encode(value)))
 
-    def literal_bytes(self, value: bytes) -> str:
-        """Bytes as source text; their repr is escapes and printable ASCII only."""
-        return repr(value)
-
     def cached(self, key: str, make: str, hint: str) -> str:
         """A local that holds `make`, assigned once in the innermost scope that has not got it yet."""
         for scope in self._scopes:

@@ -24,7 +24,7 @@ from waypost.runtime.gate import Gate
 from waypost.runtime.lane import Command, Dead, Lane, Position, Send
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.outcome import Answer
-from waypost.runtime.program import Program
+from waypost.runtime.program import Program, Result
 from waypost.runtime.request import Wire
 from waypost.runtime.sources.lines import Line, TooLong
 from waypost.runtime.store import Store
@@ -164,18 +164,18 @@ class _Run:
                 return
             now = self.options.clock()
             commands: list[Command] = []
-            for line in lines:
-                commands += self._offer(source, line, now)
+            results = self.program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
+            for line, found in zip(lines, results, strict=True):
+                commands += self._offer(source, line, found, now)
             self._carry_out(commands)
             self.options.progress(source, self.lane.ledger)
             await self._step()
 
-    def _offer(self, source: Source, line: Line, now: float) -> list[Command]:
+    def _offer(self, source: Source, line: Line, results: list[Result], now: float) -> list[Command]:
         position = Position(source.name, line.offset, line.number, line.end)
         if isinstance(line, TooLong):
             message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
             return self.lane.reject_line("line_too_long", message, line.data, position)
-        results = self.program.map(line.data, line.offset, source.first_line, now)
         return self.lane.offer(results, line.data, position, now)
 
     async def _drain(self) -> None:

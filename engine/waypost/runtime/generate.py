@@ -1,8 +1,9 @@
 """A plan becomes Python text and the event decoder it needs.
 
 Takes a plan and what a run binds to it (settings, names for `meta.id`). Gives `Generated`: the text, the objects it refers to by name, the
-output field of each line, and the layout whose decoders load events. One function an action: it tests what is left of the trigger, maps,
-checks `require`, and appends the message; the caller has dispatched on the event's type already.
+output field of each line, and the layout whose decoders load events. One function an action: it tests what is left of the trigger, maps and
+checks `require`; the caller has dispatched on the event's type already. It gives the message (to be encoded), a (message, group) pair where
+the request takes parts of the event, or one of the signs NO_MATCH, OFF and WHERE.
 
 The text is generated twice: the first pass only tells which paths are used and how, the second knows the layout that follows.
 """
@@ -22,7 +23,6 @@ from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.layout import Layout
 from waypost.runtime.parts import url_parts
-from waypost.runtime.results import Filtered, Mapped
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,23 @@ class Bindings:
     meta_id: Callable[..., str]
     parts: dict[str, list[p.Value]]
     """For each request, the event-dependent parts that divide batches."""
+
+
+class Sign:
+    """What an action's function gives instead of a message. `bool` of it is False."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NO_MATCH, OFF, WHERE = Sign("NO_MATCH"), Sign("OFF"), Sign("WHERE")
+"""The trigger does not match; it does, but the action is disabled; it does, but `where` does not hold."""
 
 
 @dataclass
@@ -58,7 +75,7 @@ def generate(plan: p.Plan, bindings: Bindings) -> Generated:
 def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
     writer = Writer()
     writer.names.update(codegen.NAMES, **codegen_fql.NAMES)
-    writer.names.update(meta_id=bindings.meta_id, encode=values.encode, Mapped=Mapped, Filtered=Filtered)
+    writer.names.update(meta_id=bindings.meta_id, encode=values.encode, NO_MATCH=NO_MATCH, OFF=OFF, WHERE=WHERE)
     functions = {}
     for name, action in plan.actions.items():
         if action.each is None:
@@ -80,12 +97,12 @@ def _action(
     values_of = codegen.Values(w, layout, scope)
     held.append(values_of)
     w.line(f"# {plan.name!r}, {name!r}")
-    with w.function(f"def {function}(e, line, at, now, out):"):
+    with w.function(f"def {function}(e, line, at, now):"):
         if rest is not None:
             with w.block(f"if not ({codegen_fql.condition(rest, values_of)}):"):
-                w.line("return False")
+                w.line("return NO_MATCH")
         if not action.enabled:
-            w.line("return None")
+            w.line("return OFF")
         else:
             _deliver(plan, name, action, bindings, values_of)
     return event_type, function
@@ -96,20 +113,17 @@ def _deliver(plan: p.Plan, name: str, action: p.Action, bindings: Bindings, v: c
     w = v.w
     if action.where is not None:
         with w.block(f"if not ({v.scope.condition(action.where)}):"):
-            w.line(f"out.append(Filtered({name!r}, None, 'where'))")
-            w.line("return True")
+            w.line("return WHERE")
     top, body = _mapping(action.mapping, v)
     late = [need for need in action.require if not _require_early(need, top, v)]
-    w.line(f"body = encode({body})")
+    w.line(f"message = {body}")
     for need in late:
         _require_late(need, v)
     parts = [v.assign(v.decoded(v.value(part)), "value").text for part in bindings.parts[action.request]]
     for part in parts[: len(url_parts(plan.requests[action.request]))]:
         with w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
             w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
-    group = f"({', '.join(parts)},)" if parts else "()"
-    w.line(f"out.append(Mapped({name!r}, None, {action.request!r}, {group}, body))")
-    w.line("return True")
+    w.line(f"return message, ({', '.join(parts)},)" if parts else "return message")
 
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:
@@ -145,7 +159,7 @@ def _require_late(need: p.Require, v: codegen.Values) -> None:
     """`require` over deeper fields: a look into the encoded message."""
     look = v.w.bind("any_present", any_present(need.any))
     test = f" and ({v.scope.condition(need.test)})" if need.test is not None else ""
-    with v.w.block(f"if not {look}(body){test}:"):
+    with v.w.block(f"if not {look}(encode(message)){test}:"):
         v.w.line(f"raise Fault('require', {require_message(need)!r})")
 
 

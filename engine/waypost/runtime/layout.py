@@ -38,6 +38,8 @@ class Slot:
         self.index = 0
         self.struct: type[msgspec.Struct] | None = None
         self.empty: Any = None
+        self.broken: Any = None
+        """Another empty struct: what stands for a value that is neither an object nor null."""
         self.load: Callable[[Any], Any] = _no_loader
 
     @property
@@ -86,7 +88,7 @@ def _build(slot: Slot) -> None:
         rename[child.attribute] = child.name
         fields.append((child.attribute, *_field(child)))
     slot.struct = msgspec.defstruct(f"Event{slot.index}", fields, rename=rename, frozen=True, gc=False)
-    slot.empty = slot.struct()
+    slot.empty, slot.broken = slot.struct(), slot.struct()
     slot.load = _loader(slot, msgspec.json.Decoder(slot.struct))
 
 
@@ -108,7 +110,7 @@ def _loader(slot: Slot, decoder: msgspec.json.Decoder[Any]) -> Callable[[Any], A
     decode, empty = decoder.decode, slot.empty
 
     def load(raw: Any) -> Any:
-        """The struct of the object in `raw`; anything that is no object gives the empty struct."""
+        """The struct of the object in `raw`; missing and null give the empty one, another value the broken one."""
         if raw is UNSET:
             return empty
         try:
@@ -122,12 +124,12 @@ def _loader(slot: Slot, decoder: msgspec.json.Decoder[Any]) -> Callable[[Any], A
 def load_general(slot: Slot, raw: Any) -> Any:
     """What `slot.load` gives, for an object of any shape: the way that the fast decoder falls back to.
 
-    Raises msgspec.DecodeError for JSON that is malformed; a value that is no object gives the empty struct.
+    Raises msgspec.DecodeError for JSON that is malformed; null gives the empty struct, another value the broken one.
     """
     try:
         members = _MEMBERS.decode(raw)
     except msgspec.ValidationError:
-        return slot.empty
+        return slot.empty if bytes(raw) == b"null" else slot.broken
     return _fill(slot, members)
 
 

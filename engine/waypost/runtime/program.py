@@ -8,23 +8,44 @@ and in every run. What an event does wrong becomes a Rejected with the output fi
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Any
 
 import msgspec
 
 from waypost import plan as p
+from waypost.lang import values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
-from waypost.runtime.generate import Bindings, Generated, generate
+from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids
 
 Result = Mapped | Rejected | Filtered
-ActionFunction = Callable[[Any, bytes, tuple[int, bytes], float, list[Any]], bool | None]
+At = tuple[int, bytes]
+ActionFunction = Callable[[Any, bytes, At, float], Any]
+
+CHUNK = 256
+"""So many lines are decoded and encoded at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An action's function. `grouped`: it gives (message, group); `itemised`: it gives a list of results, or None for no match.
+
+    `plain`: neither.
+    """
+
+    name: str
+    request: str
+    function: ActionFunction
+    grouped: bool = False
+    itemised: bool = False
+    plain: bool = False
 
 
 class Program:
@@ -40,37 +61,33 @@ class Program:
         """How many lines took the general loader."""
         self._fields = generated.fields
         self._layout = generated.layout
-        root = generated.layout.root
-        self._decode = msgspec.json.Decoder(root.struct).decode
+        decoder = msgspec.json.Decoder(generated.layout.root.struct)
+        self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
+        self._alone = {kind: found[0] for kind, found in self._by_type.items() if len(found) == 1 and found[0].plain}
+        """The event types that exactly one plain action takes."""
 
-    def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Any, ...]], tuple[Any, ...]]:
+    def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
-        rows: list[tuple[str | None, str, ActionFunction]] = []
+        rows: list[tuple[str | None, Linked]] = []
         for name, action in self.plan.actions.items():
             if action.each is not None:
-                rows.append((None, name, self._itemised(name)))
-            else:
-                event_type, function = generated.functions[name]
-                rows.append((event_type, name, generated.names[function]))
-        types = {event_type for event_type, _, _ in rows if event_type is not None}
-        by_type = {
-            wanted: tuple((name, function) for event_type, name, function in rows if event_type in (None, wanted))
-            for wanted in types
-        }
-        return by_type, tuple((name, function) for event_type, name, function in rows if event_type is None)
+                rows.append((None, Linked(name, action.request, self._itemised(name), itemised=True)))
+                continue
+            event_type, function = generated.functions[name]
+            grouped = bool(parts.event_parts(self.plan.requests[action.request]))
+            rows.append((event_type, Linked(name, action.request, generated.names[function], grouped, plain=not grouped)))
+        types = {event_type for event_type, _ in rows if event_type is not None}
+        by_type = {wanted: tuple(linked for event_type, linked in rows if event_type in (None, wanted)) for wanted in types}
+        return by_type, tuple(linked for event_type, linked in rows if event_type is None)
 
     def _itemised(self, name: str) -> ActionFunction:
         """An action with `each`: one message an item, by the reference interpreter."""
 
-        def run(e: Any, line: bytes, at: tuple[int, bytes], now: float, out: list[Any]) -> bool | None:
+        def run(e: Any, line: bytes, at: At, now: float) -> Any:
             origin = reference.Origin(line, at[0], at[1], self.owner)
-            found = reference.map_action(self.plan, name, self.settings, origin, now)
-            if found is None:
-                return False
-            out.extend(found)
-            return True if self.plan.actions[name].enabled else None
+            return reference.map_action(self.plan, name, self.settings, origin, now)
 
         return run
 
@@ -80,11 +97,9 @@ class Program:
         `offset` and `first_line` (the first complete line of the source) identify an event that has no messageId; `now` is in Unix
         seconds and serves `max_age` and `max_ahead` only.
         """
-        if not line.isascii():
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return [Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")]
+        wrong = _not_utf8(line)
+        if wrong is not None:
+            return [wrong]
         try:
             event = self._decode(line)
         except msgspec.ValidationError:
@@ -93,20 +108,69 @@ class Program:
             event = malformed(error)
         except RecursionError:
             event = TOO_DEEP
-        if event.__class__ is Rejected:
-            return [event]
-        return self._actions(event, line, (offset, first_line), now)
+        return self._encoded(self._actions(event, line, (offset, first_line), now))
 
     def map_general(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
         """`map` without the fast decoder: the two give identical bytes (tests/test_differential.py)."""
+        wrong = _not_utf8(line)
+        if wrong is not None:
+            return [wrong]
+        return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
+
+    def map_many(self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0) -> list[list[Result]]:
+        """`map` of many lines at once: one list of results a line. Lines hold no line feed."""
+        out: list[list[Result]] = []
+        for start in range(0, len(lines), CHUNK):
+            out += self._chunk(lines[start : start + CHUNK], offsets[start : start + CHUNK], first_line, now)
+        return out
+
+    def _chunk(self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes, now: float) -> list[list[Result]]:
+        """Decodes the lines that look like objects at once, maps each, and encodes what came of it at once."""
+        # `decode_lines` does not decode lines: a value may span two and two may share one. Between lines that begin with `{` and end with
+        # `}` no value can span, and then a count that fits says that none was shared.
+        sound = [
+            index
+            for index, line in enumerate(lines)
+            if line and line[0] == 123 and line[-1] == 125 and (line.isascii() or _not_utf8(line) is None)
+        ]
         try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            return [Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")]
-        event = self._load_general(line)
-        if event.__class__ is Rejected:
-            return [event]
-        return self._actions(event, line, (offset, first_line), now)
+            events = self._decode_lines(b"\n".join(lines if len(sound) == len(lines) else [lines[index] for index in sound]))
+        except (msgspec.DecodeError, RecursionError):
+            events = []
+        if len(events) != len(sound):
+            return [self.map(line, offset, first_line, now) for line, offset in zip(lines, offsets, strict=True)]
+        out: list[Any] = [None] * len(lines)
+        self._map_events(events, sound, lines, offsets, (first_line, now), out)
+        if len(sound) < len(lines):
+            for index, found in enumerate(out):
+                if found is None:
+                    out[index] = self.map(lines[index], offsets[index], first_line, now)
+        return out
+
+    def _map_events(
+        self, events: list[Any], indexes: list[int], lines: Sequence[bytes], offsets: Sequence[int], rest: tuple[bytes, float], out: list[Any]
+    ) -> None:
+        """Maps decoded events into `out`; messages of actions that match alone are encoded all at once."""
+        first_line, now = rest
+        owners: list[tuple[int, Linked]] = []
+        messages: list[Any] = []
+        alone = self._alone
+        for index, event in zip(indexes, events, strict=True):
+            kind = event.type
+            linked = alone.get(kind) if kind.__class__ is str else None
+            if linked is not None:
+                try:
+                    message = linked.function(event, lines[index], (offsets[index], first_line), now)
+                except Fault as fault:
+                    out[index] = [Rejected(linked.name, None, fault.reason, fault.message, self._field(fault))]
+                    continue
+                if message.__class__ is not Sign:
+                    owners.append((index, linked))
+                    messages.append(message)
+                    continue
+            out[index] = self._encoded(self._actions(event, lines[index], (offsets[index], first_line), now))
+        for (index, linked), body in zip(owners, values.encode_lines(messages).split(b"\n"), strict=False):
+            out[index] = [Mapped(linked.name, None, linked.request, (), body)]
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1
@@ -119,20 +183,40 @@ class Program:
         except RecursionError:
             return TOO_DEEP
 
-    def _actions(self, event: Any, line: bytes, at: tuple[int, bytes], now: float) -> list[Result]:
+    def _actions(self, event: Any, line: bytes, at: At, now: float) -> list[Any]:
+        """Every action that the event may match: results, with messages still to be encoded as Pending."""
+        if event.__class__ is Rejected:
+            return [event]
         kind = event.type
         actions = self._by_type.get(kind, self._any_type) if kind.__class__ is str else self._any_type
-        out: list[Result] = []
+        out: list[Any] = []
         disabled = False
-        for name, function in actions:
+        for linked in actions:
             try:
-                if function(event, line, at, now, out) is None:
-                    disabled = True
+                found = linked.function(event, line, at, now)
             except Fault as fault:
-                out.append(Rejected(name, None, fault.reason, fault.message, self._field(fault)))
+                out.append(Rejected(linked.name, None, fault.reason, fault.message, self._field(fault)))
+                continue
             except RecursionError:
-                out.append(TOO_DEEP)
+                return [TOO_DEEP]
+            if linked.itemised:
+                disabled = disabled or (found is not None and not self.plan.actions[linked.name].enabled)
+                out.extend(found or [])
+            elif found.__class__ is not Sign:
+                message, group = found if linked.grouped else (found, ())
+                out.append(Pending(linked, group, message))
+            elif found is WHERE:
+                out.append(Filtered(linked.name, None, "where"))
+            else:
+                disabled = disabled or found is OFF
         return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
+
+    @staticmethod
+    def _encoded(found: list[Any]) -> list[Result]:
+        return [
+            Mapped(item.linked.name, None, item.linked.request, item.group, values.encode(item.message)) if item.__class__ is Pending else item
+            for item in found
+        ]
 
     def _field(self, fault: Fault) -> str:
         """The output field that a generated line computes, from where the fault was raised."""
@@ -144,6 +228,25 @@ class Program:
             trace = trace.tb_next
         inner = getattr(fault, "field", "")
         return f"{found}.{inner}" if found and inner else found or inner
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that is mapped and not yet encoded."""
+
+    linked: Linked
+    group: tuple[Any, ...]
+    message: Any
+
+
+def _not_utf8(line: bytes) -> Rejected | None:
+    if line.isascii():
+        return None
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")
+    return None
 
 
 def malformed(error: msgspec.DecodeError) -> Rejected:

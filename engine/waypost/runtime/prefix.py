@@ -1,0 +1,86 @@
+"""A merge of picked members with one object behind them: the picked ones are put before the object's own bytes.
+
+Takes a `$merge` whose operands are `$pick`s followed by one path, without further keys. Writes statements: where the object has none of the
+picked names (one look at its shape tells), its bytes follow the picked members as they are; else it is merged member by member.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from waypost import plan as p
+from waypost.runtime import identity
+from waypost.runtime.emit import Expr
+
+if TYPE_CHECKING:
+    from waypost.runtime.codegen import Values
+
+
+def fits(node: p.Merge) -> bool:
+    if node.entries or len(node.of) < 2:
+        return False
+    *picks, last = node.of
+    if not isinstance(last, p.Path) or identity.plain_names(last.path) is None:
+        return False
+    return all(isinstance(pick, p.Pick) and isinstance(pick.of, p.Path) and _base(pick.of) is not None for pick in picks)
+
+
+def _base(path: p.Path) -> tuple[str, ...] | None:
+    return () if path.path == "$" else identity.plain_names(path.path)
+
+
+def generate(v: Values, node: p.Merge) -> Expr:
+    *picks, last = node.of
+    assert isinstance(last, p.Path)
+    held: dict[str, list[Expr]] = {}
+    for pick in picks:
+        assert isinstance(pick, p.Pick) and isinstance(pick.of, p.Path)
+        _members(v, pick, _base(pick.of) or (), held)
+    steps = identity.plain_names(last.path)
+    assert steps is not None
+    behind = v.slot(steps, "raw").text
+    fields = [(f"k{index}", Raw | UnsetType, UNSET) for index in range(len(held))]
+    rename = {f"k{index}": key for index, key in enumerate(held)}
+    struct = msgspec.defstruct("Picked", [(name, Any, UNSET) for name, _, _ in fields], rename=rename, gc=False)
+    shape = msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
+    found = identity.Identity(shape, (), ())
+    result, look = v.w.fresh("merge"), v.w.fresh("shape")
+    nothing = v.w.bind("nothing", shape())
+    v.w.line(f"{look} = None if {behind} is MISSING else {v.w.bind('look', identity.decoder(found))}({behind})")
+    with v.w.block(f"if {look} == {nothing}:"):
+        picked = ", ".join(_last_present(exprs) for exprs in held.values())
+        v.w.line(f"{result} = splice(encode({v.w.bind('picked', struct)}({picked})), bytes({behind}))")
+    with v.w.block("else:"):
+        v.w.line(f"{result} = {v.merge_all(node).text}")
+    return Expr(result, "out")
+
+
+def _members(v: Values, pick: p.Pick, base: tuple[str, ...], held: dict[str, list[Expr]]) -> None:
+    for key in pick.keys:
+        held.setdefault(key, []).append(v.slot((*base, key), "raw"))
+    if base:
+        slot = v.layout.root
+        for step in base:
+            slot = slot.children[step]
+        with v.w.block(f"if {v.struct(base)} is {v.w.bind('broken', slot.broken)}:"):
+            v.w.line(f"raise Fault('wrong_shape', {'expected an object at ' + pick.of.path!r})" if isinstance(pick.of, p.Path) else "pass")
+
+
+def _last_present(exprs: list[Expr]) -> str:
+    """The text of the last of these that is present: a later operand wins."""
+    text = exprs[0].text
+    for expr in exprs[1:]:
+        text = f"({text} if {expr.text} is MISSING else {expr.text})"
+    return text
+
+
+def splice(head: bytes, behind: bytes) -> Raw:
+    """Two encoded objects as one, the members of `head` first. `behind` has none of its names."""
+    if head == b"{}":
+        return Raw(behind)
+    if behind[1:].lstrip()[:1] == b"}":
+        return Raw(head)
+    return Raw(head[:-1] + b"," + behind[1:])
