@@ -342,7 +342,7 @@ class Values:
 
     def _text_checks(self, node: p.From) -> Expr:
         of = self.scalar(node.of)
-        read = "string_or_missing" if node.invalid == "omit" else "string_of"
+        read = "string_or_missing" if node.invalid == "omit" else "filled_string_of" if node.empty == "omit" else "string_of"
         source = of.text if of.form != "out" else self.decoded(of)
         text = f"{source} if {source}.__class__ is str else {read}({source})" if of.form != "text" else source
         result = self.assign(text, "text", "text")
@@ -379,7 +379,7 @@ def _filter_call(name: str) -> Callable[..., Any]:
 NAMES: dict[str, Any] = {
     "MISSING": MISSING, "Fault": support.Fault, "full": support.full, "reopen": support.reopen, "absent": support.absent,
     "blank": support.blank, "members": support.members, "object_raw": support.object_raw, "picked": support.picked,
-    "string_of": support.string_of, "string_or_missing": support.string_or_missing, "text_part": support.text_part,
+    "string_of": support.string_of, "filled_string_of": support.filled_string_of, "string_or_missing": support.string_or_missing, "text_part": support.text_part,
     "Raw": Raw, "fromisoformat": datetime.fromisoformat, "splice": prefix.splice, "datetime_of": support.typed("datetime"), "scalar_key": support.scalar_key, "as_object": support.as_object, "arith": filters.arith,
 }
 """What generated code may call by a fixed name."""

@@ -91,6 +91,12 @@ def string_of(value: Any) -> Any:
     return values.to_string(full(value))
 
 
+def filled_string_of(value: Any) -> Any:
+    """The same with `empty: omit`, which comes before `type`: an empty list or object is missing, not of the wrong type."""
+    value = full(value)
+    return MISSING if value in ([], {}) else string_of(value)
+
+
 def string_or_missing(value: Any) -> Any:
     """`type: string` with `invalid: omit`."""
     try:
