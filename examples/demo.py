@@ -19,8 +19,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    with Receiver(port=0, script="200,429:retry-after=1,200") as receiver:
-        print(f"A receiver listens on {receiver.url}; its second answer is a 429 with Retry-After: 1.\n", flush=True)
+    with Receiver(port=0, script="429:retry-after=1,200") as receiver:
+        print(f"A receiver listens on {receiver.url}; its first answer is a 429 with Retry-After: 1.\n", flush=True)
         with tempfile.TemporaryDirectory() as scratch:
             command = [
                 *(sys.executable, "-m", "waypost", "run", "segment"),

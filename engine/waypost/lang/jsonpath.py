@@ -164,6 +164,8 @@ def _bracket(text: str, start: int) -> tuple[Segment, int]:
     match = _SLICE.match(text, at)
     if match:
         start_, end_, step = (None if part is None else _integer(part, start, match.end()) for part in match.groups())
+        if step == 0:
+            raise LangError("unsupported", "a slice with step 0 selects nothing", start, match.end())
         return Slice(start_, end_, step), _closed(text, start, match.end())
     return _indexes(text, start, at)
 
@@ -293,7 +295,9 @@ def _ng_segment(ng: Any, segment: Segment) -> Any:
     if isinstance(segment, int):
         return ng.Index(segment)
     if isinstance(segment, Slice):
-        return ng.Slice(segment.start, segment.end, segment.step)
+        # The library takes a slice without any bound for a wildcard, which would match an object's members too.
+        bare = segment == Slice(None, None, None)
+        return ng.Slice(0 if bare else segment.start, segment.end, segment.step)
     if isinstance(segment, Union):
         return ng.Index(*segment.indexes)
-    return ng.Fields("*")
+    return ng.Wildcard()
