@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from waypost.compiler.source import Source, Span
 
 
+SPOILING = ("Y103", "Y106", "Y107")
+"""Rules after which the value on that line is not what the author wrote."""
+
+
 @dataclass(frozen=True)
 class Label:
     """A stretch of the file and what to say of it."""
@@ -53,8 +57,14 @@ class Report:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """In order of the file."""
-        return sorted(self.found.values(), key=lambda item: (item.label.span, item.code))
+        """In order of the file; what only follows from a value that YAML has cut or changed is left out."""
+        spoiled = {self.source.position(item.label.span.start)[0] for item in self.found.values() if item.code in SPOILING}
+        kept = [
+            item
+            for item in self.found.values()
+            if item.code in SPOILING or self.source.position(item.label.span.start)[0] not in spoiled
+        ]
+        return sorted(kept, key=lambda item: (item.label.span, item.code))
 
     @property
     def failed(self) -> bool:

@@ -41,11 +41,10 @@ _FQL_CODES = {"syntax": "Q101", "unknown_root": "Q102", "unknown_function": "Q10
 
 @dataclass(frozen=True)
 class Place:
-    """What may be named at a place: roots of templates, whether paths and `$item` are legal, and roots of conditions."""
+    """What may be named at a place: roots of templates, whether `$item` is legal, and roots of conditions."""
 
     what: str
     roots: tuple[str, ...]
-    paths: bool = True
     item: bool = False
     messages: bool = False
     fql_roots: frozenset[str] = fql.TRIGGER_ROOTS
@@ -57,9 +56,9 @@ class Place:
 MAPPING = Place("a mapping", ("event", "settings", "meta"))
 TEXT = Place("a request", ("event", "settings", "meta", "now"))
 BODY = Place("a body", ("event", "settings", "meta", "now"), messages=True)
-AUTH = Place("auth", ("settings", "now"), paths=False)
+AUTH = Place("auth", ("settings", "now"))
 TRIGGER = Place("a trigger", ())
-RESPONSE = Place("a response", (), paths=False, fql_roots=fql.RESPONSE_ROOTS)
+RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)
 
 
 class Values:
@@ -139,9 +138,6 @@ class Values:
             known = word[0][1:] in fql.EVENT_ROOTS
             label = f"did you mean `{as_path if known else near}`?" if known or near else ""
             self.add("M205", f"there is no word `{word[0]}`", span, label, "a path begins with `$.`", Fix(node.span, as_path) if known else None)
-            return None
-        if not place.paths:
-            self.add("P105", f"a path into the event cannot be named in {place.what}", node.span, help="only settings and `now` are known here")
             return None
         try:
             expr = jsonpath.parse(node.text, item=place.item)

@@ -39,7 +39,6 @@ P101 path-syntax | The path is not RFC 9535 JSONPath.
 P102 path-unsupported | The path is JSONPath, but a part of it that is refused rather than evaluated differently.
 P103 unknown-field | No event has this top-level field: the value would always be missing.
 P104 item-outside-each | `$item` is the item of an `$each`; elsewhere there is none.
-P105 path-not-here | The event is not known at this place.
 T101 template-syntax | The template cannot be read.
 T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
 T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).
