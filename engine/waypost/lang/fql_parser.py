@@ -17,6 +17,7 @@ from waypost.lang.errors import LangError
 MAX_DEPTH = 64
 """Parentheses within parentheses: more is refused rather than risked."""
 
+_DIGITS = "0123456789"
 _SPACE = re.compile(r"[ \t\r\n]+")
 _NAME = re.compile(r"(?:[A-Za-z0-9_-]|\\.)+", re.DOTALL)
 _START = re.compile(r"[A-Za-z_\\]")
@@ -337,7 +338,7 @@ def _token(text: str, at: int, before: list[Token]) -> Token:
         if match[0].lower() in _WORDS:
             return Token("word", match[0].lower(), at, match.end())
         return Token("name", _step_text(match[0]), at, match.end())
-    if character.isdecimal() or (character in "+-." and text[at + 1 : at + 2].isdecimal()):
+    if character in _DIGITS or (character in "+-." and text[at + 1 : at + 2] in tuple(_DIGITS)):
         return _number_token(text, at)
     for wrong, right in _WRONG_SIGNS.items():
         if text.startswith(wrong, at):

@@ -22,7 +22,7 @@ from waypost.lang.values import MISSING
 from waypost.runtime import identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.identity import plain_names
-from waypost.runtime.layout import Layout, Slot
+from waypost.runtime.layout import Layout, Slot, nameable
 
 NOTHING = Expr("MISSING", "value")
 
@@ -98,7 +98,8 @@ class Values:
         """A value that will be inspected: a plain path as a scalar slot, anything else as it comes."""
         if isinstance(node, p.Path) and (steps := plain_names(node.path)) is not None:
             return self.slot(steps, "scalar")
-        return self.value(node)
+        found = self.value(node)
+        return self.assign(found.text, found.form) if isinstance(node, p.Const) else found
 
     def interpreted(self, node: p.Value) -> Expr:
         return self.assign(f"{self.w.bind('interpret', self.scope.interpret(node))}(line, at, now)", "value")
@@ -150,6 +151,8 @@ class Values:
         if not node.entries:
             return Expr(self.w.literal({}), "out", sure=True)
         held = self.entries(node.entries)
+        if not held:
+            return NOTHING
         body = ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held.items())
         whole = self.assign(f"{{{body}}}", "out", "object")
         optional = [expr for expr in held.values() if not expr.sure]
@@ -198,6 +201,8 @@ class Values:
     def pick(self, node: p.Pick) -> Expr:
         keys = tuple(node.keys)
         if isinstance(node.of, p.Path) and node.of.path == "$":
+            if not all(map(nameable, keys)):
+                return self.interpreted(node)
             held = [(key, self.slot((key,), "raw")) for key in keys]
             whole = self.assign("{" + ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held) + "}", "out", "pick")
             self.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING")
@@ -207,7 +212,10 @@ class Values:
 
     def operand(self, node: p.Value) -> str:
         """The text of a value of which the members are wanted: Raw, dict or nothing."""
-        return self.value(node).text
+        if isinstance(node, p.Path) and (steps := plain_names(node.path)) is not None:
+            return self.slot(steps, "object").text
+        found = self.value(node)
+        return f"full({found.text})" if found.form in ("slot", "raw") else found.text
 
     def each(self, node: p.Each) -> Expr:
         return self.interpreted(node)
@@ -239,7 +247,7 @@ class Values:
 
     def merge(self, node: p.Merge) -> Expr:
         if len(node.of) == 1 and isinstance(node.of[0], p.Path) and (steps := plain_names(node.of[0].path)):
-            base = self.slot(steps, "raw")
+            base = self.slot(steps, "object")
             if not node.entries:
                 held = base.text
                 quick = f"{held} if {held}.__class__ is Raw and bytes({held})[0] == 123 else object_raw({held})"
@@ -282,6 +290,9 @@ class Values:
                     self.w.line(f"{whole.text}.pop({name}, None)")
                     continue
                 expr = self.value(entry)
+                if expr.sure:
+                    self.w.line(f"{whole.text}[{name}] = {expr.text}")
+                    continue
                 with self.w.block(f"if {expr.text} is MISSING:"):
                     self.w.line(f"{whole.text}.pop({name}, None)")
                 with self.w.block("else:"):
@@ -314,8 +325,7 @@ class Values:
             of = self.value(node.of)
             return self.assign(of.text, of.form)
         if node.type == "object" and node.nulls == "omit" and node == bare and isinstance(node.of, p.Path):
-            of = self.value(node.of)
-            return self.assign(f"as_object({of.text})", "out")
+            return self.assign(f"as_object({self.operand(node.of)})", "out")
         if _inline_text(node):
             return self._text_checks(node)
         if node == bare and node.type == "datetime" and node.nulls == "omit":

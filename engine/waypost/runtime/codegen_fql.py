@@ -12,6 +12,7 @@ from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Num
 from waypost.runtime.codegen import Values
 from waypost.runtime.emit import Expr
+from waypost.runtime.layout import nameable
 from waypost.runtime.support import full
 
 
@@ -84,9 +85,10 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
 
 def _field(path: fql.PathRef, v: Values) -> Expr | None:
     """The slot of a path of names alone."""
-    if path.steps[0] == "settings" or not all(isinstance(step, str) for step in path.steps):
+    names = _leading_names(path.steps)
+    if path.steps[0] == "settings" or len(names) < len(path.steps):
         return None
-    return v.slot(tuple(str(step) for step in path.steps), "scalar")
+    return v.slot(tuple(names), "scalar")
 
 
 def _operand(operand: fql.Operand, v: Values) -> str:
@@ -100,15 +102,15 @@ def _operand(operand: fql.Operand, v: Values) -> str:
     field = _field(operand, v)
     if field is not None:
         return f"operand({field.text})"
-    names = tuple(str(step) for step in _leading_names(operand.steps))
+    names = tuple(_leading_names(operand.steps))
     rest = operand.steps[len(names) :]
     return f"operand(walk(full({v.slot(names, 'raw').text}), {rest!r}))"
 
 
 def _leading_names(steps: tuple[str | int, ...]) -> list[str]:
-    found = []
+    found: list[str] = []
     for step in steps:
-        if not isinstance(step, str):
+        if not isinstance(step, str) or not nameable(step):
             break
         found.append(step)
     return found

@@ -21,7 +21,7 @@ from waypost.lang import fql, values
 from waypost.lang.values import MISSING
 from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
-from waypost.runtime.layout import Layout
+from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.parts import url_parts
 
 
@@ -128,7 +128,7 @@ def _deliver(plan: p.Plan, name: str, action: p.Action, bindings: Bindings, v: c
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:
     """The top-level fields where they are known one by one, and the text of what is encoded."""
-    if not isinstance(mapping, p.Object) or not mapping.entries:
+    if not isinstance(mapping, p.Object) or not mapping.entries or not all(map(nameable, mapping.entries)):
         whole = v.value(mapping)
         return {}, f"{{}} if {whole.text} is MISSING else {whole.text}"
     top = v.entries(mapping.entries)

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from waypost import plan as p
 from waypost.lang import jsonpath
+from waypost.runtime.layout import nameable
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Identity:
 def plain_names(path: str) -> tuple[str, ...] | None:
     """The member names of an event path of names alone; None for `$`, items, indexes and paths that may match several times."""
     expr = jsonpath.parse(path, item=path.startswith("$item"))
-    if expr.root != "event" or not expr.steps or not all(isinstance(step, str) for step in expr.steps):
+    if expr.root != "event" or not expr.steps:
         return None
-    return tuple(str(step) for step in expr.steps)
+    names = tuple(step for step in expr.steps if isinstance(step, str) and nameable(step))
+    return names if len(names) == len(expr.steps) else None
 
 
 def identity(node: p.Merge) -> Identity | None:
@@ -51,7 +53,7 @@ def _merge(node: p.Merge, steps: tuple[str, ...]) -> Identity | None:
     absent: list[str] = []
     unless: list[str] = []
     for index, (key, entry) in enumerate(node.entries.items()):
-        found = _entry(entry, (*steps, key), unless)
+        found = _entry(entry, (*steps, key), unless) if nameable(key) else None
         if found is None:
             return None
         name = f"k{index}"

@@ -27,12 +27,21 @@ Scalar = str | SmallInt | bool | None | UnsetType
 _MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 
 
+STRENGTHS = {"raw": 1, "scalar": 2, "object": 3}
+
+
+def nameable(name: str) -> bool:
+    """Whether msgspec takes a member name for a struct's field; others go the slower way."""
+    return not any(character in '\\"' or character < " " for character in name)
+
+
 class Slot:
     """One event path. `whole` is "" (only walked through), "scalar" or "raw"; `children` are keyed by member name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.whole = ""
+        self.strength = 0
         self.children: dict[str, Slot] = {}
         self.attribute = name
         self.index = 0
@@ -64,12 +73,15 @@ class Layout:
         self.root = Slot("event")
 
     def use(self, steps: tuple[str, ...], how: str) -> Slot:
-        """The slot of a plain path of names, to be read as "scalar" or "raw" (a scalar may be copied as well; both raw and walked is raw)."""
+        """The slot of a plain path of names, to be read as "raw" (copied), "scalar" (inspected; may be copied as well) or "object".
+
+        The strongest use decides: what is merged or picked from stays raw, also where it is inspected elsewhere.
+        """
         slot = self.root
         for step in steps:
             slot = slot.children.setdefault(step, Slot(step))
-        if slot.whole != "scalar":
-            slot.whole = how
+        slot.strength = max(slot.strength, STRENGTHS[how])
+        slot.whole = "scalar" if slot.strength == STRENGTHS["scalar"] else "raw"
         return slot
 
     def build(self) -> None:

@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from waypost import plan as p
 from waypost.runtime import identity
 from waypost.runtime.emit import Expr
+from waypost.runtime.layout import nameable
 
 if TYPE_CHECKING:
     from waypost.runtime.codegen import Values
@@ -25,7 +26,7 @@ def fits(node: p.Merge) -> bool:
     *picks, last = node.of
     if not isinstance(last, p.Path) or identity.plain_names(last.path) is None:
         return False
-    return all(isinstance(pick, p.Pick) and isinstance(pick.of, p.Path) and _base(pick.of) is not None for pick in picks)
+    return all(isinstance(pick, p.Pick) and isinstance(pick.of, p.Path) and _base(pick.of) is not None and all(map(nameable, pick.keys)) for pick in picks)
 
 
 def _base(path: p.Path) -> tuple[str, ...] | None:
@@ -41,7 +42,7 @@ def generate(v: Values, node: p.Merge) -> Expr:
         _members(v, pick, _base(pick.of) or (), held)
     steps = identity.plain_names(last.path)
     assert steps is not None
-    behind = v.slot(steps, "raw").text
+    behind = v.slot(steps, "object").text
     fields = [(f"k{index}", Raw | UnsetType, UNSET) for index in range(len(held))]
     rename = {f"k{index}": key for index, key in enumerate(held)}
     struct = msgspec.defstruct("Picked", [(name, Any, UNSET) for name, _, _ in fields], rename=rename, gc=False)

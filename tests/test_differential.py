@@ -1,0 +1,204 @@
+"""One language, one meaning: generated code with the fast loader, the same with the general loader, and the reference interpreter agree."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from hostile import Maker, hostile_events
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strict_segment import discard_reason
+
+from waypost import plan as p
+from waypost.plan import load
+from waypost.runtime import reference
+from waypost.runtime.program import Program, link
+from waypost.runtime.results import Mapped, Rejected
+
+NOW = 1_795_000_000.0
+
+
+def comparable(result: Any) -> Any:
+    """A result with its message as JSON (number tokens kept) instead of bytes; of a rejection what a dead letter is sorted by."""
+    if isinstance(result, Mapped):
+        return (result.action, result.item, result.request, list(map(repr, result.group)), tokens(result.body))
+    if isinstance(result, Rejected):
+        return (result.action, result.item, result.reason, result.field if result.action else "")
+    return result
+
+
+def tokens(body: bytes) -> Any:
+    """JSON with each number as its own text, so that 1.50 is not 1.5."""
+    return json.loads(body, parse_float=lambda text: ("number", text), parse_int=lambda text: ("number", text))
+
+
+def all_ways(program: Program, lines: list[bytes]) -> list[list[Any]]:
+    """Maps lines in every way, asserts that they agree, and gives the results."""
+    offsets = range(len(lines))
+    together = program.map_many(lines, offsets, b"first", NOW)
+    for offset, line in enumerate(lines):
+        fast = program.map(line, offset, b"first", NOW)
+        assert fast == together[offset]
+        assert fast == program.map_general(line, offset, b"first", NOW)
+        origin = reference.Origin(line, offset, b"first", program.owner)
+        slow = reference.map_event(program.plan, program.settings, origin, NOW)
+        assert list(map(comparable, fast)) == list(map(comparable, slow)), line
+    return together
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Program:
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    return link(plan, {"source_write_key": "k", "endpoint": "europe"})
+
+
+def test_three_ways_agree_on_hostile_events(shipped: Program) -> None:
+    """Mutation that turns this red: `filled_string_of` without its look at empty lists."""
+    all_ways(shipped, list(hostile_events(11, 5000)))
+
+
+def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Program) -> None:
+    """Whatever the program lets pass, the destination takes: by the table of what it answers 200 to and drops."""
+    mapped = 0
+    lines = list(hostile_events(5, 60_000))
+    limit = 32 * 1024
+    for results in shipped.map_many(lines, range(len(lines)), b"first", NOW):
+        for result in results:
+            if isinstance(result, Mapped) and len(result.body) <= limit:
+                mapped += 1
+                assert discard_reason(json.loads(result.body)) is None, result.body
+    assert mapped > 10_000
+
+
+names = st.sampled_from(["userId", "event", "properties", "traits", "context"])
+inner = st.sampled_from(["a", "b", "direct", "x y", "é", 'q"'])
+event_paths = st.one_of(
+    names.map(lambda name: f"$.{name}"),
+    st.tuples(names, inner).map(lambda pair: f"$.{pair[0]}[{json.dumps(pair[1], ensure_ascii=False)}]"),
+    st.sampled_from(["$", "$.properties.a[0]", "$.properties.a[*]", "$.context.a.b", "$.context.a.direct", "$.properties..a"]),
+)
+path_nodes = event_paths.map(lambda text: p.Path(path=canonical(text)))
+constants = st.sampled_from([None, True, 0, 1.5, "", "x", "\n\"{{", [1], {"k": None}, []]).map(lambda value: p.Const(value=value))
+tests = st.sampled_from(
+    ['event = "A"', "properties.a > 1", 'contains(event, "A")', "userId != null", 'properties.a in ["x", 1, true]', "length(context) = 0", '"x" in properties.a', "context.a.b = properties.b", 'typeof(traits) = "object"', "!(properties.b = null)"]
+)
+types = st.sampled_from([None, "string", "number", "integer", "boolean", "object", "array", "datetime", "unix"])
+
+
+def canonical(text: str) -> str:
+    from waypost.lang import jsonpath
+
+    return jsonpath.parse(text).text
+
+
+def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(
+        lambda of, type_, nulls, empty, invalid, required, length, default: p.From(
+            of=of, type=type_, nulls=nulls, empty=empty, invalid=invalid, required=required, max_length=length, default=default
+        ),
+        of, types, st.sampled_from(["keep", "omit", "omit", "empty"]), st.sampled_from(["keep", "omit"]), st.sampled_from(["error", "omit"]),
+        st.booleans(), st.sampled_from([None, None, 3]), st.sampled_from([None, None, p.Const(value="d")]),
+    )
+
+
+def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    entries = st.dictionaries(st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]), children | st.just(p.Omit()), max_size=3)
+    one_path = st.sampled_from(["$.context", "$.properties", "$.context.a"])
+    return st.one_of(
+        entries.map(lambda found: p.Object(entries=found)),
+        st.builds(lambda of, found: p.Merge(of=of, entries=found), st.lists(children, min_size=1, max_size=3), entries),
+        st.builds(lambda path, found: p.Merge(of=[p.Path(path=path)], entries=found), one_path, entries),
+        one_path.flatmap(lambda path: identities(path)),
+        st.builds(lambda picks, last: p.Merge(of=[*picks, last]), st.lists(picks, min_size=1, max_size=2), path_nodes),
+        st.lists(children, max_size=3).map(lambda items: p.Items(items=items)),
+        checks(children),
+        st.lists(children, min_size=1, max_size=3).map(lambda of: p.First(of=of)),
+        picks,
+        st.builds(lambda test, then, other: p.When(test=test, then=then, otherwise=other), tests, children, st.none() | children),
+        st.builds(lambda of, to: p.Each(of=of, to=to), children, st.sampled_from([p.Path(path="$item"), p.Path(path="$item.a"), p.From(of=p.Path(path="$item"), type="string", nulls="omit")])),
+        st.builds(lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other), children, st.none() | constants),
+        st.lists(children, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
+        st.builds(lambda name, of: p.Filter(name=name, of=of), st.sampled_from(["lower", "upper", "trim", "sha256", "json", "length", "first", "string", "keys", "number", "datetime"]), children),
+        st.builds(lambda of, other: p.Filter(name="default", of=of, args=[other]), children, constants),
+        st.builds(lambda sign, left, right: p.Arith(sign=sign, left=left, right=right), st.sampled_from("+-*/"), children, children),
+    )
+
+
+def identities(path: str) -> st.SearchStrategy[Any]:
+    """Merges of one object whose keys mostly change nothing: what passes as raw bytes."""
+    from waypost.lang import jsonpath
+
+    def entry(key: str) -> st.SearchStrategy[Any]:
+        own = p.Path(path=jsonpath.parse(f"{path}[{json.dumps(key)}]").text)
+        deeper = p.Merge(of=[own], entries={"direct": p.Omit(), "b": p.From(of=p.Path(path=f"{own.path}.b"), type="string", nulls="omit")})
+        return st.sampled_from(
+            [p.Omit(), own, p.From(of=own, type="string", nulls="omit"), p.From(of=own, type="string", nulls="omit", empty="omit", max_length=3),
+             p.From(of=own, type="boolean", nulls="omit"), deeper, p.When(test='event = "A"', then=p.Const(value=1), otherwise=own)]
+        )
+
+    return st.fixed_dictionaries({}, optional={key: entry(key) for key in ("a", "b", "direct")}).map(lambda found: p.Merge(of=[p.Path(path=path)], entries=found))
+
+
+picks = st.builds(lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys), st.sampled_from(["$", "$.context", "$.context.a", "$.properties"]), st.lists(st.sampled_from(["a", "b", "event", "direct", "userId"]), min_size=1, max_size=3, unique=True))
+leaves = path_nodes | path_nodes | constants | st.just(p.Ref(name="meta.id")) | st.just(p.Ref(name="settings.region.api"))
+values = st.recursive(leaves, trees, max_leaves=8)
+mappings = st.dictionaries(st.sampled_from(["a", "b", "id", "class", "x.y", '"""']), values, min_size=1, max_size=4).map(lambda entries: p.Object(entries=entries))
+requires = st.lists(
+    st.builds(lambda paths, test: p.Require(any=paths, test=test), st.lists(st.lists(st.sampled_from(["a", "b", "id"]), min_size=1, max_size=2), min_size=1, max_size=2), st.none() | tests),
+    max_size=1,
+)
+
+
+def event_lines(seed: int) -> list[bytes]:
+    maker = Maker(seed)
+    found = []
+    for _ in range(6):
+        pairs: list[tuple[str, str]] = []
+        maker.maybe(pairs, "type", '"track"', missing=0.05)
+        maker.maybe(pairs, "userId", maker.text())
+        maker.maybe(pairs, "event", maker.rng.choice(('"A"', maker.text())))
+        maker.maybe(pairs, "messageId", '"m"')
+        for key in ("properties", "traits", "context"):
+            nested = maker.object([("direct", maker.any()), ("b", maker.any())])
+            members = [(name, maker.rng.choice((maker.any(), nested, '"x"', "[1,\"x\",{\"a\":1}]"))) for name in ("a", "b", "direct", "x y", "é", 'q"') if maker.rng.random() < 0.4]
+            maker.maybe(pairs, key, maker.object(members))
+        found.append(maker.object(pairs).encode())
+    return found
+
+
+def plan_of(mapping: p.Value, require: list[p.Require], group: p.Value) -> p.Plan:
+    request = p.Request(
+        method="post", url=p.Text(parts=[p.Const(value="https://example.com/"), group]) if not isinstance(group, p.Const) else p.Const(value="https://example.com/"),
+        body=p.Object(entries={"batch": p.Messages(many=True)}), batch=p.Batch(max_messages=5),
+    )
+    action = p.Action(trigger='type = "track"', request="request", mapping=mapping, require=require)
+    region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
+    return p.seal(p.Plan(name="any", requests={"request": request}, actions={"send": action}, settings={"region": region}))
+
+
+@settings(max_examples=600)
+@given(mappings, requires, st.sampled_from([p.Const(value=""), p.Path(path="$.userId")]), st.integers(0, 10**9))
+def test_three_ways_agree_on_any_plan(mapping: p.Value, require: list[p.Require], group: p.Value, seed: int) -> None:
+    plan = plan_of(mapping, require, group)
+    all_ways(link(p.load(p.dump(plan)), {}), event_lines(seed))
+
+
+def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Program) -> None:
+    """`decode_lines` would count these right: two values on one line, one value on two, blank lines."""
+    good = b'{"type":"track","userId":"u","event":"A","messageId":"m%d"}'
+    lines = [good % 1, good % 2 + good % 3, b'{"type":"track","userId":"u"', b',"event":"A"}', good % 4, b"{}", good % 5 + b" ", b" " + good % 6, b"[]", b'{"a":"}', b'{"b":"{']
+    results = all_ways(shipped, lines)
+    ids = [json.loads(item.body)["messageId"] for row in results for item in row if isinstance(item, Mapped)]
+    assert ids == ["m1", "m4", "m5", "m6"]
+
+
+def test_depth(shipped: Program) -> None:
+    """256 levels pass; far more may be rejected, and never crash."""
+    deep = b'{"type":"track","userId":"u","event":"A","properties":{"a":' + b"[" * 250 + b"]" * 250 + b"}}"
+    deeper = deep.replace(b"[" * 250, b"[" * 100_000).replace(b"]" * 250, b"]" * 100_000)
+    rows = all_ways(shipped, [deep, deeper])
+    assert isinstance(rows[0][0], Mapped)
+    assert rows[1][0].reason == "too_deep"
