@@ -124,7 +124,7 @@ class Values:
                 parts.append(self.w.literal(part.value))
                 continue
             expr = self.scalar(part)
-            held = expr if expr.form == "text" else self.assign(f"text_part({expr.text})", "text")
+            held = expr if expr.form == "text" else self.assign(f"text_part({self.decoded(expr)})", "text")
             parts.append(held.text)
             maybe.append(f"{held.text} is MISSING")
         joined = " + ".join(parts)

@@ -339,7 +339,8 @@ class Lane:
         request = self._requests[batch.request].policy
         outcome = outcome_of(request, answer)
         gate = self._gates[batch.request]
-        gate.ended(now, failed=outcome == "retry")
+        # A 4xx that is to be retried is about this request: the destination itself works.
+        gate.ended(now, failed=outcome == "retry" and not answer.status.startswith("4"))
         if outcome == "ok":
             return self._delivered(batch)
         if outcome == "retry":
