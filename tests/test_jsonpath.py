@@ -83,7 +83,7 @@ def select(segment: Any, value: Any) -> list[Any]:
 def by_the_rfc(expr: jsonpath.PathExpr, root: Any) -> list[Any]:
     nodes = [root]
     descend = False
-    for segment in expr.segments:
+    for segment in expr.parts:
         if isinstance(segment, Descend):
             descend = True
             continue

@@ -55,7 +55,7 @@ def command(
         refuse(str(error))
     if state is None and any(source.size is None for source in sources) and not dry_run:
         note("standard input is not journaled: what is not delivered when this process dies must be given again")
-    options = Options(dead_letters if not dry_run else Path("/dev/null"), connect_within, drain, masked=dry_run, notice=note)
+    options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
     with progress_bar(sources, shown=sys.stderr.isatty() and not dry_run) as progress:
         options.progress = progress
         summary = asyncio.run(_run(program, sources, dry_run, options, store))

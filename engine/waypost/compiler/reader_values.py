@@ -144,8 +144,8 @@ class Values:
         except LangError as error:
             self.lang_fault(_PATH_CODES, error, node)
             return None
-        if expr.root == "event" and expr.segments:
-            self.known_root(expr.segments[0], node, 0)
+        if expr.root == "event" and expr.parts:
+            self.known_root(expr.parts[0], node, 0)
         return Val(p.Path(path=expr.text), node.span, scalar=node)
 
     def known_root(self, first: Any, node: Scalar, at: int) -> None:
@@ -174,8 +174,8 @@ class Values:
 
         def look(inner: p.Value) -> None:
             if isinstance(inner, p.Path) and inner.path.startswith("$."):
-                segments = jsonpath.parse(inner.path).segments
-                self.known_root(segments[0] if segments else None, node, node.text.find("event"))
+                parts = jsonpath.parse(inner.path).parts
+                self.known_root(parts[0] if parts else None, node, node.text.find("event"))
             elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
                 start = node.text.find(inner.name)
                 self.setting(inner.name, node.locate(start, start + len(inner.name)) if start >= 0 else node.span)

@@ -48,7 +48,7 @@ class Union:
     indexes: tuple[int, ...]
 
 
-Segment = str | int | Wild | Descend | Slice | Union
+Part = str | int | Wild | Descend | Slice | Union
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class PathExpr:
 
     text: str
     root: str
-    segments: tuple[Segment, ...]
+    parts: tuple[Part, ...]
     steps: tuple[str | int, ...] | None
 
     @property
@@ -77,15 +77,15 @@ _MAX_INT = 2**53 - 1
 def parse(text: str, *, item: bool = False) -> PathExpr:
     """The path in `text`; `$item` is a root only where `item` says so."""
     root, at = _root(text, item)
-    segments: list[Segment] = []
+    parts: list[Part] = []
     while at < len(text):
-        found, at = _segment(text, at)
-        segments.extend(found)
-    plain = all(isinstance(segment, (str, int)) for segment in segments)
-    steps = tuple(segment for segment in segments if isinstance(segment, (str, int))) if plain else None
-    if steps is None and "*" in segments:
+        found, at = _part(text, at)
+        parts.extend(found)
+    plain = all(isinstance(part, (str, int)) for part in parts)
+    steps = tuple(part for part in parts if isinstance(part, (str, int))) if plain else None
+    if steps is None and "*" in parts:
         raise LangError("unsupported", 'a member named "*" cannot be named in a path that matches several times', 0, len(text))
-    return PathExpr(_show(root, segments), root, tuple(segments), steps)
+    return PathExpr(_show(root, parts), root, tuple(parts), steps)
 
 
 def _root(text: str, item: bool) -> tuple[str, int]:
@@ -103,7 +103,7 @@ def _root(text: str, item: bool) -> tuple[str, int]:
     raise LangError("syntax", "a path begins with `$`, such as `$.userId`", 0, end, help=f"write `{near}`", replacement=None)
 
 
-def _segment(text: str, at: int) -> tuple[list[Segment], int]:
+def _part(text: str, at: int) -> tuple[list[Part], int]:
     if text.startswith("..", at):
         return _descendant(text, at)
     if text[at] == ".":
@@ -112,21 +112,21 @@ def _segment(text: str, at: int) -> tuple[list[Segment], int]:
         name, end = _name(text, at + 1)
         return [name], end
     if text[at] == "[":
-        segment, end = _bracket(text, at)
-        return [segment], end
+        part, end = _bracket(text, at)
+        return [part], end
     if text[at].isspace():
         raise LangError("syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`')
     raise LangError("syntax", f"expected `.` or `[`, found `{text[at]}`", at, at + 1)
 
 
-def _descendant(text: str, at: int) -> tuple[list[Segment], int]:
+def _descendant(text: str, at: int) -> tuple[list[Part], int]:
     if text.startswith("*", at + 2):
         return [Descend(), Wild()], at + 3
     if text.startswith("[", at + 2):
-        segment, end = _bracket(text, at + 2)
-        if not isinstance(segment, (str, int, Wild)):
+        part, end = _bracket(text, at + 2)
+        if not isinstance(part, (str, int, Wild)):
             raise LangError("unsupported", "after `..` a name, an index or `*` is supported", at, end)
-        return [Descend(), segment], end
+        return [Descend(), part], end
     name, end = _name(text, at + 2)
     return [Descend(), name], end
 
@@ -147,7 +147,7 @@ def _name(text: str, at: int) -> tuple[str, int]:
     raise LangError("syntax", f"expected a name after the dot, found `{shown}`" if shown else "expected a name after the dot", at, at + len(shown))
 
 
-def _bracket(text: str, start: int) -> tuple[Segment, int]:
+def _bracket(text: str, start: int) -> tuple[Part, int]:
     at = _skip(text, start + 1)
     if text.startswith(("'", '"'), at):
         name, at = _quoted(text, at)
@@ -170,7 +170,7 @@ def _bracket(text: str, start: int) -> tuple[Segment, int]:
     return _indexes(text, start, at)
 
 
-def _indexes(text: str, start: int, at: int) -> tuple[Segment, int]:
+def _indexes(text: str, start: int, at: int) -> tuple[Part, int]:
     found: list[int] = []
     while True:
         match = _INDEX.match(text, at)
@@ -226,25 +226,25 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     return name, at + 1
 
 
-def _show(root: str, segments: list[Segment]) -> str:
+def _show(root: str, parts: list[Part]) -> str:
     """Canonical text: names that can follow a dot do, all others stand in brackets."""
     text = "$item" if root == "item" else "$"
     descending = False
-    for segment in segments:
-        if isinstance(segment, Descend):
+    for part in parts:
+        if isinstance(part, Descend):
             descending = True
             text += ".."
             continue
-        if isinstance(segment, str):
-            plain = _NAME.fullmatch(segment) is not None
-            text += ("" if descending else ".") + segment if plain else f"[{json.dumps(segment, ensure_ascii=False)}]"
-        elif isinstance(segment, int):
-            text += f"[{segment}]"
-        elif isinstance(segment, Slice):
-            parts = ["" if part is None else str(part) for part in (segment.start, segment.end)]
-            text += f"[{':'.join(parts)}{'' if segment.step is None else f':{segment.step}'}]"
-        elif isinstance(segment, Union):
-            text += f"[{','.join(map(str, segment.indexes))}]"
+        if isinstance(part, str):
+            plain = _NAME.fullmatch(part) is not None
+            text += ("" if descending else ".") + part if plain else f"[{json.dumps(part, ensure_ascii=False)}]"
+        elif isinstance(part, int):
+            text += f"[{part}]"
+        elif isinstance(part, Slice):
+            bounds = ["" if bound is None else str(bound) for bound in (part.start, part.end)]
+            text += f"[{':'.join(bounds)}{'' if part.step is None else f':{part.step}'}]"
+        elif isinstance(part, Union):
+            text += f"[{','.join(map(str, part.indexes))}]"
         else:
             text += "[*]"
         descending = False
@@ -279,25 +279,25 @@ def _evaluator(expr: PathExpr) -> Any:
 
     tree: Any = ng.Root()
     descending = False
-    for segment in expr.segments:
-        if isinstance(segment, Descend):
+    for part in expr.parts:
+        if isinstance(part, Descend):
             descending = True
             continue
-        right = _ng_segment(ng, segment)
+        right = _ng_part(ng, part)
         tree = ng.Descendants(tree, right) if descending else ng.Child(tree, right)
         descending = False
     return tree
 
 
-def _ng_segment(ng: Any, segment: Segment) -> Any:
-    if isinstance(segment, str):
-        return ng.Fields(segment)
-    if isinstance(segment, int):
-        return ng.Index(segment)
-    if isinstance(segment, Slice):
+def _ng_part(ng: Any, part: Part) -> Any:
+    if isinstance(part, str):
+        return ng.Fields(part)
+    if isinstance(part, int):
+        return ng.Index(part)
+    if isinstance(part, Slice):
         # The library takes a slice without any bound for a wildcard, which would match an object's members too.
-        bare = segment == Slice(None, None, None)
-        return ng.Slice(0 if bare else segment.start, segment.end, segment.step)
-    if isinstance(segment, Union):
-        return ng.Index(*segment.indexes)
+        bare = part == Slice(None, None, None)
+        return ng.Slice(0 if bare else part.start, part.end, part.step)
+    if isinstance(part, Union):
+        return ng.Index(*part.indexes)
     return ng.Wildcard()

@@ -27,7 +27,7 @@ RESPONSE_LIMIT = 4096
 class DeadLetters:
     """State: the open file."""
 
-    def __init__(self, path: Path, connection: str, digest: str, secrets: list[str]) -> None:
+    def __init__(self, path: Path | None, connection: str, digest: str, secrets: list[str]) -> None:
         self.path = path
         self.count = 0
         self._connection = connection
@@ -37,7 +37,7 @@ class DeadLetters:
 
     def write(self, letters: list[Dead], now: float) -> None:
         """Appends and flushes to disk. Raises OSError (a full disk): the caller keeps the events."""
-        if not letters:
+        if not letters or self.path is None:
             return
         if self._file is None:
             self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

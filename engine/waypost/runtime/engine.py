@@ -55,9 +55,9 @@ class Sender(Protocol):
 
 @dataclass
 class Options:
-    """`connect_within_s`: a run that never once reaches the destination stops after this long. `drain_s`: how long a first signal waits."""
+    """`dead_letters` None: they are counted and not written (a dry run). `connect_within_s`: a run that never once reaches the destination stops after this long. `drain_s`: how long a first signal waits."""
 
-    dead_letters: Path
+    dead_letters: Path | None
     connect_within_s: float = 60.0
     drain_s: float = 30.0
     masked: bool = False
@@ -142,7 +142,7 @@ class _Run:
             self._save(force=True)
             return ""
         except OSError as error:
-            return f"cannot write {error.filename or self.letters.path}: {error.strerror}; what was not delivered is kept for the next run"
+            return f"cannot write {error.filename or self.letters.path or 'a file'}: {error.strerror}; what was not delivered is kept for the next run"
 
     def _resume(self, source: Source) -> None:
         saved = self.store.cursor(source.name, self.program.owner) if self.store else None

@@ -8,6 +8,7 @@ and in every run. What an event does wrong becomes a Rejected with the output fi
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType, TracebackType
@@ -288,7 +289,8 @@ def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) 
 
 def _compile(generated: Generated, plan: p.Plan) -> CodeType:
     """Compiles the text into `generated.names`, and shows it to tracebacks and debuggers."""
-    name = f"<waypost {plan.name} {plan.digest[:12]}>"
+    shown = re.sub(r"[^\w-]", "_", plan.name)
+    name = f"<waypost {shown} {plan.digest[:12]}>"
     linecache.cache[name] = (len(generated.text), None, generated.text.splitlines(keepends=True), name)
     code = compile(generated.text, name, "exec")
     exec(code, generated.names)

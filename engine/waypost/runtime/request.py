@@ -164,12 +164,17 @@ def _url(url: p.Value, query: Mapping[str, p.Value], env: reference.Env, overrid
         value = text_part(reference.evaluate(piece, env))
         held = "" if value is MISSING else value
         literal = isinstance(piece, p.Const) or (index == 0 and isinstance(piece, p.Ref) and piece.name.startswith("settings."))
-        text += held if literal else quote(held, safe=safe)
+        text += held if literal else _encoded(held, safe)
     pairs = {key: text_part(reference.evaluate(value, env)) for key, value in query.items()}
     found = "&".join(f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING)
     if found:
         text += ("&" if "?" in text else "?") + found
     return replaced(text, override) if override else text
+
+
+def _encoded(text: str, safe: str) -> str:
+    """Text as one part of a path. `.` and `..` would be resolved away by whoever reads the url."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe=safe)
 
 
 def replaced(url: str, override: str) -> str:

@@ -85,10 +85,9 @@ def picked(found: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any
 
 
 def string_of(value: Any) -> Any:
-    """`type: string` on a slot that is not text already: null is missing, numbers become their own text."""
-    if value is MISSING or value is None:
-        return MISSING
-    return values.to_string(full(value))
+    """`type: string` on a slot or Raw value: null is missing, numbers become their own text."""
+    value = full(value)
+    return MISSING if value is MISSING or value is None else values.to_string(value)
 
 
 def filled_string_of(value: Any) -> Any:

@@ -1,0 +1,148 @@
+"""The command line as a person meets it: one clear line, a documented exit status, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import CASES, ROOT
+
+EVENT = b'{"type":"track","userId":"u","event":"A","messageId":"m"}\n'
+
+
+def waypost(*words: str, cwd: Path = ROOT, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "waypost", *words], input=stdin, capture_output=True, cwd=cwd, env={**os.environ, "COLUMNS": "120", **env}, check=False
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in out + err
+    return done.returncode, out, err
+
+
+KEY = ("--set", "source_write_key=env:KEY")
+WRONG = [
+    (("run", "segmet"), "did you mean `segment`"),
+    (("run", "nothing/here.yaml"), "no spec, plan or shipped destination"),
+    (("run", "segment"), "needs the setting `source_write_key`"),
+    (("run", "segment", "--set", "source_write_key=env:NOT_SET"), "NOT_SET is not set"),
+    (("run", "segment", "--set", "source_write_key=file:/nope"), "cannot read the file /nope"),
+    (("run", "segment", *KEY, "--set", "endpoint=eurpe"), "did you mean `europe`"),
+    (("run", "segment", *KEY, "--set", "endpont=europe"), "did you mean `endpoint`"),
+    (("run", "segment", *KEY, "--set", "novalue"), "name=value"),
+    (("run", "segment", *KEY, "nope.ndjson"), "cannot read nope.ndjson"),
+    (("run", "segment", *KEY, "specs"), "is a folder"),
+    (("run", "segment", *KEY, "-", "examples/events.ndjson"), "cannot be read in one run"),
+    (("run", "segment", *KEY, "--endpoint-override", "http://example.com"), "--endpoint-override takes"),
+    (("run", "segment", *KEY, "--endpoint-override", "nonsense"), "--endpoint-override takes"),
+    (("run", "examples"), "has no destination.yaml"),
+    (("compile", "nope"), "no spec, plan or shipped destination"),
+    (("compile", "a", "--output", "x"), "no spec, plan or shipped destination"),
+    (("preview", "segment", "nope.json"), "cannot read nope.json"),
+    (("explain", "M2044"), "M204"),
+    (("receive", "--script", "abc"), "is no answer"),
+    (("lnt",), "Did you mean 'lint'?"),
+]
+
+
+@pytest.mark.parametrize(("words", "part"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_error_is_one_clear_line_and_status_2(words: tuple[str, ...], part: str) -> None:
+    status, _, err = waypost(*words, KEY="k")
+    assert status == 2
+    assert part in err
+
+
+def test_error_newer_plan_is_refused(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text((ROOT / "compiled" / "segment.json").read_text().replace('"waypost_plan": 1', '"waypost_plan": 9'))
+    status, _, err = waypost("run", str(plan), *KEY, KEY="k")
+    assert status == 2
+    assert "version 9" in err
+    assert "upgrade waypost" in err
+
+
+def test_secret_on_the_command_line_is_warned_of() -> None:
+    status, _, err = waypost("run", "segment", "--set", "source_write_key=plain", "--dry-run", stdin=EVENT)
+    assert status == 0
+    assert "warning: the secret `source_write_key`" in err
+    assert "plain" not in err
+
+
+def test_findings_give_status_1_and_a_frame(tmp_path: Path) -> None:
+    bad = CASES / "diagnostics" / "M204.yaml"
+    for words in (("lint", str(bad)), ("compile", str(bad), "--output", str(tmp_path / "x.json")), ("run", str(bad))):
+        status, out, err = waypost(*words)
+        assert status == 1
+        assert "error[M204]" in out + err
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_warning_passes_unless_strict() -> None:
+    path = str(CASES / "diagnostics" / "C101.yaml")
+    assert waypost("lint", path)[0] == 0
+    assert waypost("lint", path, "--strict")[0] == 1
+
+
+def test_stale_plan_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / "shop"
+    folder.mkdir(parents=True)
+    spec = folder / "destination.yaml"
+    spec.write_text((CASES / "good.yaml").read_text())
+    assert waypost("compile", "--check", cwd=tmp_path)[0] == 1
+    assert waypost("compile", cwd=tmp_path)[0] == 0
+    assert waypost("compile", "--check", cwd=tmp_path)[0] == 0
+    assert json.loads((tmp_path / "compiled" / "shop.json").read_text())["name"] == "shop"
+    spec.write_text(spec.read_text().replace("id: $.messageId", "id: $.userId"))
+    status, _, err = waypost("compile", "--check", "specs/shop", cwd=tmp_path)
+    assert status == 1
+    assert "is stale" in err
+
+
+def test_show_and_preview() -> None:
+    status, out, _ = waypost("show", "program", "segment")
+    assert status == 0
+    assert "def send_track" in out
+    assert waypost("show", "plan", "segment")[1] == (ROOT / "compiled" / "segment.json").read_text()
+    status, out, _ = waypost("preview", "segment", stdin=b'{"type": "page",\n "userId": "u", "context": {"page": {"path": "/"}}}')
+    assert status == 0
+    assert 'no: type = "track" fails: type is "page"' in out
+    assert "matches" in out
+    assert '"path": "/"' in out
+    assert "specs/segment/destination.yaml:" in out
+    assert waypost("preview", "segment", stdin=b"[]")[1].startswith("This is no event (not_object)")
+
+
+def test_output_that_nobody_reads_is_quiet() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "waypost", "show", "program", "segment"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()
+
+
+def test_help_names_every_command() -> None:
+    status, out, _ = waypost("--help")
+    assert status == 0
+    for name in ("lint", "compile", "explain", "rules", "test", "run", "preview", "receive", "show"):
+        assert name in out
+        assert waypost(name, "--help")[0] == 0
+
+
+def test_shipped_tests_pass_and_a_changed_wire_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / "segment"
+    folder.mkdir(parents=True)
+    for name in ("destination.yaml", "tests.yaml", "golden.json"):
+        (folder / name).write_text((ROOT / "specs" / "segment" / name).read_text())
+    assert waypost("test", cwd=tmp_path)[0] == 0
+    spec = folder / "destination.yaml"
+    spec.write_text(spec.read_text().replace("type: {$literal: identify}", "type: {$literal: identified}"))
+    status, out, _ = waypost("test", cwd=tmp_path)
+    assert status == 1
+    assert "FAIL specs/segment/tests.yaml:" in out
+    assert '+' in out
+    assert "identified" in out

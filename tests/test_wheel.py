@@ -1,0 +1,27 @@
+"""What a user installs: the wheel carries specs and plans, and a shipped destination runs outside the checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from conftest import ROOT
+
+
+def test_wheel_runs_a_shipped_destination(tmp_path: Path) -> None:
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, input='{"type":"track","userId":"u","event":"A"}\n')
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT))
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    binary = tmp_path / "venv" / "bin"
+    run(str(binary / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
+    out = run(str(binary / "waypost"), "run", "segment", "--set", "source_write_key=k", "--dry-run")
+    assert "POST https://api.segment.io/v1/batch" in out
+    run(str(binary / "waypost"), "lint", "segment")
+    assert "_catalog" in run(str(binary / "python"), "-c", "from waypost import catalog; print(catalog.ROOT)")
