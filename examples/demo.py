@@ -28,7 +28,12 @@ def main() -> int:
                 *("--endpoint-override", receiver.url, "--dead-letters", str(Path(scratch) / "dead.ndjson")),
                 str(HERE / "events.ndjson"),
             ]
-            print("$ waypost", " ".join(part if " " not in part else repr(part) for part in command[3:-1]), "examples/events.ndjson\n", flush=True)
+            print(
+                "$ waypost",
+                " ".join(part if " " not in part else repr(part) for part in command[3:-1]),
+                "examples/events.ndjson\n",
+                flush=True,
+            )
             status = subprocess.run(command, env={**os.environ, "DEMO_WRITE_KEY": "demo"}, check=False).returncode
             dead = Path(scratch) / "dead.ndjson"
             show_dead(dead.read_text(encoding="utf-8") if dead.is_file() else "")

@@ -1,7 +1,7 @@
 """Makes examples/events.ndjson: what the official Python SDK sends (recorded from the real library on loopback), and browser and mobile shapes.
 
-Run it with the test extras installed: `python examples/record.py`. Ids and times are fixed, so the file only changes when the SDK or this script
-does. The browser and mobile events are written by hand after analytics.js and the mobile SDKs, varied from a seed.
+Run it with the test extras installed: `python examples/record.py`. Ids and times are fixed, so the file only changes when the SDK or this
+script does. The browser and mobile events are written by hand after analytics.js and the mobile SDKs, varied from a seed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segment.analytics.client import Client
+
 from waypost.runtime.receive import Receiver
 
 HERE = Path(__file__).resolve().parent
@@ -46,7 +47,11 @@ def call(client: Client, number: int) -> None:
     if kind < 5:
         client.track(user, rng.choice(("Order Completed", "Product Viewed", "Signed Up")), order(rng), **rest)
     elif kind == 5:
-        client.identify(user, {"name": rng.choice(NAMES), "email": f"{user}@example.com", "phone": None, "age": rng.randrange(18, 80)}, **rest)
+        client.identify(
+            user,
+            {"name": rng.choice(NAMES), "email": f"{user}@example.com", "phone": None, "age": rng.randrange(18, 80)},
+            **rest,
+        )
     elif kind == 6:
         client.page(user, "Docs", "Setup", {"url": "https://docs.example/setup"}, **rest)
     elif kind == 7:
@@ -60,8 +65,21 @@ def call(client: Client, number: int) -> None:
 
 
 def order(rng: random.Random) -> dict[str, Any]:
-    items = [{"sku": f"S{rng.randrange(999)}", "name": rng.choice(PRODUCTS), "price": rng.randrange(5, 90) + 0.95, "tags": ["a", ["b", None]]} for _ in range(rng.randrange(4))]
-    return {"order_id": f"o{rng.randrange(10**6)}", "total": sum(item["price"] for item in items), "coupon": None, "products": items}
+    items = [
+        {
+            "sku": f"S{rng.randrange(999)}",
+            "name": rng.choice(PRODUCTS),
+            "price": rng.randrange(5, 90) + 0.95,
+            "tags": ["a", ["b", None]],
+        }
+        for _ in range(rng.randrange(4))
+    ]
+    return {
+        "order_id": f"o{rng.randrange(10**6)}",
+        "total": sum(item["price"] for item in items),
+        "coupon": None,
+        "products": items,
+    }
 
 
 def browser(number: int) -> dict[str, Any]:
@@ -74,9 +92,19 @@ def browser(number: int) -> dict[str, Any]:
         "integrations": {},
         "type": kind,
         "context": {
-            "page": {"path": path, "referrer": rng.choice(("", "https://search.example/")), "search": "?utm_source=ads", "title": "Schuhe für Läufer", "url": f"https://shop.example{path}"},
+            "page": {
+                "path": path,
+                "referrer": rng.choice(("", "https://search.example/")),
+                "search": "?utm_source=ads",
+                "title": "Schuhe für Läufer",
+                "url": f"https://shop.example{path}",
+            },
             "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
-            "userAgentData": {"brands": [{"brand": "Chromium", "version": "156"}], "mobile": False, "platform": "Windows"},
+            "userAgentData": {
+                "brands": [{"brand": "Chromium", "version": "156"}],
+                "mobile": False,
+                "platform": "Windows",
+            },
             "locale": "de-DE",
             "library": {"name": "analytics.js", "version": "npm:next-1.81.1"},
             "timezone": "Europe/Berlin",
@@ -91,7 +119,11 @@ def browser(number: int) -> dict[str, Any]:
         "_metadata": {"bundled": ["Segment.io"], "unbundled": [], "bundledIds": []},
     }
     if kind == "page":
-        event |= {"name": rng.choice(("Home", "Product", "")), "category": rng.choice(("Shop", None)), "properties": {**event["context"]["page"], "step": number}}
+        event |= {
+            "name": rng.choice(("Home", "Product", "")),
+            "category": rng.choice(("Shop", None)),
+            "properties": {**event["context"]["page"], "step": number},
+        }
     elif kind == "track":
         event |= {"event": rng.choice(("Product Added", "Checkout Started")), "properties": order(rng)}
     else:
@@ -112,7 +144,16 @@ def mobile(number: int) -> dict[str, Any]:
         "timestamp": clock(400 + number).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "context": {
             "app": {"name": "Shop", "version": "4.2.0", "build": "4200", "namespace": "com.example.shop"},
-            "device": {"id": f"{rng.getrandbits(64):x}", "manufacturer": "Apple" if ios else "Google", "model": "iPhone18,1" if ios else "Pixel 11", "name": "phone", "type": "ios" if ios else "android", "version": "7", "adTrackingEnabled": ios, **({"advertisingId": f"{rng.getrandbits(64):X}"} if number % 3 else {"advertisingId": None})},
+            "device": {
+                "id": f"{rng.getrandbits(64):x}",
+                "manufacturer": "Apple" if ios else "Google",
+                "model": "iPhone18,1" if ios else "Pixel 11",
+                "name": "phone",
+                "type": "ios" if ios else "android",
+                "version": "7",
+                "adTrackingEnabled": ios,
+                **({"advertisingId": f"{rng.getrandbits(64):X}"} if number % 3 else {"advertisingId": None}),
+            },
             "os": {"name": "iOS" if ios else "Android", "version": "19.1"},
             "network": {"bluetooth": False, "carrier": "T-Mobile", "cellular": True, "wifi": False},
             "screen": {"density": 3, "height": 2532, "width": 1170},
@@ -124,7 +165,11 @@ def mobile(number: int) -> dict[str, Any]:
         },
     }
     if event["type"] == "screen":
-        event |= {"name": rng.choice(("カート", "Home")), "category": rng.choice(("shop", "")), "properties": {"items": number}}
+        event |= {
+            "name": rng.choice(("カート", "Home")),
+            "category": rng.choice(("shop", "")),
+            "properties": {"items": number},
+        }
     elif event["type"] == "track":
         event |= {"event": "Application Opened", "properties": {"from_background": True, "url": None}}
     else:
@@ -145,16 +190,34 @@ def odd() -> list[dict[str, Any]]:
         {"type": "page", "userId": "user-1", "timestamp": "yesterday"},
         {"type": "track", "userId": "user-1", "event": "Long Id", "messageId": "x" * 120},
         {"type": "track", "userId": "user-1", "event": "Direct", "context": {"direct": True, "ip": "203.0.113.9"}},
-        {"type": "track", "userId": "user-1", "event": "Segment Consent Preference Updated", "context": {"consent": {"categoryPreferences": {"Ads": "no"}}}},
-        {"type": "track", "userId": "user-1", "event": "Segment Consent Preference Updated", "context": {"consent": {"categoryPreferences": {"Ads": False}}}, "messageId": "consent-1"},
+        {
+            "type": "track",
+            "userId": "user-1",
+            "event": "Segment Consent Preference Updated",
+            "context": {"consent": {"categoryPreferences": {"Ads": "no"}}},
+        },
+        {
+            "type": "track",
+            "userId": "user-1",
+            "event": "Segment Consent Preference Updated",
+            "context": {"consent": {"categoryPreferences": {"Ads": False}}},
+            "messageId": "consent-1",
+        },
         {"type": "track", "userId": "user-1", "event": "Too Large", "properties": {"text": "x" * 40_000}},
         {"type": "delete", "userId": "user-1"},
     ]
 
 
 def main() -> None:
-    events = [*recorded(), *(browser(number) for number in range(80)), *(mobile(number) for number in range(50)), *odd()]
-    lines = [json.dumps(event, ensure_ascii=number % 2 == 0, separators=(",", ":")) for number, event in enumerate(events)]
+    events = [
+        *recorded(),
+        *(browser(number) for number in range(80)),
+        *(mobile(number) for number in range(50)),
+        *odd(),
+    ]
+    lines = [
+        json.dumps(event, ensure_ascii=number % 2 == 0, separators=(",", ":")) for number, event in enumerate(events)
+    ]
     (HERE / "events.ndjson").write_text("\n".join(lines) + "\n", encoding="utf-8")
     broken = ['{"type":"track","userId":"user-1","event":"cut o', '["not","an","object"]', lines[0]]
     (HERE / "broken.ndjson").write_bytes("\n".join(broken).encode() + b'\n{"type":"track","userId":"\xff"}\n')

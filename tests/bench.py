@@ -61,23 +61,54 @@ def _context(rng: random.Random, kind: str) -> dict[str, Any]:
         "timezone": "Europe/Berlin",
     }
     if kind == "screen":
-        context["device"] = {"id": f"{rng.getrandbits(64):x}", "advertisingId": f"{rng.getrandbits(64):x}", "type": "ios"}
+        context["device"] = {
+            "id": f"{rng.getrandbits(64):x}",
+            "advertisingId": f"{rng.getrandbits(64):x}",
+            "type": "ios",
+        }
         context["os"] = {"name": "iOS", "version": "19.1"}
     else:
-        context["userAgent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+        context["userAgent"] = (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+        )
         path = f"/shop/{rng.getrandbits(24):x}"
-        context["page"] = {"path": path, "referrer": "", "search": "?a=1", "title": "Schuhe für Läufer", "url": f"https://shop.example{path}"}
+        context["page"] = {
+            "path": path,
+            "referrer": "",
+            "search": "?a=1",
+            "title": "Schuhe für Läufer",
+            "url": f"https://shop.example{path}",
+        }
     return context
 
 
 def _payload(rng: random.Random, kind: str) -> dict[str, Any]:
-    goods = {"order_id": f"{rng.getrandbits(40):x}", "total": round(rng.uniform(1, 500), 2), "currency": "EUR", "coupon": None}
+    goods = {
+        "order_id": f"{rng.getrandbits(40):x}",
+        "total": round(rng.uniform(1, 500), 2),
+        "currency": "EUR",
+        "coupon": None,
+    }
     if kind in ("track", ""):
-        products = [{"sku": f"S{rng.randrange(9999)}", "price": rng.randrange(1, 90), "quantity": 1} for _ in range(rng.randrange(4))]
-        return {"event": rng.choice(["Order Completed", "Product Viewed", "Signed Up"]), "properties": {**goods, "products": products}}
+        products = [
+            {"sku": f"S{rng.randrange(9999)}", "price": rng.randrange(1, 90), "quantity": 1}
+            for _ in range(rng.randrange(4))
+        ]
+        return {
+            "event": rng.choice(["Order Completed", "Product Viewed", "Signed Up"]),
+            "properties": {**goods, "products": products},
+        }
     if kind in ("page", "screen"):
-        return {"name": rng.choice(["Home", "Product", "Checkout"]), "properties": {"plan": "pro", "step": rng.randrange(9)}}
-    traits = {"email": f"{rng.getrandbits(32):x}@example.com", "name": "Zoë", "plan": "pro", "age": rng.randrange(18, 90)}
+        return {
+            "name": rng.choice(["Home", "Product", "Checkout"]),
+            "properties": {"plan": "pro", "step": rng.randrange(9)},
+        }
+    traits = {
+        "email": f"{rng.getrandbits(32):x}@example.com",
+        "name": "Zoë",
+        "plan": "pro",
+        "age": rng.randrange(18, 90),
+    }
     if kind == "group":
         return {"groupId": f"g{rng.randrange(999)}", "traits": traits}
     return {"traits": traits, "previousId": "p"} if kind == "alias" else {"traits": traits}
@@ -188,7 +219,19 @@ def _hand_payload(event: dict[str, Any], kind: str, message: dict[str, Any]) -> 
     return message
 
 
-FIELDS = ("userId", "anonymousId", "messageId", "timestamp", "context", "type", "event", "properties", "traits", "name", "groupId")
+FIELDS = (
+    "userId",
+    "anonymousId",
+    "messageId",
+    "timestamp",
+    "context",
+    "type",
+    "event",
+    "properties",
+    "traits",
+    "name",
+    "groupId",
+)
 
 
 def by_jsonpath(lines: list[bytes]) -> int:
@@ -248,8 +291,10 @@ def main() -> int:
     program.slow = 0
     generated(program)(lines)
     size = statistics.mean(map(len, lines))
-    print(f"{len(lines):,} events of {size:.0f} bytes on average, {matched / len(lines):.1%} mapped, "
-          f"{1 - program.slow / len(lines):.1%} on the fast path, {ROUNDS} rounds\n")
+    print(
+        f"{len(lines):,} events of {size:.0f} bytes on average, {matched / len(lines):.1%} mapped, "
+        f"{1 - program.slow / len(lines):.1%} on the fast path, {ROUNDS} rounds\n"
+    )
     times = measure(sides, lines)
     base = statistics.median(times["generated program"])
     print(f"{'':32}{'us/event':>10}{'spread':>16}{'times the program':>20}")

@@ -13,7 +13,9 @@ from ruamel.yaml import YAML
 CASES = Path(__file__).resolve().parent / "cases"
 ROOT = CASES.parent.parent
 
-settings.register_profile("fast", max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+settings.register_profile(
+    "fast", max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 settings.load_profile("fast")
 
 

@@ -7,9 +7,56 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-TEXTS = ("", " ", "a", "Ünïcödé", "😀", "\u202eRTL", "e\u0301", "\u0000", '"); import os; (', "{{ event.userId }}", "__class__", "a" * 98, "a" * 99, "a" * 100, "a" * 101, "é" * 99, "line\nbreak", "\\", "null")
-NUMBERS = ("0", "-0", "1", "-1", "1.0", "1.50", "1e2", "1E400", "1e-7", "12345678901234567890123", "9007199254740993", "1700000000", "1700000000000")
-TIMES = ('"2026-11-24T10:00:00.000Z"', '"2026-11-24"', '"2026-11-24T10:00:00"', '"2026-11-24 10:00:00+01"', '"2026-02-30T00:00:00Z"', '"yesterday"', "1700000000", "1700000000000.5", "1e30", '"2026-11-24T10:00:00.123456789+05:30"', '"0000-01-01T00:00:00.000Z"', '"2026-W01-1T00:00:00.000Z"')
+TEXTS = (
+    "",
+    " ",
+    "a",
+    "Ünïcödé",
+    "😀",
+    "\u202eRTL",
+    "e\u0301",
+    "\u0000",
+    '"); import os; (',
+    "{{ event.userId }}",
+    "__class__",
+    "a" * 98,
+    "a" * 99,
+    "a" * 100,
+    "a" * 101,
+    "é" * 99,
+    "line\nbreak",
+    "\\",
+    "null",
+)
+NUMBERS = (
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "1.0",
+    "1.50",
+    "1e2",
+    "1E400",
+    "1e-7",
+    "12345678901234567890123",
+    "9007199254740993",
+    "1700000000",
+    "1700000000000",
+)
+TIMES = (
+    '"2026-11-24T10:00:00.000Z"',
+    '"2026-11-24"',
+    '"2026-11-24T10:00:00"',
+    '"2026-11-24 10:00:00+01"',
+    '"2026-02-30T00:00:00Z"',
+    '"yesterday"',
+    "1700000000",
+    "1700000000000.5",
+    "1e30",
+    '"2026-11-24T10:00:00.123456789+05:30"',
+    '"0000-01-01T00:00:00.000Z"',
+    '"2026-W01-1T00:00:00.000Z"',
+)
 TYPES = ("identify", "track", "page", "screen", "group", "alias", "Track", "", "nope")
 
 
@@ -31,7 +78,9 @@ class Maker:
             return self.scalar()
         if roll < 0.8:
             return "[" + ",".join(self.any(depth + 1) for _ in range(self.rng.randrange(3))) + "]"
-        return self.object([(self.rng.choice(("a", "b", "direct", "x y")), self.any(depth + 1)) for _ in range(self.rng.randrange(3))])
+        return self.object(
+            [(self.rng.choice(("a", "b", "direct", "x y")), self.any(depth + 1)) for _ in range(self.rng.randrange(3))]
+        )
 
     def object(self, pairs: list[tuple[str, str]]) -> str:
         pad = " " if self.rng.random() < 0.2 else ""
@@ -43,7 +92,9 @@ class Maker:
             return f'"{key[:-1]}\\u{ord(key[-1]):04x}"'
         return json.dumps(key)
 
-    def maybe(self, pairs: list[tuple[str, str]], key: str, good: str, *, missing: float = 0.15, wrong: float = 0.1) -> None:
+    def maybe(
+        self, pairs: list[tuple[str, str]], key: str, good: str, *, missing: float = 0.15, wrong: float = 0.1
+    ) -> None:
         roll = self.rng.random()
         if roll < missing:
             return
@@ -53,14 +104,31 @@ class Maker:
 
     def event(self) -> str:
         pairs: list[tuple[str, str]] = []
-        self.maybe(pairs, "type", json.dumps(self.rng.choice(TYPES[:5]) if self.rng.random() < 0.95 else self.rng.choice(TYPES)), missing=0.01, wrong=0.01)
+        self.maybe(
+            pairs,
+            "type",
+            json.dumps(self.rng.choice(TYPES[:5]) if self.rng.random() < 0.95 else self.rng.choice(TYPES)),
+            missing=0.01,
+            wrong=0.01,
+        )
         for key in ("userId", "anonymousId", "messageId", "groupId", "name", "category"):
             self.maybe(pairs, key, self.text())
-        self.maybe(pairs, "event", self.rng.choice(('"A"', '"Segment Consent Preference Updated"', self.text())), missing=0.1)
+        self.maybe(
+            pairs, "event", self.rng.choice(('"A"', '"Segment Consent Preference Updated"', self.text())), missing=0.1
+        )
         self.maybe(pairs, "timestamp", self.rng.choice(TIMES))
         self.maybe(pairs, "context", self.context())
         for key in ("properties", "traits"):
-            self.maybe(pairs, key, self.object([(self.rng.choice(("name", "title", "url", "k", "é")), self.any()) for _ in range(self.rng.randrange(4))]))
+            self.maybe(
+                pairs,
+                key,
+                self.object(
+                    [
+                        (self.rng.choice(("name", "title", "url", "k", "é")), self.any())
+                        for _ in range(self.rng.randrange(4))
+                    ]
+                ),
+            )
         for key in ("integrations", "sentAt", "receivedAt", "extra"):
             self.maybe(pairs, key, self.any(), missing=0.7)
         if self.rng.random() < 0.01:
@@ -70,7 +138,12 @@ class Maker:
 
     def context(self) -> str:
         pairs: list[tuple[str, str]] = []
-        self.maybe(pairs, "device", self.object([("id", self.text()), ("advertisingId", self.rng.choice((self.any(), '"ad"')))]), missing=0.4)
+        self.maybe(
+            pairs,
+            "device",
+            self.object([("id", self.text()), ("advertisingId", self.rng.choice((self.any(), '"ad"')))]),
+            missing=0.4,
+        )
         self.maybe(pairs, "consent", self.consent(), missing=0.4)
         self.maybe(pairs, "page", self.object([(key, self.any()) for key in ("path", "title", "url")]), missing=0.4)
         self.maybe(pairs, "direct", "true", missing=0.8)
@@ -79,7 +152,9 @@ class Maker:
         return self.object(pairs)
 
     def consent(self) -> str:
-        preferences = self.object([(f"c{index}", self.rng.choice(("true", "false", self.any()))) for index in range(self.rng.randrange(3))])
+        preferences = self.object(
+            [(f"c{index}", self.rng.choice(("true", "false", self.any()))) for index in range(self.rng.randrange(3))]
+        )
         pairs: list[tuple[str, str]] = []
         self.maybe(pairs, "categoryPreferences", preferences, wrong=0.2)
         self.maybe(pairs, "version", self.rng.choice(("1", "2.0")), missing=0.4)
@@ -100,7 +175,17 @@ def hostile_events(seed: int, count: int) -> Iterator[bytes]:
 def _broken(maker: Maker, number: int) -> bytes:
     whole = maker.event().encode()
     kinds: tuple[Any, ...] = (
-        whole[: len(whole) // 2], whole + b"}", b"[" + whole + b"]", b"null", b'{"type":"track","userId":"\xff"}', b'{"a":"\\ud800"}',
-        b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}", b'{"a":01}', whole + b" " + whole, b'{"type":"track",}', b'{"a":"\x01"}', b"{}",
+        whole[: len(whole) // 2],
+        whole + b"}",
+        b"[" + whole + b"]",
+        b"null",
+        b'{"type":"track","userId":"\xff"}',
+        b'{"a":"\\ud800"}',
+        b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}",
+        b'{"a":01}',
+        whole + b" " + whole,
+        b'{"type":"track",}',
+        b'{"a":"\x01"}',
+        b"{}",
     )
     return bytes(kinds[number % len(kinds)])

@@ -38,7 +38,12 @@ class StrictSegment:
     def answer(self, request: Received) -> Reply:
         """For Receiver(answer=...)."""
         status = self.accept(request.path, request.headers, request.body)
-        return Reply(status, body=b'{"success":true}' if status == 200 else b'{"success":false,"message":"malformed JSON","code":"invalid_request"}')
+        return Reply(
+            status,
+            body=b'{"success":true}'
+            if status == 200
+            else b'{"success":false,"message":"malformed JSON","code":"invalid_request"}',
+        )
 
     def accept(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """The status of the answer; notes what happened to each message."""
@@ -155,5 +160,3 @@ def _context(message: dict[str, Any], kind: str) -> str | None:
         if isinstance(version, bool) or not isinstance(version, (int, float)):
             return "consent_version"
     return None
-
-

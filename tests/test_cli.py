@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import CASES, ROOT
 
 EVENT = b'{"type":"track","userId":"u","event":"A","messageId":"m"}\n'
@@ -16,7 +17,12 @@ EVENT = b'{"type":"track","userId":"u","event":"A","messageId":"m"}\n'
 
 def waypost(*words: str, cwd: Path = ROOT, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "waypost", *words], input=stdin, capture_output=True, cwd=cwd, env={**os.environ, "COLUMNS": "120", **env}, check=False
+        [sys.executable, "-m", "waypost", *words],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", **env},
+        check=False,
     )
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in out + err
@@ -48,7 +54,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("words", "part"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("words", "part"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
 def test_error_is_one_clear_line_and_status_2(words: tuple[str, ...], part: str) -> None:
     status, _, err = waypost(*words, KEY="k")
     assert status == 2
@@ -106,7 +114,9 @@ def test_show_and_preview() -> None:
     assert status == 0
     assert "def send_track" in out
     assert waypost("show", "plan", "segment")[1] == (ROOT / "compiled" / "segment.json").read_text()
-    status, out, _ = waypost("preview", "segment", stdin=b'{"type": "page",\n "userId": "u", "context": {"page": {"path": "/"}}}')
+    status, out, _ = waypost(
+        "preview", "segment", stdin=b'{"type": "page",\n "userId": "u", "context": {"page": {"path": "/"}}}'
+    )
     assert status == 0
     assert 'no: type = "track" fails: type is "page"' in out
     assert "matches" in out
@@ -116,7 +126,12 @@ def test_show_and_preview() -> None:
 
 
 def test_output_that_nobody_reads_is_quiet() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "waypost", "show", "program", "segment"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "waypost", "show", "program", "segment"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
@@ -144,5 +159,5 @@ def test_shipped_tests_pass_and_a_changed_wire_is_shown(tmp_path: Path) -> None:
     status, out, _ = waypost("test", cwd=tmp_path)
     assert status == 1
     assert "FAIL specs/segment/tests.yaml:" in out
-    assert '+' in out
+    assert "+" in out
     assert "identified" in out

@@ -6,10 +6,10 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import CASES, ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import CASES, ROOT
 from waypost.cli.show import stand_ins
 from waypost.compiler import document
 from waypost.compiler.diagnostic import Report
@@ -22,6 +22,32 @@ from waypost.runtime.program import link
 
 SPEC = (ROOT / "specs" / "segment" / "destination.yaml").read_text(encoding="utf-8")
 EVENT = b'{"type":"track","userId":"u","event":"A","context":{"device":{}},"properties":{"a":[{"b":1}]}}'
+
+
+RETYPED = [
+    *(
+        "3",
+        "true",
+        "null",
+        "[]",
+        "{}",
+        "[1, {a: b}]",
+        "$omit",
+        "$.x[*]",
+        "{$merge: $.a}",
+        "2026-01-01",
+        "$messages",
+        "!x",
+    ),
+    *(
+        "{$each: $.a, to: $item}",
+        "{$from: $.a, type: string}",
+        "{$when: a, then: 1}",
+        '"{{ event.a | lower }}"',
+        "{{ x }}",
+        "- a",
+    ),
+]
 
 
 def judge(text: str) -> None:
@@ -57,10 +83,12 @@ def test_mutated_spec(seed: int) -> None:
         elif kind == 1:
             lines.insert(at, lines[at])
         elif kind == 2:
-            lines[at] = lines[at].replace(rng.choice("aeio$:{}[]\"'.,"), rng.choice(["", "x", "$", ":", "{", "'", '"', "|", "é", "\t"]), 1)
+            lines[at] = lines[at].replace(
+                rng.choice("aeio$:{}[]\"'.,"), rng.choice(["", "x", "$", ":", "{", "'", '"', "|", "é", "\t"]), 1
+            )
         elif kind == 3:
             head = lines[at].split(":")[0]
-            lines[at] = f"{head}: {rng.choice(['3', 'true', 'null', '[]', '{}', '[1, {a: b}]', '$omit', '$.x[*]', '{$merge: $.a}', '2026-01-01', '{$each: $.a, to: $item}', '$messages', '!x'])}"
+            lines[at] = f"{head}: {rng.choice(RETYPED)}"
         elif kind == 4:
             lines[at] = " " * rng.randrange(4) + lines[at]
         elif kind == 5:
@@ -182,7 +210,10 @@ def test_laying_over() -> None:
     assert report.diagnostics == []
     assert plan is not None
     program = link(plan, {})
-    event = b'{"type":"track","userId":"u","messageId":"m","context":{"ip":"1","direct":true,"groupId":"g","page":{"url":"x","title":"t"}},"properties":{"a":1}}'
+    event = (
+        b'{"type":"track","userId":"u","messageId":"m","context":{"ip":"1","direct":true,"groupId":"g",'
+        b'"page":{"url":"x","title":"t"}},"properties":{"a":1}}'
+    )
     bodies = {item.action: getattr(item, "body", None) for item in program.map(event)}
     assert bodies == {
         "base": b'{"id":"m","user":"u","context":{"ip":"1","groupId":"g","page":{"url":"x","title":"t"}},"tags":["$.x"]}',

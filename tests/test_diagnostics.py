@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CASES
 
+from conftest import CASES
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.render import FORMATS
 from waypost.compiler.rules import RULES
@@ -46,5 +46,11 @@ def test_machine_format_says_the_same() -> None:
 
     _, report = compile_text((FOLDER / "M204.yaml").read_text(encoding="utf-8"), "M204.yaml")
     (row,) = json.loads(FORMATS["json"]([report]))
-    assert (row["code"], row["name"], row["line"], row["column"], row["end_column"]) == ("M204", "bare-string", 19, 14, 30)
+    assert (row["code"], row["name"], row["line"], row["column"], row["end_column"]) == (
+        "M204",
+        "bare-string",
+        19,
+        14,
+        30,
+    )
     assert row["fix"]["text"] == "$.properties.total"

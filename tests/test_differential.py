@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from hostile import Maker, hostile_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strict_segment import discard_reason
 
+from conftest import ROOT
+from hostile import Maker, hostile_events
+from strict_segment import discard_reason
 from waypost import plan as p
 from waypost.plan import load
 from waypost.runtime import reference
@@ -78,12 +78,27 @@ inner = st.sampled_from(["a", "b", "direct", "x y", "é", 'q"'])
 event_paths = st.one_of(
     names.map(lambda name: f"$.{name}"),
     st.tuples(names, inner).map(lambda pair: f"$.{pair[0]}[{json.dumps(pair[1], ensure_ascii=False)}]"),
-    st.sampled_from(["$", "$.properties.a[0]", "$.properties.a[*]", "$.context.a.b", "$.context.a.direct", "$.properties..a"]),
+    st.sampled_from(
+        ["$", "$.properties.a[0]", "$.properties.a[*]", "$.context.a.b", "$.context.a.direct", "$.properties..a"]
+    ),
 )
 path_nodes = event_paths.map(lambda text: p.Path(path=canonical(text)))
-constants = st.sampled_from([None, True, 0, 1.5, "", "x", "\n\"{{", [1], {"k": None}, []]).map(lambda value: p.Const(value=value))
+constants = st.sampled_from([None, True, 0, 1.5, "", "x", '\n"{{', [1], {"k": None}, []]).map(
+    lambda value: p.Const(value=value)
+)
 tests = st.sampled_from(
-    ['event = "A"', "properties.a > 1", 'contains(event, "A")', "userId != null", 'properties.a in ["x", 1, true]', "length(context) = 0", '"x" in properties.a', "context.a.b = properties.b", 'typeof(traits) = "object"', "!(properties.b = null)"]
+    [
+        'event = "A"',
+        "properties.a > 1",
+        'contains(event, "A")',
+        "userId != null",
+        'properties.a in ["x", 1, true]',
+        "length(context) = 0",
+        '"x" in properties.a',
+        "context.a.b = properties.b",
+        'typeof(traits) = "object"',
+        "!(properties.b = null)",
+    ]
 )
 types = st.sampled_from([None, "string", "number", "integer", "boolean", "object", "array", "datetime", "unix"])
 
@@ -97,15 +112,32 @@ def canonical(text: str) -> str:
 def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.builds(
         lambda of, type_, nulls, empty, invalid, required, length, default: p.From(
-            of=of, type=type_, nulls=nulls, empty=empty, invalid=invalid, required=required, max_length=length, default=default
+            of=of,
+            type=type_,
+            nulls=nulls,
+            empty=empty,
+            invalid=invalid,
+            required=required,
+            max_length=length,
+            default=default,
         ),
-        of, types, st.sampled_from(["keep", "omit", "omit", "empty"]), st.sampled_from(["keep", "omit"]), st.sampled_from(["error", "omit"]),
-        st.booleans(), st.sampled_from([None, None, 3]), st.sampled_from([None, None, p.Const(value="d")]),
+        of,
+        types,
+        st.sampled_from(["keep", "omit", "omit", "empty"]),
+        st.sampled_from(["keep", "omit"]),
+        st.sampled_from(["error", "omit"]),
+        st.booleans(),
+        st.sampled_from([None, None, 3]),
+        st.sampled_from([None, None, p.Const(value="d")]),
     )
 
 
 def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    entries = st.dictionaries(st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]), children | st.just(p.Omit()), max_size=3)
+    entries = st.dictionaries(
+        st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]),
+        children | st.just(p.Omit()),
+        max_size=3,
+    )
     one_path = st.sampled_from(["$.context", "$.properties", "$.context.a"])
     return st.one_of(
         entries.map(lambda found: p.Object(entries=found)),
@@ -117,13 +149,43 @@ def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         checks(children),
         st.lists(children, min_size=1, max_size=3).map(lambda of: p.First(of=of)),
         picks,
-        st.builds(lambda test, then, other: p.When(test=test, then=then, otherwise=other), tests, children, st.none() | children),
-        st.builds(lambda of, to: p.Each(of=of, to=to), children, st.sampled_from([p.Path(path="$item"), p.Path(path="$item.a"), p.From(of=p.Path(path="$item"), type="string", nulls="omit")])),
-        st.builds(lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other), children, st.none() | constants),
+        st.builds(
+            lambda test, then, other: p.When(test=test, then=then, otherwise=other),
+            tests,
+            children,
+            st.none() | children,
+        ),
+        st.builds(
+            lambda of, to: p.Each(of=of, to=to),
+            children,
+            st.sampled_from(
+                [
+                    p.Path(path="$item"),
+                    p.Path(path="$item.a"),
+                    p.From(of=p.Path(path="$item"), type="string", nulls="omit"),
+                ]
+            ),
+        ),
+        st.builds(
+            lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other),
+            children,
+            st.none() | constants,
+        ),
         st.lists(children, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
-        st.builds(lambda name, of: p.Filter(name=name, of=of), st.sampled_from(["lower", "upper", "trim", "sha256", "json", "length", "first", "string", "keys", "number", "datetime"]), children),
+        st.builds(
+            lambda name, of: p.Filter(name=name, of=of),
+            st.sampled_from(
+                ["lower", "upper", "trim", "sha256", "json", "length", "first", "string", "keys", "number", "datetime"]
+            ),
+            children,
+        ),
         st.builds(lambda of, other: p.Filter(name="default", of=of, args=[other]), children, constants),
-        st.builds(lambda sign, left, right: p.Arith(sign=sign, left=left, right=right), st.sampled_from("+-*/"), children, children),
+        st.builds(
+            lambda sign, left, right: p.Arith(sign=sign, left=left, right=right),
+            st.sampled_from("+-*/"),
+            children,
+            children,
+        ),
     )
 
 
@@ -133,21 +195,45 @@ def identities(path: str) -> st.SearchStrategy[Any]:
 
     def entry(key: str) -> st.SearchStrategy[Any]:
         own = p.Path(path=jsonpath.parse(f"{path}[{json.dumps(key)}]").text)
-        deeper = p.Merge(of=[own], entries={"direct": p.Omit(), "b": p.From(of=p.Path(path=f"{own.path}.b"), type="string", nulls="omit")})
+        deeper = p.Merge(
+            of=[own],
+            entries={"direct": p.Omit(), "b": p.From(of=p.Path(path=f"{own.path}.b"), type="string", nulls="omit")},
+        )
         return st.sampled_from(
-            [p.Omit(), own, p.From(of=own, type="string", nulls="omit"), p.From(of=own, type="string", nulls="omit", empty="omit", max_length=3),
-             p.From(of=own, type="boolean", nulls="omit"), deeper, p.When(test='event = "A"', then=p.Const(value=1), otherwise=own)]
+            [
+                p.Omit(),
+                own,
+                p.From(of=own, type="string", nulls="omit"),
+                p.From(of=own, type="string", nulls="omit", empty="omit", max_length=3),
+                p.From(of=own, type="boolean", nulls="omit"),
+                deeper,
+                p.When(test='event = "A"', then=p.Const(value=1), otherwise=own),
+            ]
         )
 
-    return st.fixed_dictionaries({}, optional={key: entry(key) for key in ("a", "b", "direct")}).map(lambda found: p.Merge(of=[p.Path(path=path)], entries=found))
+    return st.fixed_dictionaries({}, optional={key: entry(key) for key in ("a", "b", "direct")}).map(
+        lambda found: p.Merge(of=[p.Path(path=path)], entries=found)
+    )
 
 
-picks = st.builds(lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys), st.sampled_from(["$", "$.context", "$.context.a", "$.properties"]), st.lists(st.sampled_from(["a", "b", "event", "direct", "userId"]), min_size=1, max_size=3, unique=True))
-leaves = path_nodes | path_nodes | constants | st.just(p.Ref(name="meta.id")) | st.just(p.Ref(name="settings.region.api"))
+picks = st.builds(
+    lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys),
+    st.sampled_from(["$", "$.context", "$.context.a", "$.properties"]),
+    st.lists(st.sampled_from(["a", "b", "event", "direct", "userId"]), min_size=1, max_size=3, unique=True),
+)
+leaves = (
+    path_nodes | path_nodes | constants | st.just(p.Ref(name="meta.id")) | st.just(p.Ref(name="settings.region.api"))
+)
 values = st.recursive(leaves, trees, max_leaves=8)
-mappings = st.dictionaries(st.sampled_from(["a", "b", "id", "class", "x.y", '"""']), values, min_size=1, max_size=4).map(lambda entries: p.Object(entries=entries))
+mappings = st.dictionaries(
+    st.sampled_from(["a", "b", "id", "class", "x.y", '"""']), values, min_size=1, max_size=4
+).map(lambda entries: p.Object(entries=entries))
 requires = st.lists(
-    st.builds(lambda paths, test: p.Require(any=paths, test=test), st.lists(st.lists(st.sampled_from(["a", "b", "id"]), min_size=1, max_size=2), min_size=1, max_size=2), st.none() | tests),
+    st.builds(
+        lambda paths, test: p.Require(any=paths, test=test),
+        st.lists(st.lists(st.sampled_from(["a", "b", "id"]), min_size=1, max_size=2), min_size=1, max_size=2),
+        st.none() | tests,
+    ),
     max_size=1,
 )
 
@@ -163,7 +249,11 @@ def event_lines(seed: int) -> list[bytes]:
         maker.maybe(pairs, "messageId", '"m"')
         for key in ("properties", "traits", "context"):
             nested = maker.object([("direct", maker.any()), ("b", maker.any())])
-            members = [(name, maker.rng.choice((maker.any(), nested, '"x"', "[1,\"x\",{\"a\":1}]"))) for name in ("a", "b", "direct", "x y", "é", 'q"') if maker.rng.random() < 0.4]
+            members = [
+                (name, maker.rng.choice((maker.any(), nested, '"x"', '[1,"x",{"a":1}]')))
+                for name in ("a", "b", "direct", "x y", "é", 'q"')
+                if maker.rng.random() < 0.4
+            ]
             maker.maybe(pairs, key, maker.object(members))
         found.append(maker.object(pairs).encode())
     return found
@@ -171,12 +261,18 @@ def event_lines(seed: int) -> list[bytes]:
 
 def plan_of(mapping: p.Value, require: list[p.Require], group: p.Value) -> p.Plan:
     request = p.Request(
-        method="post", url=p.Text(parts=[p.Const(value="https://example.com/"), group]) if not isinstance(group, p.Const) else p.Const(value="https://example.com/"),
-        body=p.Object(entries={"batch": p.Messages(many=True)}), batch=p.Batch(max_messages=5),
+        method="post",
+        url=p.Text(parts=[p.Const(value="https://example.com/"), group])
+        if not isinstance(group, p.Const)
+        else p.Const(value="https://example.com/"),
+        body=p.Object(entries={"batch": p.Messages(many=True)}),
+        batch=p.Batch(max_messages=5),
     )
     action = p.Action(trigger='type = "track"', request="request", mapping=mapping, require=require)
     region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
-    return p.seal(p.Plan(name="any", requests={"request": request}, actions={"send": action}, settings={"region": region}))
+    return p.seal(
+        p.Plan(name="any", requests={"request": request}, actions={"send": action}, settings={"region": region})
+    )
 
 
 @settings(max_examples=600)
@@ -189,7 +285,19 @@ def test_three_ways_agree_on_any_plan(mapping: p.Value, require: list[p.Require]
 def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Program) -> None:
     """`decode_lines` would count these right: two values on one line, one value on two, blank lines."""
     good = b'{"type":"track","userId":"u","event":"A","messageId":"m%d"}'
-    lines = [good % 1, good % 2 + good % 3, b'{"type":"track","userId":"u"', b',"event":"A"}', good % 4, b"{}", good % 5 + b" ", b" " + good % 6, b"[]", b'{"a":"}', b'{"b":"{']
+    lines = [
+        good % 1,
+        good % 2 + good % 3,
+        b'{"type":"track","userId":"u"',
+        b',"event":"A"}',
+        good % 4,
+        b"{}",
+        good % 5 + b" ",
+        b" " + good % 6,
+        b"[]",
+        b'{"a":"}',
+        b'{"b":"{',
+    ]
     results = all_ways(shipped, lines)
     ids = [json.loads(item.body)["messageId"] for row in results for item in row if isinstance(item, Mapped)]
     assert ids == ["m1", "m4", "m5", "m6"]

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import ROOT
 from hostile import hostile_events
 from strict_segment import StrictSegment
-
 from waypost.plan import load
 from waypost.runtime.engine import Options, Summary, run
 from waypost.runtime.program import Program, link
@@ -49,14 +49,24 @@ def deliver(url: str, path: Path, scratch: Path, store: Store | None = None, **o
 
 def write_events(path: Path, count: int, start: int = 0) -> list[str]:
     ids = [f"m{number}" for number in range(start, start + count)]
-    lines = [json.dumps({"type": "track", "userId": f"u{name}", "event": "A", "messageId": name, "properties": {"n": "x" * 500}}) for name in ids]
+    lines = [
+        json.dumps(
+            {"type": "track", "userId": f"u{name}", "event": "A", "messageId": name, "properties": {"n": "x" * 500}}
+        )
+        for name in ids
+    ]
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(line + "\n" for line in lines))
     return ids
 
 
 def arrived(receiver: Receiver) -> list[str]:
-    return [message["messageId"] for request in receiver.requests if request.status == 200 for message in json.loads(request.body)["batch"]]
+    return [
+        message["messageId"]
+        for request in receiver.requests
+        if request.status == 200
+        for message in json.loads(request.body)["batch"]
+    ]
 
 
 def test_examples_reach_a_strict_destination_without_a_silent_discard(tmp_path: Path) -> None:
@@ -92,7 +102,11 @@ def test_what_arrives_is_what_the_program_says(tmp_path: Path) -> None:
     wanted: list[bytes] = []
     offset = 0
     for line in EXAMPLES.read_bytes().splitlines(keepends=True):
-        wanted += [item.body for item in program.map(line.rstrip(b"\n"), offset, first) if hasattr(item, "body") and len(item.body) <= 32768]
+        wanted += [
+            item.body
+            for item in program.map(line.rstrip(b"\n"), offset, first)
+            if hasattr(item, "body") and len(item.body) <= 32768
+        ]
         offset += len(line)
     sent = b"".join(request.body for request in receiver.requests)
     assert all(body in sent for body in wanted)
@@ -161,7 +175,10 @@ def test_wrong_key_stops_and_keeps_everything(tmp_path: Path) -> None:
 
 def test_redirect_is_not_followed(tmp_path: Path) -> None:
     write_events(tmp_path / "e.ndjson", 1)
-    with Receiver(port=0) as other, Receiver(port=0, script=f"302:location={other.url.replace(':', '%3A')}") as receiver:
+    with (
+        Receiver(port=0) as other,
+        Receiver(port=0, script=f"302:location={other.url.replace(':', '%3A')}") as receiver,
+    ):
         summary = deliver(receiver.url, tmp_path / "e.ndjson", tmp_path)
     assert summary.status == 4
     assert other.requests == []
@@ -227,14 +244,28 @@ def test_bad_lines_become_dead_letters_with_their_bytes(tmp_path: Path) -> None:
     good = b'{"type":"track","userId":"u","event":"A","messageId":"m"}'
     long = b'{"type":"track","a":"' + b"x" * (1 << 20) + b'"}'
     bomb = b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
-    lines = [b"\xef\xbb\xbf" + good, b"", b"   ", b'{"type":', b"[1]", b'{"a":"\xff"}', long, bomb, good.replace(b'"m"', b'"m2"') + b"\r"]
+    lines = [
+        b"\xef\xbb\xbf" + good,
+        b"",
+        b"   ",
+        b'{"type":',
+        b"[1]",
+        b'{"a":"\xff"}',
+        long,
+        bomb,
+        good.replace(b'"m"', b'"m2"') + b"\r",
+    ]
     path.write_bytes(b"\n".join(lines))
     with Receiver(port=0) as receiver:
         summary = deliver(receiver.url, path, tmp_path)
     assert arrived(receiver) == ["m", "m2"]
     letters = [json.loads(line) for line in (tmp_path / "dead.ndjson").read_text().splitlines()]
     assert [(letter["reason"], letter["position"]["line"]) for letter in letters] == [
-        ("malformed", 4), ("not_object", 5), ("invalid_utf8", 6), ("line_too_long", 7), ("too_deep", 8),
+        ("malformed", 4),
+        ("not_object", 5),
+        ("invalid_utf8", 6),
+        ("line_too_long", 7),
+        ("too_deep", 8),
     ]
     assert letters[0]["event"] == {"text": '{"type":'}
     assert "base64" in letters[2]["event"]
@@ -261,7 +292,9 @@ def test_unreachable_host_gives_up_with_nothing_consumed(tmp_path: Path) -> None
 
 def waypost(*words: str, **options: Any) -> subprocess.Popen[bytes]:
     env = {**os.environ, "WRITE_KEY": CANARY, **options.pop("env", {})}
-    return subprocess.Popen([sys.executable, "-m", "waypost", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, **options)
+    return subprocess.Popen(
+        [sys.executable, "-m", "waypost", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, **options
+    )
 
 
 def run_words(url: str, *rest: str) -> tuple[str, ...]:
@@ -270,7 +303,11 @@ def run_words(url: str, *rest: str) -> tuple[str, ...]:
 
 def test_command_from_stdin(tmp_path: Path) -> None:
     with Receiver(port=0) as receiver:
-        process = waypost(*run_words(receiver.url, "--json", "--dead-letters", str(tmp_path / "d")), stdin=subprocess.PIPE, cwd=tmp_path)
+        process = waypost(
+            *run_words(receiver.url, "--json", "--dead-letters", str(tmp_path / "d")),
+            stdin=subprocess.PIPE,
+            cwd=tmp_path,
+        )
         out, err = process.communicate(b'{"type":"track","userId":"u","event":"A","messageId":"m"}')
     assert process.returncode == 0, err
     assert arrived(receiver) == ["m"]
@@ -341,7 +378,9 @@ def test_full_disk_keeps_the_events(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    words = run_words("http://127.0.0.1:9", "--state", str(tmp_path / "state"), "--dead-letters", str(tmp_path / "d"), str(path))
+    words = run_words(
+        "http://127.0.0.1:9", "--state", str(tmp_path / "state"), "--dead-letters", str(tmp_path / "d"), str(path)
+    )
     process = waypost(*words, cwd=tmp_path, preexec_fn=small_disk)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 70
@@ -352,7 +391,9 @@ def test_full_disk_keeps_the_events(tmp_path: Path) -> None:
 
 
 def test_dry_run_prints_masked_requests_and_sends_nothing(tmp_path: Path) -> None:
-    process = waypost("run", "segment", "--set", "source_write_key=env:WRITE_KEY", "--dry-run", str(EXAMPLES), cwd=tmp_path)
+    process = waypost(
+        "run", "segment", "--set", "source_write_key=env:WRITE_KEY", "--dry-run", str(EXAMPLES), cwd=tmp_path
+    )
     out, err = process.communicate(timeout=30)
     assert process.returncode == 3
     assert b"POST https://api.segment.io/v1/batch" in out
@@ -370,7 +411,9 @@ def test_secret_is_nowhere(tmp_path: Path) -> None:
     seen = b""
     for script in ("200", "401:body=bad key", "400", "500x2,200"):
         with Receiver(port=0, script=script) as receiver:
-            words = run_words(receiver.url, "--state", str(tmp_path / script[:3]), "--dead-letters", str(tmp_path / "dead"), str(path))
+            words = run_words(
+                receiver.url, "--state", str(tmp_path / script[:3]), "--dead-letters", str(tmp_path / "dead"), str(path)
+            )
             process = waypost(*words, cwd=tmp_path)
             seen += b"".join(process.communicate(timeout=60))
     for file in tmp_path.rglob("*"):
@@ -378,5 +421,3 @@ def test_secret_is_nowhere(tmp_path: Path) -> None:
             seen += file.read_bytes()
     assert CANARY.encode() not in seen
     assert base64.b64encode(f"{CANARY}:".encode()).rstrip(b"=") not in seen
-
-

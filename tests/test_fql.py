@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import table
 from waypost.lang import fql, fql_sat, values
 from waypost.lang.errors import LangError
 
@@ -46,7 +46,7 @@ def test_canonical_text_reads_back(text: str) -> None:
     assert fql.parse(fql.show(node)) == node
 
 
-@given(st.text(alphabet='typerack="\'()[]!<>,.\\ aANDor0123456789-+e\n', max_size=40) | st.text(max_size=30))
+@given(st.text(alphabet="typerack=\"'()[]!<>,.\\ aANDor0123456789-+e\n", max_size=40) | st.text(max_size=30))
 def test_any_text_is_read_or_refused_within_it(text: str) -> None:
     try:
         node = fql.read(text)
@@ -61,9 +61,23 @@ def test_any_text_is_read_or_refused_within_it(text: str) -> None:
 paths = st.sampled_from([("type",), ("event",), ("properties", "a")])
 constants = st.sampled_from(["track", "page", "x", 1, 2, values.Num("1.5"), True, None])
 atoms = st.one_of(
-    st.builds(lambda path, sign, value: fql.Compare(sign, fql.PathRef(path), fql.Literal(value)), paths, st.sampled_from(["=", "!="]), constants),
-    st.builds(lambda path, sign, value: fql.Compare(sign, fql.PathRef(path), fql.Literal(value)), paths, st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from([0, 1, 2])),
-    st.builds(lambda path, members: fql.In(fql.PathRef(path), tuple(map(fql.Literal, members))), paths, st.lists(constants, min_size=1, max_size=3)),
+    st.builds(
+        lambda path, sign, value: fql.Compare(sign, fql.PathRef(path), fql.Literal(value)),
+        paths,
+        st.sampled_from(["=", "!="]),
+        constants,
+    ),
+    st.builds(
+        lambda path, sign, value: fql.Compare(sign, fql.PathRef(path), fql.Literal(value)),
+        paths,
+        st.sampled_from(["<", "<=", ">", ">="]),
+        st.sampled_from([0, 1, 2]),
+    ),
+    st.builds(
+        lambda path, members: fql.In(fql.PathRef(path), tuple(map(fql.Literal, members))),
+        paths,
+        st.lists(constants, min_size=1, max_size=3),
+    ),
 )
 conditions = st.recursive(
     atoms,
@@ -74,7 +88,14 @@ conditions = st.recursive(
     ),
     max_leaves=6,
 )
-events = st.fixed_dictionaries({}, optional={"type": constants, "event": constants, "properties": st.fixed_dictionaries({}, optional={"a": constants})})
+events = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": constants,
+        "event": constants,
+        "properties": st.fixed_dictionaries({}, optional={"a": constants}),
+    },
+)
 
 
 @given(conditions, events)
@@ -123,4 +144,6 @@ def test_glob_is_linear() -> None:
 def test_explain_names_the_failing_term() -> None:
     event = {"type": "track", "properties": {"total": 5}}
     node = fql.parse('type = "track" and properties.total > 100')
-    assert fql.explain(node, lambda steps: fql.walk(event, steps)) == [("properties.total > 100", "properties.total is 5")]
+    assert fql.explain(node, lambda steps: fql.walk(event, steps)) == [
+        ("properties.total > 100", "properties.total is 5")
+    ]

@@ -5,11 +5,28 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from waypost import plan as p
 from waypost.runtime.program import link
 from waypost.runtime.results import Mapped
 
-EVIL = ['"); import os; (', "'''", '"""', "{{ 7*7 }}", "a\nimport os\n", "__class__", "\\", "#", "e", "MISSING", "\x00", "{event}", "%s", "class", "é\u2028"]
+EVIL = [
+    '"); import os; (',
+    "'''",
+    '"""',
+    "{{ 7*7 }}",
+    "a\nimport os\n",
+    "__class__",
+    "\\",
+    "#",
+    "e",
+    "MISSING",
+    "\x00",
+    "{event}",
+    "%s",
+    "class",
+    "é\u2028",
+]
 
 
 @pytest.mark.parametrize("text", EVIL)
@@ -55,7 +72,9 @@ def wire_for(event: bytes) -> tuple[str, dict[str, str]]:
 
 
 def test_event_text_in_urls_and_headers_is_confined() -> None:
-    url, headers = wire_for(b'{"type":"track","userId":"../../admin?x=1#@evil.example","event":"a\\r\\nX-Evil: 1","name":"a&b=c d"}')
+    url, headers = wire_for(
+        b'{"type":"track","userId":"../../admin?x=1#@evil.example","event":"a\\r\\nX-Evil: 1","name":"a&b=c d"}'
+    )
     assert url == "https://example.com/u/..%2F..%2Fadmin%3Fx%3D1%23%40evil.example/x?q=a%26b%3Dc%20d"
     assert headers["x-name"] == "a  X-Evil: 1"
 

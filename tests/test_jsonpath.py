@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import table
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import table
 from waypost.lang import jsonpath, values
 from waypost.lang.errors import LangError
 from waypost.lang.jsonpath import Descend, Slice, Union, Wild
@@ -31,7 +31,7 @@ def test_error_has_column(path: str, column: int, part: str) -> None:
     assert (caught.value.start + 1, part in caught.value.message) == (column, True), caught.value.message
 
 
-@given(st.text(alphabet='$.[]*"\'abi:,-01? \\tem', max_size=20) | st.text(max_size=20))
+@given(st.text(alphabet="$.[]*\"'abi:,-01? \\tem", max_size=20) | st.text(max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         expr = jsonpath.parse(text)
@@ -101,7 +101,9 @@ segments = st.one_of(
     small.map(lambda index: f"[{index}]"),
     st.just("[*]"),
     st.just(".*"),
-    st.tuples(bounds, bounds, bounds.filter(lambda step: step != 0)).map(lambda parts: "[" + ":".join("" if part is None else str(part) for part in parts) + "]"),
+    st.tuples(bounds, bounds, bounds.filter(lambda step: step != 0)).map(
+        lambda parts: "[" + ":".join("" if part is None else str(part) for part in parts) + "]"
+    ),
     st.lists(small, min_size=2, max_size=3).map(lambda indexes: f"[{','.join(map(str, indexes))}]"),
     st.sampled_from(["..a", "..b", "..*", "..[0]"]),
 )
@@ -131,4 +133,7 @@ def test_plain_paths_never_load_the_library() -> None:
     import sys
 
     code = "import sys\nfrom waypost.lang import jsonpath\njsonpath.find(jsonpath.parse('$.a[0]'), {})\nprint('jsonpath_ng' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )

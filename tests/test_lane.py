@@ -36,7 +36,12 @@ def lane_of(jitter: float = 1.0, **policy: Any) -> Lane:
 
 def offer(lane: Lane, number: int, size: int = 10, now: float = 0.0, group: tuple[Any, ...] = ()) -> list[Any]:
     body = str(number).encode().rjust(size, b"x")
-    return lane.offer([Mapped("send", None, "request", group, body)], b"event", Position("s", number * 100, number + 1, number * 100 + 100), now)
+    return lane.offer(
+        [Mapped("send", None, "request", group, body)],
+        b"event",
+        Position("s", number * 100, number + 1, number * 100 + 100),
+        now,
+    )
 
 
 def sends(commands: list[Any]) -> list[Send]:
@@ -100,7 +105,10 @@ def test_only_equal_groups_share_a_request() -> None:
     offer(lane, 1, group=("a",))
     offer(lane, 2, group=("b",))
     offer(lane, 3, group=("a",))
-    assert sorted((send.group, len(send.bodies)) for send in sends(lane.tick(0.0, flush=True))) == [(("a",), 2), (("b",), 1)]
+    assert sorted((send.group, len(send.bodies)) for send in sends(lane.tick(0.0, flush=True))) == [
+        (("a",), 2),
+        (("b",), 1),
+    ]
 
 
 @given(st.integers(1, 40), st.sets(st.integers(0, 39)))
@@ -141,14 +149,21 @@ def test_systemic_refusal_is_no_storm() -> None:
     assert lane.ledger.closes
 
 
-statuses = st.sampled_from(["200", "200", "400", "401", "408", "413", "429", "500", "503", "302", "unsent", "unanswered"])
+statuses = st.sampled_from(
+    ["200", "200", "400", "401", "408", "413", "429", "500", "503", "302", "unsent", "unanswered"]
+)
 
 
 @given(st.integers(0, 10**9), st.lists(statuses, min_size=1, max_size=12), st.integers(1, 30))
 def test_ledger_closes_at_every_step(seed: int, script: list[str], count: int) -> None:
     """P2: under any answers, each delivery ends in exactly one place or is still in flight."""
     rng = random.Random(seed)
-    lane = lane_of(jitter=0.5, batch=p.Batch(max_messages=5), retry=p.Retry(for_s=30.0), responses={"400": [p.ResponseRule(then="split")]})
+    lane = lane_of(
+        jitter=0.5,
+        batch=p.Batch(max_messages=5),
+        retry=p.Retry(for_s=30.0),
+        responses={"400": [p.ResponseRule(then="split")]},
+    )
     ended: list[int] = []
     for number in range(count):
         kind = rng.random()
@@ -230,7 +245,7 @@ def test_throttle_pauses_everything_and_does_not_count() -> None:
 def test_budget_of_retries_ends_in_a_dead_letter_with_the_answer() -> None:
     lane = lane_of(retry=p.Retry(for_s=10.0))
     offer(lane, 1)
-    dead, requests, now = drive(lane, lambda send, now: Answer("408", body=b"late"))
+    dead, requests, _ = drive(lane, lambda send, now: Answer("408", body=b"late"))
     assert (len(dead), dead[0].reason, dead[0].attempts) == (1, "retries_exhausted", requests)
     assert dead[0].answer is not None
     assert dead[0].answer.body == b"late"
@@ -328,7 +343,10 @@ def test_memory_is_bounded() -> None:
 
 
 RULES: dict[str, list[p.ResponseRule]] = {
-    "400": [p.ResponseRule(then="retry", test='body.code = "slow"'), p.ResponseRule(then="split", test='headers.x-kind = "batch"')],
+    "400": [
+        p.ResponseRule(then="retry", test='body.code = "slow"'),
+        p.ResponseRule(then="split", test='headers.x-kind = "batch"'),
+    ],
     "4xx": [p.ResponseRule(then="retry")],
     "200": [p.ResponseRule(then="reject", test="body.ok = false")],
     "unanswered": [p.ResponseRule(then="reject")],

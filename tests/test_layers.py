@@ -58,7 +58,11 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("library", DOORS)
 def test_one_door_a_library(library: str) -> None:
-    users = {str(path.relative_to(ENGINE)) for path in MODULES if any(name.split(".")[0] == library for name in imported(path))}
+    users = {
+        str(path.relative_to(ENGINE))
+        for path in MODULES
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
     assert users <= DOORS[library]
 
 
@@ -91,6 +95,11 @@ def test_running_a_plan_loads_no_compiler() -> None:
         " or name.startswith('waypost.compiler')])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SPECS.parent, env={"KEY": "k", "PATH": ""}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=SPECS.parent,
+        env={"KEY": "k", "PATH": ""},
     )
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -24,8 +24,14 @@ READS: list[tuple[str, Value]] = [
     ("{{ now | datetime }}", Filter(name="datetime", of=Ref(name="now"))),
     ("{{ event.a | lower | sha256 }}", Filter(name="sha256", of=Filter(name="lower", of=Path(path="$.a")))),
     ("a {{ event.b }} c", Text(parts=[Const(value="a "), Path(path="$.b"), Const(value=" c")])),
-    ("{{ event.a + 1 * 2 }}", Arith(sign="+", left=Path(path="$.a"), right=Arith(sign="*", left=Const(value=1), right=Const(value=2)))),
-    ("{{ (event.a + 1) * 2 }}", Arith(sign="*", left=Arith(sign="+", left=Path(path="$.a"), right=Const(value=1)), right=Const(value=2))),
+    (
+        "{{ event.a + 1 * 2 }}",
+        Arith(sign="+", left=Path(path="$.a"), right=Arith(sign="*", left=Const(value=1), right=Const(value=2))),
+    ),
+    (
+        "{{ (event.a + 1) * 2 }}",
+        Arith(sign="*", left=Arith(sign="+", left=Path(path="$.a"), right=Const(value=1)), right=Const(value=2)),
+    ),
     ('{{ "}}" }}', Const(value="}}")),
     ("{{ event.a | default('x') }}", Filter(name="default", of=Path(path="$.a"), args=[Const(value="x")])),
 ]
@@ -106,8 +112,9 @@ def test_filters_pass_missing_and_null_by(name: str) -> None:
 
 def test_filters_of_the_language_are_all_there() -> None:
     wanted = (
-        "lower upper trim snakecase kebabcase titlecase slice replace split join first last length unique sum map keys values flatten json from_json "
-        "string number integer round default datetime unix unix_ms unix_us format_time sha256 md5 hmac_sha256 base64 url digits hash_id uuid5 ulid"
+        "lower upper trim snakecase kebabcase titlecase slice replace split join first last length unique sum map keys values flatten "
+        "json from_json string number integer round default datetime unix unix_ms unix_us format_time sha256 md5 hmac_sha256 base64 "
+        "url digits hash_id uuid5 ulid"
     )
     assert list(filters.FILTERS) == wanted.split()
     assert all(row.doc and row.examples for row in filters.FILTERS.values())
@@ -115,7 +122,18 @@ def test_filters_of_the_language_are_all_there() -> None:
 
 @pytest.mark.parametrize(
     ("sign", "left", "right", "wanted"),
-    [("+", 1, 2, 3), ("/", 4, 2, 2), ("/", 1, 2, 0.5), ("-", 10**30, 1, 10**30 - 1), ("*", MISSING, 2, MISSING), ("/", 1, 0, Fault), ("+", "a", "b", Fault), ("*", "a", 10**9, Fault), ("+", True, 1, Fault), ("*", values.Num("1e300"), values.Num("1e300"), Fault)],
+    [
+        ("+", 1, 2, 3),
+        ("/", 4, 2, 2),
+        ("/", 1, 2, 0.5),
+        ("-", 10**30, 1, 10**30 - 1),
+        ("*", MISSING, 2, MISSING),
+        ("/", 1, 0, Fault),
+        ("+", "a", "b", Fault),
+        ("*", "a", 10**9, Fault),
+        ("+", True, 1, Fault),
+        ("*", values.Num("1e300"), values.Num("1e300"), Fault),
+    ],
 )
 def test_arithmetic(sign: str, left: Any, right: Any, wanted: Any) -> None:
     if wanted is Fault:

@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 from waypost.lang import values
 from waypost.lang.values import Fault, Num
 
-TOKENS = ["0", "-0", "1", "-1", "1.0", "1.50", "1e2", "1E+2", "1E400", "-1e-400", "12345678901234567890123", "9" * 401, "9" * 5000]
+TOKENS = [
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "1.0",
+    "1.50",
+    "1e2",
+    "1E+2",
+    "1E400",
+    "-1e-400",
+    "12345678901234567890123",
+    "9" * 401,
+    "9" * 5000,
+]
 
 
 @pytest.mark.parametrize("token", TOKENS)
@@ -22,7 +36,24 @@ def test_number_tokens_survive(token: str) -> None:
     assert values.encode(value) == raw
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"01", b"1.", b".5", b"NaN", b'"\\ud800"', b'"\xff"', b'[-0,"\\ud800"]', b'[-0,"\x01"]', b"[1,]", b"-", b"{}{}"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"01",
+        b"1.",
+        b".5",
+        b"NaN",
+        b'"\\ud800"',
+        b'"\xff"',
+        b'[-0,"\\ud800"]',
+        b'[-0,"\x01"]',
+        b"[1,]",
+        b"-",
+        b"{}{}",
+    ],
+)
 def test_error_malformed(raw: bytes) -> None:
     with pytest.raises(values.Malformed):
         values.decode(raw)
@@ -35,27 +66,73 @@ def test_error_too_deep() -> None:
 
 
 CONVERSIONS: list[tuple[str, Any, Any]] = [
-    ("string", "x", "x"), ("string", 5, "5"), ("string", Num("1.50"), "1.50"), ("string", Num("-0"), "-0"), ("string", True, Fault),
-    ("string", [], Fault), ("string", {}, Fault),
-    ("number", 5, 5), ("number", "5", 5), ("number", "1.50", Num("1.50")), ("number", " 5", Fault), ("number", "0x10", Fault), ("number", "", Fault),
-    ("number", "1e5", Num("1e5")), ("number", "٣", Fault), ("number", True, Fault), ("number", "Infinity", Fault), ("number", "1_000", Fault),
-    ("integer", 5, 5), ("integer", Num("2.0"), 2), ("integer", Num("1e3"), 1000), ("integer", Num("2.5"), Fault), ("integer", "7", 7),
-    ("integer", Num("1E400"), Fault), ("integer", False, Fault), ("integer", Num("-0"), 0),
-    ("boolean", True, True), ("boolean", "true", Fault), ("boolean", 1, Fault), ("boolean", 0, Fault),
-    ("object", {}, {}), ("object", [], Fault), ("array", [], []), ("array", {}, Fault), ("array", "x", Fault),
-    ("datetime", "2026-11-24T10:00:00.123Z", "2026-11-24T10:00:00.123Z"), ("datetime", "2026-11-24", "2026-11-24"),
-    ("datetime", "2026-11-24T10:00:00+05:30", "2026-11-24T10:00:00+05:30"), ("datetime", "2026-11-24T10:00", "2026-11-24T10:00"),
-    ("datetime", "2026-11-24 10:00:00", "2026-11-24T10:00:00.000Z"), ("datetime", "2026-11-24t10:00:00z", "2026-11-24T10:00:00.000Z"),
-    ("datetime", 1700000000, "2023-11-14T22:13:20.000Z"), ("datetime", 1700000000123, "2023-11-14T22:13:20.123Z"),
-    ("datetime", 1700000000123456, "2023-11-14T22:13:20.123456Z"), ("datetime", Num("1700000000.5"), "2023-11-14T22:13:20.500Z"),
-    ("datetime", "1700000000", Fault), ("datetime", "2026-02-30", Fault), ("datetime", "2026-11-24T24:00:00Z", Fault),
-    ("datetime", "2026-11-24T23:59:60Z", Fault), ("datetime", "2026-W01-1T00:00:00.000Z", Fault), ("datetime", "20261124T100000Z", Fault),
-    ("datetime", "0000-01-01T00:00:00.000Z", Fault), ("datetime", "2026-11-24T10:00:00.000", "2026-11-24T10:00:00.000"),
-    ("datetime", "2026-11-24T10:00:0a.000Z", Fault), ("datetime", "2026-11-24T10:00:00.0x0Z", Fault), ("datetime", True, Fault),
-    ("datetime", Num("1E400"), Fault), ("datetime", "9999-12-31T23:59:59-01:00", Fault), ("datetime", "٢٠٢٦-11-24T10:00:00.000Z", Fault),
-    ("unix", "1970-01-01T00:00:01.999Z", 1), ("unix", "1969-12-31T23:59:59.5Z", -1), ("unix", 99_999_999_999, 99_999_999_999),
-    ("unix_ms", "1970-01-01T01:00:00+01:00", 0), ("unix_ms", Num("1.0015"), 1001), ("unix_us", "1970-01-01T00:00:00.123456789Z", 123456),
-    ("unix", 100_000_000_000, 100_000_000), ("unix", 100_000_000_000_000, 100_000_000),
+    ("string", "x", "x"),
+    ("string", 5, "5"),
+    ("string", Num("1.50"), "1.50"),
+    ("string", Num("-0"), "-0"),
+    ("string", True, Fault),
+    ("string", [], Fault),
+    ("string", {}, Fault),
+    ("number", 5, 5),
+    ("number", "5", 5),
+    ("number", "1.50", Num("1.50")),
+    ("number", " 5", Fault),
+    ("number", "0x10", Fault),
+    ("number", "", Fault),
+    ("number", "1e5", Num("1e5")),
+    ("number", "٣", Fault),
+    ("number", True, Fault),
+    ("number", "Infinity", Fault),
+    ("number", "1_000", Fault),
+    ("integer", 5, 5),
+    ("integer", Num("2.0"), 2),
+    ("integer", Num("1e3"), 1000),
+    ("integer", Num("2.5"), Fault),
+    ("integer", "7", 7),
+    ("integer", Num("1E400"), Fault),
+    ("integer", False, Fault),
+    ("integer", Num("-0"), 0),
+    ("boolean", True, True),
+    ("boolean", "true", Fault),
+    ("boolean", 1, Fault),
+    ("boolean", 0, Fault),
+    ("object", {}, {}),
+    ("object", [], Fault),
+    ("array", [], []),
+    ("array", {}, Fault),
+    ("array", "x", Fault),
+    ("datetime", "2026-11-24T10:00:00.123Z", "2026-11-24T10:00:00.123Z"),
+    ("datetime", "2026-11-24", "2026-11-24"),
+    ("datetime", "2026-11-24T10:00:00+05:30", "2026-11-24T10:00:00+05:30"),
+    ("datetime", "2026-11-24T10:00", "2026-11-24T10:00"),
+    ("datetime", "2026-11-24 10:00:00", "2026-11-24T10:00:00.000Z"),
+    ("datetime", "2026-11-24t10:00:00z", "2026-11-24T10:00:00.000Z"),
+    ("datetime", 1700000000, "2023-11-14T22:13:20.000Z"),
+    ("datetime", 1700000000123, "2023-11-14T22:13:20.123Z"),
+    ("datetime", 1700000000123456, "2023-11-14T22:13:20.123456Z"),
+    ("datetime", Num("1700000000.5"), "2023-11-14T22:13:20.500Z"),
+    ("datetime", "1700000000", Fault),
+    ("datetime", "2026-02-30", Fault),
+    ("datetime", "2026-11-24T24:00:00Z", Fault),
+    ("datetime", "2026-11-24T23:59:60Z", Fault),
+    ("datetime", "2026-W01-1T00:00:00.000Z", Fault),
+    ("datetime", "20261124T100000Z", Fault),
+    ("datetime", "0000-01-01T00:00:00.000Z", Fault),
+    ("datetime", "2026-11-24T10:00:00.000", "2026-11-24T10:00:00.000"),
+    ("datetime", "2026-11-24T10:00:0a.000Z", Fault),
+    ("datetime", "2026-11-24T10:00:00.0x0Z", Fault),
+    ("datetime", True, Fault),
+    ("datetime", Num("1E400"), Fault),
+    ("datetime", "9999-12-31T23:59:59-01:00", Fault),
+    ("datetime", "٢٠٢٦-11-24T10:00:00.000Z", Fault),
+    ("unix", "1970-01-01T00:00:01.999Z", 1),
+    ("unix", "1969-12-31T23:59:59.5Z", -1),
+    ("unix", 99_999_999_999, 99_999_999_999),
+    ("unix_ms", "1970-01-01T01:00:00+01:00", 0),
+    ("unix_ms", Num("1.0015"), 1001),
+    ("unix_us", "1970-01-01T00:00:00.123456789Z", 123456),
+    ("unix", 100_000_000_000, 100_000_000),
+    ("unix", 100_000_000_000_000, 100_000_000),
 ]
 
 

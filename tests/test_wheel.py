@@ -12,7 +12,14 @@ from conftest import ROOT
 
 def test_wheel_runs_a_shipped_destination(tmp_path: Path) -> None:
     def run(*words: str) -> str:
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, input='{"type":"track","userId":"u","event":"A"}\n')
+        done = subprocess.run(
+            words,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            input='{"type":"track","userId":"u","event":"A"}\n',
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -158,7 +158,23 @@ class Messages(Node, tag="messages", frozen=True, kw_only=True):
 
 
 Value = (
-    Path | Const | Ref | Text | Filter | Arith | Object | Merge | Omit | Items | From | First | Pick | Each | When | Lookup | Messages
+    Path
+    | Const
+    | Ref
+    | Text
+    | Filter
+    | Arith
+    | Object
+    | Merge
+    | Omit
+    | Items
+    | From
+    | First
+    | Pick
+    | Each
+    | When
+    | Lookup
+    | Messages
 )
 
 
@@ -380,7 +396,9 @@ def _pretty(value: Any, depth: int) -> str:
         return flat
     pad = "  " * (depth + 1)
     if isinstance(value, dict):
-        rows = [f"{pad}{json.dumps(key, ensure_ascii=False)}: {_pretty(item, depth + 1)}" for key, item in value.items()]
+        rows = [
+            f"{pad}{json.dumps(key, ensure_ascii=False)}: {_pretty(item, depth + 1)}" for key, item in value.items()
+        ]
         opening, closing = "{", "}"
     else:
         rows = [pad + _pretty(item, depth + 1) for item in value]

@@ -1,8 +1,8 @@
 """`waypost test`: a destination's tests.yaml, run to the bytes on the wire.
 
-Takes a compiled plan and the tests file beside its spec. Gives one `Outcome` a test, and the golden text of every request. Events go through the
-real program, lane and request builder; only the sending is scripted, on a virtual clock, so that retries and waits take no time. Secrets are
-masked and what is stamped at each attempt is shown as `<now>`.
+Takes a compiled plan and the tests file beside its spec. Gives one `Outcome` a test, and the golden text of every request. Events go through
+the real program, lane and request builder; only the sending is scripted, on a virtual clock, so that retries and waits take no time. Secrets
+are masked and what is stamped at each attempt is shown as `<now>`.
 """
 
 from __future__ import annotations
@@ -205,7 +205,11 @@ def _note_request(program: Program, waiting: list[Delivered], command: Send, now
     shown = {
         wire.method.lower(): wire.url,
         "headers": dict(wire.headers),
-        "body": {"before": before.decode(), "messages": [body.decode() for body in command.bodies], "after": after.decode()},
+        "body": {
+            "before": before.decode(),
+            "messages": [body.decode() for body in command.bodies],
+            "after": after.decode(),
+        },
     }
     for item in waiting:
         if item.body in command.bodies and not item.request:
@@ -221,7 +225,9 @@ def _answer(reply: dict[str, Any]) -> Answer:
 
 def _compare(case: Case, ended: list[Delivered], waited: float, attempts: int, stopped: str) -> list[str]:
     if len(case.expect) != len(ended):
-        return [f"expected {len(case.expect)} deliveries, found {len(ended)}: {', '.join(_told(item) for item in ended)}"]
+        return [
+            f"expected {len(case.expect)} deliveries, found {len(ended)}: {', '.join(_told(item) for item in ended)}"
+        ]
     faults: list[str] = []
     for wanted, item in zip(case.expect, ended, strict=True):
         faults += _compare_one(wanted, item, waited, attempts, stopped)
@@ -237,7 +243,11 @@ def _compare_one(wanted: dict[str, Any], item: Delivered, waited: float, attempt
         "outcome": item.outcome,
         "attempts": attempts,
     }
-    faults = [f"{key}: expected {wanted[key]!r}, found {found[key]!r} ({_told(item)})" for key in found if key in wanted and wanted[key] != found[key]]
+    faults = [
+        f"{key}: expected {wanted[key]!r}, found {found[key]!r} ({_told(item)})"
+        for key in found
+        if key in wanted and wanted[key] != found[key]
+    ]
     if ("message" in wanted or "request" in wanted) and not item.body:
         return [*faults, f"expected a message, found {_told(item)}"]
     if "message" in wanted:
@@ -293,4 +303,8 @@ def golden_text(outcomes: list[Outcome]) -> str:
 def golden_diff(path: Path, text: str) -> str:
     """A unified diff from the golden file to what the requests are now; empty when they are equal."""
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return "".join(difflib.unified_diff(old.splitlines(keepends=True), text.splitlines(keepends=True), f"{path} (reviewed)", f"{path} (now)"))
+    return "".join(
+        difflib.unified_diff(
+            old.splitlines(keepends=True), text.splitlines(keepends=True), f"{path} (reviewed)", f"{path} (now)"
+        )
+    )

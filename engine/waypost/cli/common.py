@@ -16,18 +16,16 @@ USAGE = 2
 
 
 class Refused(click.ClickException):
-    """One clear line and exit status 2 (or the one given)."""
+    """One clear line and exit status 2."""
 
-    def __init__(self, message: str, status: int = USAGE) -> None:
-        super().__init__(message)
-        self.exit_code = status
+    exit_code = USAGE
 
     def show(self, file: Any = None) -> None:
         click.echo(f"waypost: {self.format_message()}", err=True)
 
 
-def refuse(message: str, status: int = USAGE) -> NoReturn:
-    raise Refused(message, status)
+def refuse(message: str) -> NoReturn:
+    raise Refused(message)
 
 
 def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:

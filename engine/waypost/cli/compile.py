@@ -15,7 +15,11 @@ from waypost.plan import dump
 
 @click.command(name="compile")
 @click.argument("specs", nargs=-1)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan of the one SPEC here ('-' is standard output).")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the plan of the one SPEC here ('-' is standard output).",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when a compiled plan is missing or stale.")
 @click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="human", help="How findings are shown.")
 def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str) -> None:

@@ -51,7 +51,7 @@ class Lazy(click.Group):
 
             near = difflib.get_close_matches(args[0], COMMANDS, 1, 0.6)
             if near:
-                error.message += f" Did you mean '{near[0]}'?"
+                raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -16,8 +16,16 @@ from waypost.cli.show import stand_ins
 @click.command(name="preview")
 @click.argument("target")
 @click.argument("event", default="-")
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting; secrets may be left out, they are shown masked.")
-@click.option("--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of a file of JSON lines.")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting; secrets may be left out, they are shown masked.",
+)
+@click.option(
+    "--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of a file of JSON lines."
+)
 def command(target: str, event: str, pairs: tuple[str, ...], line: int) -> None:
     """Show what EVENT (a file with one JSON object, or JSON lines; '-' is standard input) becomes at TARGET."""
     from waypost.runtime.preview import preview

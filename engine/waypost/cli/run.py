@@ -27,17 +27,52 @@ from waypost.runtime.store import StateError, Store
 @click.command(name="run")
 @click.argument("target")
 @click.argument("files", nargs=-1)
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting: text, env:VARIABLE or file:PATH. May be repeated.")
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="A folder that keeps the cursor: a next run resumes there.")
-@click.option("--dead-letters", type=click.Path(dir_okay=False, path_type=Path), default=Path("dead-letters.ndjson"), show_default=True)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting: text, env:VARIABLE or file:PATH. May be repeated.",
+)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder that keeps the cursor: a next run resumes there.",
+)
+@click.option(
+    "--dead-letters",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("dead-letters.ndjson"),
+    show_default=True,
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request, secrets masked.")
-@click.option("--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver).")
-@click.option("--connect-within", default=60.0, show_default=True, help="Give up when the destination is not reached once in so many seconds.")
-@click.option("--drain", default=30.0, show_default=True, help="After Ctrl-C or SIGTERM, wait so many seconds for what is under way.")
+@click.option(
+    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
+)
+@click.option(
+    "--connect-within",
+    default=60.0,
+    show_default=True,
+    help="Give up when the destination is not reached once in so many seconds.",
+)
+@click.option(
+    "--drain",
+    default=30.0,
+    show_default=True,
+    help="After Ctrl-C or SIGTERM, wait so many seconds for what is under way.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 def command(
-    target: str, files: tuple[str, ...], pairs: tuple[str, ...], state: Path | None, dead_letters: Path, dry_run: bool,
-    endpoint_override: str | None, connect_within: float, drain: float, as_json: bool,
+    target: str,
+    files: tuple[str, ...],
+    pairs: tuple[str, ...],
+    state: Path | None,
+    dead_letters: Path,
+    dry_run: bool,
+    endpoint_override: str | None,
+    connect_within: float,
+    drain: float,
+    as_json: bool,
 ) -> None:
     """Deliver the events of FILEs (JSON lines; '-' or none is standard input) to TARGET: a shipped destination, a spec or a plan.
 
@@ -65,7 +100,9 @@ def command(
     click.get_current_context().exit(summary.status)
 
 
-async def _run(program: Program, sources: list[Source], dry_run: bool, options: Options, store: Store | None) -> Summary:
+async def _run(
+    program: Program, sources: list[Source], dry_run: bool, options: Options, store: Store | None
+) -> Summary:
     sender: Sender
     if dry_run:
         sender = DryRun()
@@ -93,7 +130,13 @@ class DryRun:
     """Prints each request instead of sending it."""
 
     async def send(self, wire: Wire, timeout_s: float) -> Answer:
-        rows = [f"{wire.method} {wire.url}", *(f"{name}: {value}" for name, value in wire.headers), "", wire.body.decode(), ""]
+        rows = [
+            f"{wire.method} {wire.url}",
+            *(f"{name}: {value}" for name, value in wire.headers),
+            "",
+            wire.body.decode(),
+            "",
+        ]
         click.echo("\n".join(rows))
         return Answer("200")
 
@@ -111,7 +154,13 @@ def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[So
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("delivering", total=sum(size or 0 for size in sizes), counts="")
 
@@ -126,16 +175,27 @@ def report(summary: Summary, program: Program, dead_letters: Path, *, dry_run: b
     """The closed ledger, once, at the end."""
     ledger = summary.ledger
     if as_json:
-        row: dict[str, Any] = {**ledger.as_dict(), "seconds": round(summary.seconds, 3), "stopped": summary.stopped or None, "status": summary.status}
+        row: dict[str, Any] = {
+            **ledger.as_dict(),
+            "seconds": round(summary.seconds, 3),
+            "stopped": summary.stopped or None,
+            "status": summary.status,
+        }
         click.echo(json.dumps(row))
         return
-    out = [f"{program.owner}: {'would deliver' if dry_run else 'delivered'} {ledger.delivered:,} of {ledger.deliveries:,} deliveries"]
-    out.append(f"  read        {ledger.read:,} lines = {ledger.accepted:,} events + {ledger.rejected.total():,} rejected{_counts(ledger.rejected)}")
+    out = [
+        f"{program.owner}: {'would deliver' if dry_run else 'delivered'} {ledger.delivered:,} of {ledger.deliveries:,} deliveries"
+    ]
+    out.append(
+        f"  read        {ledger.read:,} lines = {ledger.accepted:,} events + {ledger.rejected.total():,} rejected{_counts(ledger.rejected)}"
+    )
     out.append(
         f"  deliveries  {ledger.deliveries:,} = {ledger.delivered:,} delivered + {ledger.filtered.total():,} filtered{_counts(ledger.filtered)}"
         f" + {ledger.dead.total():,} dead{_counts(ledger.dead)} + {ledger.in_flight:,} in flight"
     )
-    out.append(f"  requests    {ledger.requests:,} ({ledger.attempts_again:,} again), {ledger.bytes:,} bytes in {summary.seconds:.1f} s")
+    out.append(
+        f"  requests    {ledger.requests:,} ({ledger.attempts_again:,} again), {ledger.bytes:,} bytes in {summary.seconds:.1f} s"
+    )
     if (ledger.dead or ledger.rejected) and not dry_run:
         out.append(f"  dead letters are in {dead_letters}")
     out += [f"waypost: {text}" for text in _troubles(summary)]

@@ -61,6 +61,9 @@ def _test(spec: Path, *, update: bool, verbose: bool) -> tuple[int, int]:
     if update:
         golden.write_text(text, encoding="utf-8")
     elif diff := golden_diff(golden, text):
-        click.echo(f"FAIL {golden}: what goes over the wire has changed; review, then `waypost test {spec.parent} --update`\n{diff}", nl=False)
+        click.echo(
+            f"FAIL {golden}: what goes over the wire has changed; review, then `waypost test {spec.parent} --update`\n{diff}",
+            nl=False,
+        )
         return len(outcomes) - bad, bad + 1
     return len(outcomes) - bad, bad

@@ -18,11 +18,31 @@ RESERVED = ("form", "lines", "sign", "results")
 """Words of the language that come in a later version."""
 
 PLACES = {
-    "trigger": "an action", "mapping": "an action or a shared block", "use": "an action", "require": "an action or a shared block",
-    "batch": "a request", "rate": "a request", "retry": "a request", "dedupe": "a request", "responses": "a request", "gzip": "a request",
-    "timeout": "a request", "concurrency": "a request", "headers": "a request", "query": "a request", "body": "a request",
-    "secret": "a setting", "choices": "a setting", "optional": "a setting", "label": "a setting", "settings": "the top level",
-    "auth": "the top level", "check": "the top level", "shared": "the top level", "actions": "the top level", "request": "the top level, an action or a shared block",
+    "trigger": "an action",
+    "mapping": "an action or a shared block",
+    "use": "an action",
+    "require": "an action or a shared block",
+    "batch": "a request",
+    "rate": "a request",
+    "retry": "a request",
+    "dedupe": "a request",
+    "responses": "a request",
+    "gzip": "a request",
+    "timeout": "a request",
+    "concurrency": "a request",
+    "headers": "a request",
+    "query": "a request",
+    "body": "a request",
+    "secret": "a setting",
+    "choices": "a setting",
+    "optional": "a setting",
+    "label": "a setting",
+    "settings": "the top level",
+    "auth": "the top level",
+    "check": "the top level",
+    "shared": "the top level",
+    "actions": "the top level",
+    "request": "the top level, an action or a shared block",
 }
 
 
@@ -32,9 +52,12 @@ def describe(node: Node) -> str:
         return "a map"
     if isinstance(node, Seq):
         return "a list"
-    return {"int": f"the number {node.raw}", "float": f"the number {node.raw}", "bool": f"`{node.raw}`", "null": "nothing"}.get(
-        node.kind, f"`{node.text[:40]}`" if node.text else "empty text"
-    )
+    return {
+        "int": f"the number {node.raw}",
+        "float": f"the number {node.raw}",
+        "bool": f"`{node.raw}`",
+        "null": "nothing",
+    }.get(node.kind, f"`{node.text[:40]}`" if node.text else "empty text")
 
 
 class Closed:
@@ -62,13 +85,34 @@ class Closed:
                 continue
             near = nearest(key.text, known)
             if key.text in RESERVED:
-                self.add("S106", f"`{key.text}` is reserved for a later version of the language", key.span, "not yet supported")
+                self.add(
+                    "S106",
+                    f"`{key.text}` is reserved for a later version of the language",
+                    key.span,
+                    "not yet supported",
+                )
             elif near is not None:
-                self.add("S101", f"{what} has no key `{key.text}`", key.span, f"did you mean `{near}`?", fix=Fix(key.span, near, safe=True))
+                self.add(
+                    "S101",
+                    f"{what} has no key `{key.text}`",
+                    key.span,
+                    f"did you mean `{near}`?",
+                    fix=Fix(key.span, near, safe=True),
+                )
             elif key.text in PLACES:
-                self.add("S102", f"`{key.text}` is a key of {PLACES[key.text]}, not of {what.removeprefix('the ')}", key.span, "not legal here")
+                self.add(
+                    "S102",
+                    f"`{key.text}` is a key of {PLACES[key.text]}, not of {what.removeprefix('the ')}",
+                    key.span,
+                    "not legal here",
+                )
             else:
-                self.add("S101", f"{what} has no key `{key.text}`", key.span, help=f"its keys are {', '.join(known)}; a private note begins with `x-`")
+                self.add(
+                    "S101",
+                    f"{what} has no key `{key.text}`",
+                    key.span,
+                    help=f"its keys are {', '.join(known)}; a private note begins with `x-`",
+                )
 
     def need(self, node: Map, key: str, what: str, help: str = "") -> Node | None:
         found = node.get(key)
@@ -90,10 +134,27 @@ class Closed:
             return default
         if isinstance(node, Scalar) and node.kind == "bool":
             return node.text == "true"
-        words = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false", "True": "true", "False": "false", "TRUE": "true", "FALSE": "false"}
+        words = {
+            "yes": "true",
+            "on": "true",
+            "y": "true",
+            "no": "false",
+            "off": "false",
+            "n": "false",
+            "True": "true",
+            "False": "false",
+            "TRUE": "true",
+            "FALSE": "false",
+        }
         if isinstance(node, Scalar) and node.text in words and node.style == "plain":
             meant = words[node.text]
-            self.add("Y108", f"`{node.text}` is text in YAML 1.2, not a boolean", node.span, f"expected `{meant}`", fix=Fix(node.span, meant, safe=True))
+            self.add(
+                "Y108",
+                f"`{node.text}` is text in YAML 1.2, not a boolean",
+                node.span,
+                f"expected `{meant}`",
+                fix=Fix(node.span, meant, safe=True),
+            )
         else:
             self.add("S104", f"{what} is true or false", node.span, f"found {describe(node)}")
         return default
@@ -120,7 +181,13 @@ class Closed:
         if found is not None:
             return found
         bare = isinstance(node, Scalar) and node.kind in ("int", "float")
-        self.add("S107", f"{what} needs a unit" if bare else f"{what} is not a quantity", node.span, f"found {describe(node)}", help)
+        self.add(
+            "S107",
+            f"{what} needs a unit" if bare else f"{what} is not a quantity",
+            node.span,
+            f"found {describe(node)}",
+            help,
+        )
         return None
 
     def one_of(self, node: Node | None, known: Iterable[str], what: str, default: str) -> str:
@@ -131,7 +198,10 @@ class Closed:
             return node.text
         near = nearest(node.text, known) if isinstance(node, Scalar) else None
         self.add(
-            "S105", f"{what} is one of {', '.join(known)}", node.span, f"did you mean `{near}`?" if near else f"found {describe(node)}",
+            "S105",
+            f"{what} is one of {', '.join(known)}",
+            node.span,
+            f"did you mean `{near}`?" if near else f"found {describe(node)}",
             fix=Fix(node.span, near, safe=True) if near else None,
         )
         return default
@@ -157,13 +227,26 @@ class Closed:
         if node.kind in ("int", "float"):
             return self.number(node)
         if node.kind == "odd":
-            self.add("Y109", f"`{node.raw}` is a number or date only in other versions of YAML", node.span, "quote it, or write a JSON number", fix=Fix(node.span, f'"{node.raw}"'))
+            self.add(
+                "Y109",
+                f"`{node.raw}` is a number or date only in other versions of YAML",
+                node.span,
+                "quote it, or write a JSON number",
+                fix=Fix(node.span, f'"{node.raw}"'),
+            )
             return node.raw
         return {"true": True, "false": False}.get(node.text)
 
     def number(self, node: Scalar) -> Any:
         if not keeps_digits(node.text):
-            self.add("Y109", f"`{node.raw}` loses digits as a number", node.span, "quote it to send it as text", "or write it in its shortest form", Fix(node.span, f'"{node.raw}"'))
+            self.add(
+                "Y109",
+                f"`{node.raw}` loses digits as a number",
+                node.span,
+                "quote it to send it as text",
+                "or write it in its shortest form",
+                Fix(node.span, f'"{node.raw}"'),
+            )
             return 0
         return int(node.text) if node.kind == "int" else float(node.text)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from waypost.compiler.source import Source, Span
 
-
 SPOILING = ("Y103", "Y106", "Y107")
 """Rules after which the value on that line is not what the author wrote."""
 
@@ -58,7 +57,9 @@ class Report:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """In order of the file; what only follows from a value that YAML has cut or changed is left out."""
-        spoiled = {self.source.position(item.label.span.start)[0] for item in self.found.values() if item.code in SPOILING}
+        spoiled = {
+            self.source.position(item.label.span.start)[0] for item in self.found.values() if item.code in SPOILING
+        }
         kept = [
             item
             for item in self.found.values()

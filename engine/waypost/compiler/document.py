@@ -44,7 +44,12 @@ class Scalar:
         if start >= end:
             return Span(offsets[start], offsets[start])
         # Behind the last character, not before the next: between them may be an indentation.
-        return Span(offsets[start], max(min(offsets[end], self.span.end), offsets[end - 1] + 1) if self.style in _QUOTED else offsets[end - 1] + 1)
+        return Span(
+            offsets[start],
+            max(min(offsets[end], self.span.end), offsets[end - 1] + 1)
+            if self.style in _QUOTED
+            else offsets[end - 1] + 1,
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ class Map:
     def key(self, key: str) -> Scalar | None:
         return next((name for name, _ in self.entries if name.text == key), None)
 
-    def keys(self) -> list[str]:
+    @property
+    def names(self) -> list[str]:
         return [name.text for name, _ in self.entries]
 
 
@@ -80,7 +86,9 @@ _TAGS = "tag:yaml.org,2002:"
 def read(source: Source, report: Report) -> Node | None:
     """The document's tree."""
     if not source.text.strip("\ufeff \t\r\n"):
-        report.add(Diagnostic("Y101", "the file is empty", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`")))
+        report.add(
+            Diagnostic("Y101", "the file is empty", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`"))
+        )
         return None
     try:
         root = YAML(typ="safe", pure=True).compose(source.text)
@@ -95,7 +103,11 @@ def read(source: Source, report: Report) -> Node | None:
         report.add(Diagnostic("Y101", "the file is nested too deeply", Label(Span(0, 0))))
         return None
     if root is None:
-        report.add(Diagnostic("Y101", "the file holds only comments", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`")))
+        report.add(
+            Diagnostic(
+                "Y101", "the file holds only comments", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`")
+            )
+        )
         return None
     return _Builder(source, report).node(root, 0)
 
@@ -139,7 +151,13 @@ class _Builder:
             if key is None:
                 continue
             if key.text in first:
-                self.add("Y102", f"the key `{key.text}` stands twice in one map", key.span, "the second one", (Label(first[key.text], "the first one"),))
+                self.add(
+                    "Y102",
+                    f"the key `{key.text}` stands twice in one map",
+                    key.span,
+                    "the second one",
+                    (Label(first[key.text], "the first one"),),
+                )
                 continue
             first[key.text] = key.span
             entries.append((key, self.node(raw_value, depth + 1, key.text)))
@@ -148,11 +166,17 @@ class _Builder:
     def key(self, raw: Any, value: Any, inside: Span) -> Scalar | None:
         span = self.span(raw)
         if isinstance(raw.value, list):
-            if self.source.text.startswith("{", span.start) and self.source.text[inside.start : inside.start + 2] == "{{":
+            if (
+                self.source.text.startswith("{", span.start)
+                and self.source.text[inside.start : inside.start + 2] == "{{"
+            ):
                 end = self.source.text.find("}}", span.start) + 2
                 whole = Span(inside.start, end if end > 1 else inside.end)
                 self.add(
-                    "Y103", "an unquoted `{{` is a map to YAML, not a template", whole, "expected quotes around it",
+                    "Y103",
+                    "an unquoted `{{` is a map to YAML, not a template",
+                    whole,
+                    "expected quotes around it",
                     fix=Fix(whole, '"' + self.source.text[whole.start : whole.end].replace('"', "'") + '"', safe=True),
                 )
             else:
@@ -160,11 +184,22 @@ class _Builder:
             return None
         self.refuse_extras(raw, span)
         if raw.tag == _TAGS + "merge":
-            self.add("Y105", "`<<` is not part of the language", span, help="put what is shared into `shared:` and name it in `use:`")
+            self.add(
+                "Y105",
+                "`<<` is not part of the language",
+                span,
+                help="put what is shared into `shared:` and name it in `use:`",
+            )
             return None
         scalar = self.scalar(raw, span, "")
         if scalar.kind not in ("text", "odd") and scalar.style == "plain" and scalar.kind != "int":
-            self.add("Y104", f"a key is text, and `{scalar.raw}` is not", span, "quote it", fix=Fix(span, f'"{scalar.raw}"', safe=True))
+            self.add(
+                "Y104",
+                f"a key is text, and `{scalar.raw}` is not",
+                span,
+                "quote it",
+                fix=Fix(span, f'"{scalar.raw}"', safe=True),
+            )
         return scalar
 
     def scalar(self, raw: Any, span: Span, key: str) -> Scalar:
@@ -185,15 +220,20 @@ class _Builder:
 
     def refuse_cut(self, scalar: Scalar, key: str) -> None:
         """` #` begins a comment: a value that was meant to hold it is cut without a word."""
-        rest = self.source.line(self.source.position(scalar.span.end)[0])[self.source.position(scalar.span.end)[1] - 1 :]
+        rest = self.source.line(self.source.position(scalar.span.end)[0])[
+            self.source.position(scalar.span.end)[1] - 1 :
+        ]
         if not re.match(r"[ \t]+#", rest):
             return
-        odd = scalar.text.count('"') % 2 == 1 or scalar.text.count("'") % 2 == 1 and key in CONDITION_KEYS
+        odd = scalar.text.count('"') % 2 == 1 or (scalar.text.count("'") % 2 == 1 and key in CONDITION_KEYS)
         if odd:
             end = scalar.span.end + len(rest.rstrip())
             self.add(
-                "Y106", "` #` begins a comment, which cuts this value", Span(scalar.span.start, end),
-                "quote the whole value", help="put single quotes around the value",
+                "Y106",
+                "` #` begins a comment, which cuts this value",
+                Span(scalar.span.start, end),
+                "quote the whole value",
+                help="put single quotes around the value",
             )
 
     def refuse_extras(self, raw: Any, span: Span) -> None:
@@ -201,19 +241,46 @@ class _Builder:
         if text.startswith("!", span.start):
             tag = re.compile(r"![^ \t\r\n]*").match(text, span.start)
             end = tag.end() if tag else span.start + 1
-            line_end = span.start + len(self.source.line(self.source.position(span.start)[0])) - self.source.position(span.start)[1] + 1
+            line_end = (
+                span.start
+                + len(self.source.line(self.source.position(span.start)[0]))
+                - self.source.position(span.start)[1]
+                + 1
+            )
             value = text[span.start : max(end, line_end)].rstrip()
-            fix = Fix(Span(span.start, span.start + len(value)), f"'{value}'") if "'" not in value and ("=" in value or "(" in value) else None
+            fix = (
+                Fix(Span(span.start, span.start + len(value)), f"'{value}'")
+                if "'" not in value and ("=" in value or "(" in value)
+                else None
+            )
             self.add(
-                "Y107", f"`{text[span.start:end]}` is a YAML tag here, and is lost", Span(span.start, end),
-                "tags are not part of the language", help="quote the value if it begins with `!`", fix=fix,
+                "Y107",
+                f"`{text[span.start : end]}` is a YAML tag here, and is lost",
+                Span(span.start, end),
+                "tags are not part of the language",
+                help="quote the value if it begins with `!`",
+                fix=fix,
             )
         if text.startswith("&", span.start):
             anchor = re.compile(r"&[^ \t\r\n]*").match(text, span.start)
             end = anchor.end() if anchor else span.start + 1
-            self.add("Y105", "anchors and aliases are not part of the language", Span(span.start, end), help="put what is shared into `shared:` and name it in `use:`")
+            self.add(
+                "Y105",
+                "anchors and aliases are not part of the language",
+                Span(span.start, end),
+                help="put what is shared into `shared:` and name it in `use:`",
+            )
 
-    def add(self, code: str, message: str, span: Span, label: str = "", others: tuple[Label, ...] = (), help: str = "", fix: Fix | None = None) -> None:
+    def add(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str = "",
+        others: tuple[Label, ...] = (),
+        help: str = "",
+        fix: Fix | None = None,
+    ) -> None:
         self.report.add(Diagnostic(code, message, Label(span, label), help, others, fix))
 
 
@@ -239,7 +306,13 @@ def keeps_digits(text: str) -> bool:
 
 def walk(node: Node) -> Iterator[Node]:
     yield node
-    children = [value for _, value in node.entries] if isinstance(node, Map) else list(node.items) if isinstance(node, Seq) else []
+    children = (
+        [value for _, value in node.entries]
+        if isinstance(node, Map)
+        else list(node.items)
+        if isinstance(node, Seq)
+        else []
+    )
     for child in children:
         yield from walk(child)
 
@@ -247,23 +320,50 @@ def walk(node: Node) -> Iterator[Node]:
 def _unreadable(message: str, source: Source) -> Diagnostic:
     bad = re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\ufeff]", source.text)
     if bad is None:
-        return Diagnostic("Y101", "this is not YAML that can be read", Label(Span(0, 0), message.splitlines()[0] if message else ""))
-    return Diagnostic("Y101", f"the character U+{ord(bad[0]):04X} may not stand in YAML", Label(Span(*bad.span())), help="remove it, or write it as an escape in double quotes")
+        return Diagnostic(
+            "Y101", "this is not YAML that can be read", Label(Span(0, 0), message.splitlines()[0] if message else "")
+        )
+    return Diagnostic(
+        "Y101",
+        f"the character U+{ord(bad[0]):04X} may not stand in YAML",
+        Label(Span(*bad.span())),
+        help="remove it, or write it as an escape in double quotes",
+    )
 
 
 _SYNTAX: tuple[tuple[str, str, str], ...] = (
-    ("mapping values are not allowed", "`: ` inside an unquoted value begins a map", "quote the value, or check the indentation"),
+    (
+        "mapping values are not allowed",
+        "`: ` inside an unquoted value begins a map",
+        "quote the value, or check the indentation",
+    ),
     ("character '\\t'", "a tab may not indent YAML", "indent with spaces"),
     ("character '@'", "a value may not begin with `@` unless it is quoted", "quote the value"),
     ("character '`'", "a value may not begin with a backquote unless it is quoted", "quote the value"),
     ("character '%'", "a value may not begin with `%` unless it is quoted", "quote the value"),
-    ("expected alphabetic or numeric character", "`*` begins an alias in flow style (`[ … ]`, `{ … }`)", "quote the value"),
+    (
+        "expected alphabetic or numeric character",
+        "`*` begins an alias in flow style (`[ … ]`, `{ … }`)",
+        "quote the value",
+    ),
     ("undefined alias", "`*` begins an alias, and aliases are not part of the language", "quote the value"),
     ("another document", "there is more than one document in the file", "remove the `---`; one file holds one spec"),
     ("unexpected end of stream", "a quote is opened and not closed", "close it"),
-    ("unknown escape character", "this is no escape of a double-quoted value", "write `\\\\` for a backslash, or use single quotes"),
-    ("expected ',' or '}'", "a `{ … }` map is not closed, or holds a value that needs quotes", "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the map with `}`"),
-    ("expected ',' or ']'", "a `[ … ]` list is not closed, or holds a value that needs quotes", "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the list with `]`"),
+    (
+        "unknown escape character",
+        "this is no escape of a double-quoted value",
+        "write `\\\\` for a backslash, or use single quotes",
+    ),
+    (
+        "expected ',' or '}'",
+        "a `{ … }` map is not closed, or holds a value that needs quotes",
+        "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the map with `}`",
+    ),
+    (
+        "expected ',' or ']'",
+        "a `[ … ]` list is not closed, or holds a value that needs quotes",
+        "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the list with `]`",
+    ),
     ("could not find expected ':'", "expected `:` after a key", "write `key: value`"),
     ("expected <block end>", "this line is not indented like the ones it belongs to", "indent it as its neighbours"),
     ("unhashable", "a key is text", "quote the template or value"),
@@ -275,9 +375,25 @@ def _syntax(error: MarkedYAMLError, source: Source) -> Diagnostic:
     mark = error.problem_mark or error.context_mark
     at = min(mark.index, len(source.text)) if mark is not None else 0
     others: tuple[Label, ...] = ()
-    if error.context_mark is not None and error.context_mark.index != at and error.context_mark.index < len(source.text):
+    if (
+        error.context_mark is not None
+        and error.context_mark.index != at
+        and error.context_mark.index < len(source.text)
+    ):
         others = (Label(Span(error.context_mark.index, error.context_mark.index + 1), "it begins here"),)
     for needle, message, help_text in _SYNTAX:
         if needle in problem:
-            return Diagnostic("Y101", message, Label(Span(at, min(at + 1, len(source.text))), "YAML cannot be read from here"), help_text, others)
-    return Diagnostic("Y101", f"this is not YAML: {error.problem or error.context}", Label(Span(at, min(at + 1, len(source.text)))), "", others)
+            return Diagnostic(
+                "Y101",
+                message,
+                Label(Span(at, min(at + 1, len(source.text))), "YAML cannot be read from here"),
+                help_text,
+                others,
+            )
+    return Diagnostic(
+        "Y101",
+        f"this is not YAML: {error.problem or error.context}",
+        Label(Span(at, min(at + 1, len(source.text)))),
+        "",
+        others,
+    )

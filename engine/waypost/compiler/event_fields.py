@@ -8,25 +8,64 @@ from __future__ import annotations
 from typing import Final
 
 KINDS: Final[dict[str, str]] = {
-    "type": "string", "event": "string", "userId": "string", "anonymousId": "string", "messageId": "string", "timestamp": "time",
-    "originalTimestamp": "time", "sentAt": "time", "receivedAt": "time", "context": "object", "integrations": "object",
-    "properties": "object", "traits": "object", "name": "string", "category": "string", "groupId": "string", "previousId": "string",
-    "channel": "string", "writeKey": "string", "projectId": "string",
+    "type": "string",
+    "event": "string",
+    "userId": "string",
+    "anonymousId": "string",
+    "messageId": "string",
+    "timestamp": "time",
+    "originalTimestamp": "time",
+    "sentAt": "time",
+    "receivedAt": "time",
+    "context": "object",
+    "integrations": "object",
+    "properties": "object",
+    "traits": "object",
+    "name": "string",
+    "category": "string",
+    "groupId": "string",
+    "previousId": "string",
+    "channel": "string",
+    "writeKey": "string",
+    "projectId": "string",
 }
 """Top-level field -> the kind that it is by the specification. `version` is text or a number."""
 
 CONTEXT: Final[dict[str, str]] = {
-    "active": "boolean", "app": "object", "campaign": "object", "device": "object", "ip": "string", "library": "object", "locale": "string",
-    "location": "object", "network": "object", "os": "object", "page": "object", "referrer": "object", "screen": "object",
-    "timezone": "string", "groupId": "string", "traits": "object", "userAgent": "string", "userAgentData": "object", "channel": "string",
+    "active": "boolean",
+    "app": "object",
+    "campaign": "object",
+    "device": "object",
+    "ip": "string",
+    "library": "object",
+    "locale": "string",
+    "location": "object",
+    "network": "object",
+    "os": "object",
+    "page": "object",
+    "referrer": "object",
+    "screen": "object",
+    "timezone": "string",
+    "groupId": "string",
+    "traits": "object",
+    "userAgent": "string",
+    "userAgentData": "object",
+    "channel": "string",
     "consent": "object",
 }
 """The same of `context`."""
 
 _TO: Final[dict[str, frozenset[str]]] = {
-    "string": frozenset({"string"}), "number": frozenset({"string"}), "integer": frozenset({"string"}), "boolean": frozenset({"boolean"}),
-    "object": frozenset({"object"}), "array": frozenset({"array"}), "datetime": frozenset({"string"}), "unix": frozenset({"string"}),
-    "unix_ms": frozenset({"string"}), "unix_us": frozenset({"string"}),
+    "string": frozenset({"string"}),
+    "number": frozenset({"string"}),
+    "integer": frozenset({"string"}),
+    "boolean": frozenset({"boolean"}),
+    "object": frozenset({"object"}),
+    "array": frozenset({"array"}),
+    "datetime": frozenset({"string"}),
+    "unix": frozenset({"string"}),
+    "unix_ms": frozenset({"string"}),
+    "unix_us": frozenset({"string"}),
 }
 
 

@@ -11,7 +11,6 @@ from waypost import plan as p
 from waypost.compiler.source import Source
 from waypost.compiler.spec import ActionSpec, AuthSpec, RequestSpec, Spec, Val
 
-
 Note = Callable[[str, int], None]
 
 
@@ -59,7 +58,10 @@ def _auth(auth: AuthSpec) -> p.Auth:
     basic = group("basic")
     return p.Auth(
         basic=p.Basic(username=basic["username"], password=basic["password"]) if len(basic) == 2 else None,
-        bearer=held.get("bearer"), headers=group("headers"), query=group("query"), body=group("body"),
+        bearer=held.get("bearer"),
+        headers=group("headers"),
+        query=group("query"),
+        body=group("body"),
     )
 
 

@@ -42,6 +42,13 @@ def compile_file(path: Path) -> tuple[Plan | None, Report]:
         source = Source(str(path), data[: error.start].decode())
         report = Report(source)
         end = len(source.text)
-        report.add(Diagnostic("Y101", "the file is not UTF-8", Label(Span(end, end), f"the byte 0x{data[error.start]:02X} stands here"), "save it as UTF-8"))
+        report.add(
+            Diagnostic(
+                "Y101",
+                "the file is not UTF-8",
+                Label(Span(end, end), f"the byte 0x{data[error.start]:02X} stands here"),
+                "save it as UTF-8",
+            )
+        )
         return None, report
     return compile_text(text, path.as_posix())

@@ -62,7 +62,13 @@ def _version(top: Map, closed: Closed) -> None:
     if isinstance(node, Scalar) and node.kind == "int" and node.text == str(VERSION):
         return
     newer = isinstance(node, Scalar) and node.kind == "int"
-    closed.add("S110", f"this engine reads version {VERSION} of the language", node.span, f"found {describe(node)}", "upgrade waypost" if newer else f"write `spec: {VERSION}`")
+    closed.add(
+        "S110",
+        f"this engine reads version {VERSION} of the language",
+        node.span,
+        f"found {describe(node)}",
+        "upgrade waypost" if newer else f"write `spec: {VERSION}`",
+    )
 
 
 def _settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
@@ -74,36 +80,71 @@ def _settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
         _name(name, closed, "a setting")
         inner = closed.map(value, f"the setting `{name.text}`")
         if inner is not None:
-            found[name.text] = SettingSpec(Located(name.text, name.span), _setting(name, inner, closed), {key.text: item.span for key, item in inner.entries})
+            found[name.text] = SettingSpec(
+                Located(name.text, name.span),
+                _setting(name, inner, closed),
+                {key.text: item.span for key, item in inner.entries},
+            )
     return found
 
 
 def _name(name: Scalar, closed: Closed, what: str) -> None:
     if not _NAME.fullmatch(name.text):
-        closed.add("S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`")
+        closed.add(
+            "S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`"
+        )
 
 
 def _setting(name: Scalar, node: Map, closed: Closed) -> p.Setting:
     closed.keys(node, SETTING, f"the setting `{name.text}`")
     choices = _choices(node.get("choices"), closed)
-    kind = "choice" if node.get("choices") is not None else closed.one_of(node.get("type"), SETTING_TYPES, "`type`", "string")
+    kind = (
+        "choice"
+        if node.get("choices") is not None
+        else closed.one_of(node.get("type"), SETTING_TYPES, "`type`", "string")
+    )
     if node.get("type") is None and node.get("choices") is None:
-        closed.add("S103", f"the setting `{name.text}` needs `type` or `choices`", name.span, "missing here", f"the types are {', '.join(SETTING_TYPES)}")
+        closed.add(
+            "S103",
+            f"the setting `{name.text}` needs `type` or `choices`",
+            name.span,
+            "missing here",
+            f"the types are {', '.join(SETTING_TYPES)}",
+        )
     if node.get("type") is not None and node.get("choices") is not None:
-        closed.add("S108", f"the setting `{name.text}` has both `type` and `choices`", (node.key("type") or name).span, help="remove `type`")
+        closed.add(
+            "S108",
+            f"the setting `{name.text}` has both `type` and `choices`",
+            (node.key("type") or name).span,
+            help="remove `type`",
+        )
     default_node = node.get("default")
     default = None
     if default_node is not None:
-        default = closed.one_of(default_node, choices, "`default`", "") or None if kind == "choice" else _default(default_node, kind, closed)
+        default = (
+            closed.one_of(default_node, choices, "`default`", "") or None
+            if kind == "choice"
+            else _default(default_node, kind, closed)
+        )
     return p.Setting(
-        type=kind, label=closed.text(node.get("label"), "`label`"), description=closed.text(node.get("description"), "`description`"),
-        secret=closed.boolean(node.get("secret"), "`secret`", False), optional=closed.boolean(node.get("optional"), "`optional`", False),
-        default=default, choices=choices,
+        type=kind,
+        label=closed.text(node.get("label"), "`label`"),
+        description=closed.text(node.get("description"), "`description`"),
+        secret=closed.boolean(node.get("secret"), "`secret`", False),
+        optional=closed.boolean(node.get("optional"), "`optional`", False),
+        default=default,
+        choices=choices,
     )
 
 
 def _default(node: Node, kind: str, closed: Closed) -> Any:
-    fits = {"string": ("text",), "url": ("text",), "integer": ("int",), "number": ("int", "float"), "boolean": ("bool",)}[kind]
+    fits = {
+        "string": ("text",),
+        "url": ("text",),
+        "integer": ("int",),
+        "number": ("int", "float"),
+        "boolean": ("bool",),
+    }[kind]
     if isinstance(node, Scalar) and node.kind in fits:
         return closed.constant(node)
     closed.add("S104", f"the default of a setting of type {kind} is of that type", node.span, f"found {describe(node)}")
@@ -131,7 +172,11 @@ def _actions(top: Map, closed: Closed, values: Values) -> dict[str, ActionSpec]:
     raw = {name.text: value for name, value in node.entries if not name.text.startswith("x-")} if node else {}
     if node is not None and not raw:
         closed.add("S103", "`actions` needs at least one action", node.span, "found none")
-    maps = {name: value for name, value in raw.items() if closed.map(value, f"the action `{name}`") is not None and isinstance(value, Map)}
+    maps = {
+        name: value
+        for name, value in raw.items()
+        if closed.map(value, f"the action `{name}`") is not None and isinstance(value, Map)
+    }
     for name, value in maps.items():
         closed.keys(value, ACTION, f"the action `{name}`")
         for word in ("use", "like"):
@@ -174,7 +219,13 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
     what = f"the action `{name.text}`"
     trigger_node = node.get("trigger")
     if trigger_node is None:
-        closed.add("S103", f"{what} needs `trigger`", name.span, "missing here", 'say when it sends, such as `trigger: type = "track"`')
+        closed.add(
+            "S103",
+            f"{what} needs `trigger`",
+            name.span,
+            "missing here",
+            'say when it sends, such as `trigger: type = "track"`',
+        )
     trigger = values.condition(trigger_node, TRIGGER, "`trigger`") if trigger_node is not None else None
     each_node, where_node = node.get("each"), node.get("where")
     place: Place = MAPPING.with_item() if each_node is not None else MAPPING
@@ -186,16 +237,30 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
     if trigger is None or mapping is None or read is None:
         return None
     return ActionSpec(
-        name=Located(name.text, name.span), title=closed.text(node.get("title"), "`title`"),
-        description=closed.text(node.get("description"), "`description`"), enabled=closed.boolean(node.get("enabled"), "`enabled`", True),
-        trigger=trigger, mapping=mapping, require=require, request=read, own_request=node.get("request") is not None, each=each, where=where,
+        name=Located(name.text, name.span),
+        title=closed.text(node.get("title"), "`title`"),
+        description=closed.text(node.get("description"), "`description`"),
+        enabled=closed.boolean(node.get("enabled"), "`enabled`", True),
+        trigger=trigger,
+        mapping=mapping,
+        require=require,
+        request=read,
+        own_request=node.get("request") is not None,
+        each=each,
+        where=where,
     )
 
 
 def _mapping(name: Scalar, node: Map, values: Values, place: Place) -> Val | None:
     mapping = node.get("mapping")
     if mapping is None:
-        values.closed.add("S103", f"the action `{name.text}` needs `mapping`", name.span, "missing here", "say what is sent, field by field")
+        values.closed.add(
+            "S103",
+            f"the action `{name.text}` needs `mapping`",
+            name.span,
+            "missing here",
+            "say what is sent, field by field",
+        )
         return None
     check_own_omits(mapping, values.report)
     return values.value(mapping, place)
@@ -207,7 +272,13 @@ def _request(name: Scalar, node: Map, request: Map | None, values: Values) -> An
     if own_node is not None and own is None:
         return None
     if request is None and own is None:
-        values.closed.add("S103", f"the action `{name.text}` has no request", name.span, "missing here", "add `request:` at the top level or to the action")
+        values.closed.add(
+            "S103",
+            f"the action `{name.text}` has no request",
+            name.span,
+            "missing here",
+            "add `request:` at the top level or to the action",
+        )
         return None
     whole = own if request is None else request if own is None else lay_over(request, own, values.report)
     return read_request(whole, values) if whole is not None else None
@@ -218,7 +289,9 @@ def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpe
         return []
     closed = values.closed
     if not isinstance(node, Seq):
-        closed.add("S104", "`require` is a list", node.span, f"found {describe(node)}", "write `- any: [userId, anonymousId]`")
+        closed.add(
+            "S104", "`require` is a list", node.span, f"found {describe(node)}", "write `- any: [userId, anonymousId]`"
+        )
         return []
     found: list[RequireSpec] = []
     for item in node.items:
@@ -226,12 +299,16 @@ def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpe
         if held is None:
             continue
         closed.keys(held, ("any", "if", "message"), "an item of `require`")
-        names = closed.texts(closed.need(held, "any", "an item of `require`", "name output fields: `any: [userId]`"), "`any`")
+        names = closed.texts(
+            closed.need(held, "any", "an item of `require`", "name output fields: `any: [userId]`"), "`any`"
+        )
         test_node = held.get("if")
         test = values.condition(test_node, place, "`if`") if test_node is not None else None
-        require = p.Require(any=[name.text.split(".") for name in names], test=test.text if test else None, message=closed.text(held.get("message"), "`message`"))
+        require = p.Require(
+            any=[name.text.split(".") for name in names],
+            test=test.text if test else None,
+            message=closed.text(held.get("message"), "`message`"),
+        )
         if names:
             found.append(RequireSpec(require, tuple(Located(name.text, name.span) for name in names), test, held.span))
     return found
-
-

@@ -17,7 +17,20 @@ from waypost.compiler.reuse import METHODS
 from waypost.compiler.source import Span
 from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
 
-REQUEST = (*METHODS, "headers", "query", "body", "gzip", "timeout", "concurrency", "batch", "rate", "retry", "dedupe", "responses")
+REQUEST = (
+    *METHODS,
+    "headers",
+    "query",
+    "body",
+    "gzip",
+    "timeout",
+    "concurrency",
+    "batch",
+    "rate",
+    "retry",
+    "dedupe",
+    "responses",
+)
 PROBE = (*METHODS, "headers", "query")
 AUTH_KINDS = ("basic", "bearer", "headers", "query", "body")
 OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
@@ -52,9 +65,15 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         responses=_responses(node.get("responses"), values, conditions),
     )
     return RequestSpec(
-        plain, Located(method.text, method.span), url, _texts(node.get("headers"), values, place, "`headers`"),
-        _texts(node.get("query"), values, place, "`query`"), values.value(body_node, BODY) if body_node is not None else None,
-        tuple(conditions), node.span, _spans(node),
+        plain,
+        Located(method.text, method.span),
+        url,
+        _texts(node.get("headers"), values, place, "`headers`"),
+        _texts(node.get("query"), values, place, "`query`"),
+        values.value(body_node, BODY) if body_node is not None else None,
+        tuple(conditions),
+        node.span,
+        _spans(node),
     )
 
 
@@ -84,7 +103,9 @@ def _batch(node: Node | None, values: Values) -> p.Batch | None:
     return p.Batch(
         max_messages=closed.integer(held.get("max_messages"), "`max_messages`", 1),
         max_bytes=closed.quantity(held.get("max_bytes"), "`max_bytes`", units.size, units.SIZE_HELP),
-        max_message_bytes=closed.quantity(held.get("max_message_bytes"), "`max_message_bytes`", units.size, units.SIZE_HELP),
+        max_message_bytes=closed.quantity(
+            held.get("max_message_bytes"), "`max_message_bytes`", units.size, units.SIZE_HELP
+        ),
         max_wait_s=1.0 if wait is None else wait,
     )
 
@@ -100,7 +121,11 @@ def _rates(node: Node | None, values: Values) -> list[p.Rate]:
             continue
         closed.keys(held, ("requests", "messages"), "`rate`")
         for name, value in held.entries:
-            read = closed.quantity(value, f"`{name.text}`", units.rate, units.RATE_HELP) if name.text in ("requests", "messages") else None
+            read = (
+                closed.quantity(value, f"`{name.text}`", units.rate, units.RATE_HELP)
+                if name.text in ("requests", "messages")
+                else None
+            )
             if read is not None:
                 found.append(p.Rate(of=name.text, count=read[0], per_s=read[1]))
     return found
@@ -115,7 +140,11 @@ def _retry(node: Node | None, values: Values) -> p.Retry:
     length = closed.quantity(held.get("for"), "`for`", units.seconds, units.TIME_HELP)
     wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
     headers = [name.text for name in closed.texts(held.get("wait_from"), "`wait_from`")]
-    return p.Retry(for_s=14400.0 if length is None else length, wait_from=headers or ["Retry-After"], max_wait_s=3600.0 if wait is None else wait)
+    return p.Retry(
+        for_s=14400.0 if length is None else length,
+        wait_from=headers or ["Retry-After"],
+        max_wait_s=3600.0 if wait is None else wait,
+    )
 
 
 def _dedupe(node: Node | None, values: Values) -> p.Dedupe | None:
@@ -136,7 +165,9 @@ def _responses(node: Node | None, values: Values, conditions: list[Condition]) -
     found: dict[str, list[p.ResponseRule]] = {}
     for name, value in held.entries if held else ():
         if not re.fullmatch(r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered", name.text):
-            closed.add("S105", f"`{name.text}` is no status", name.span, "expected `400`, `4xx`, `unsent` or `unanswered`")
+            closed.add(
+                "S105", f"`{name.text}` is no status", name.span, "expected `400`, `4xx`, `unsent` or `unanswered`"
+            )
             continue
         rules = [_rule(item, values, conditions) for item in (value.items if isinstance(value, Seq) else (value,))]
         found[name.text] = [rule for rule in rules if rule is not None]
@@ -147,14 +178,18 @@ def _rule(node: Node, values: Values, conditions: list[Condition]) -> p.Response
     closed = values.closed
     if isinstance(node, Map):
         if node.get("results") is not None or node.get("rest") is not None:
-            closed.add("S106", "`results` is reserved for a later version of the language", node.span, "not yet supported")
+            closed.add(
+                "S106", "`results` is reserved for a later version of the language", node.span, "not yet supported"
+            )
             return None
         closed.keys(node, ("if", "then"), "a response rule")
         then, test_node = closed.need(node, "then", "a response rule"), closed.need(node, "if", "a response rule")
         test = values.condition(test_node, RESPONSE, "`if`") if test_node is not None else None
         if test is not None:
             conditions.append(test)
-        return p.ResponseRule(then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text if test else None)
+        return p.ResponseRule(
+            then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text if test else None
+        )
     if not isinstance(node, Scalar):
         closed.add("S104", "a response is an outcome or a list of them", node.span, f"found {describe(node)}")
         return None
@@ -174,12 +209,14 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
             if basic is not None:
                 closed.keys(basic, ("username", "password"), "`basic`")
                 for part in ("username", "password"):
-                    text = closed.need(basic, part, "`basic`", 'an empty one is `password: ""`' if part == "password" else "")
+                    text = closed.need(
+                        basic, part, "`basic`", 'an empty one is `password: ""`' if part == "password" else ""
+                    )
                     if text is not None:
                         found[f"basic.{part}"] = values.text(text, AUTH)
         elif name.text == "bearer":
             found["bearer"] = values.text(value, AUTH)
         elif name.text in ("headers", "query", "body"):
-            for key, text in _texts(value, values, AUTH, f"`{name.text}`").items():
-                found[f"{name.text}.{key}"] = text
+            for key, val in _texts(value, values, AUTH, f"`{name.text}`").items():
+                found[f"{name.text}.{key}"] = val
     return AuthSpec(found)

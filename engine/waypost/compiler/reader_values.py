@@ -25,7 +25,20 @@ from waypost.lang.errors import LangError
 OPERATORS: dict[str, tuple[str, ...]] = {
     "$literal": (),
     "$merge": (),
-    "$from": ("nulls", "empty", "type", "enum", "pattern", "max_length", "max_bytes", "max_age", "max_ahead", "invalid", "default", "required"),
+    "$from": (
+        "nulls",
+        "empty",
+        "type",
+        "enum",
+        "pattern",
+        "max_length",
+        "max_bytes",
+        "max_age",
+        "max_ahead",
+        "invalid",
+        "default",
+        "required",
+    ),
     "$first": (),
     "$pick": ("keys",),
     "$each": ("to", "where"),
@@ -35,8 +48,23 @@ OPERATORS: dict[str, tuple[str, ...]] = {
 WORDS = ("$omit", "$message", "$messages", "$item")
 
 _PATH_CODES = {"syntax": "P101", "unsupported": "P102", "unknown_root": "P104"}
-_TEMPLATE_CODES = {"syntax": "T101", "unknown_root": "T102", "root_not_here": "T103", "unknown_filter": "T104", "filter_args": "T105", "construct": "T106"}
-_FQL_CODES = {"syntax": "Q101", "unknown_root": "Q102", "unknown_function": "Q103", "type": "Q104", "bare_path": "Q105", "arity": "Q106", "unknown_type": "Q107"}
+_TEMPLATE_CODES = {
+    "syntax": "T101",
+    "unknown_root": "T102",
+    "root_not_here": "T103",
+    "unknown_filter": "T104",
+    "filter_args": "T105",
+    "construct": "T106",
+}
+_FQL_CODES = {
+    "syntax": "Q101",
+    "unknown_root": "Q102",
+    "unknown_function": "Q103",
+    "type": "Q104",
+    "bare_path": "Q105",
+    "arity": "Q106",
+    "unknown_type": "Q107",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +119,13 @@ class Values:
         if node.kind == "text" and node.text:
             return self.string(node, place)
         if node.kind == "text":
-            self.add("M204", "empty text is neither a path nor a constant", node.span, "expected `$.…`, `\"{{ … }}\"` or {$literal: …}", "write `{$literal: \"\"}`")
+            self.add(
+                "M204",
+                "empty text is neither a path nor a constant",
+                node.span,
+                'expected `$.…`, `"{{ … }}"` or {$literal: …}',
+                'write `{$literal: ""}`',
+            )
             return Val(p.Const(value=None), node.span)
         return Val(p.Const(value=self.closed.constant(node)), node.span, scalar=node)
 
@@ -111,7 +145,13 @@ class Values:
             found = self.template(node, place)
             if found is not None and isinstance(found.node, p.Path) and "|" not in node.text:
                 path = found.node.path
-                self.add("T107", "a template that is only a path", node.span, "expected the path itself", fix=Fix(node.span, f"'{path}'" if '"' in path else path, safe=True))
+                self.add(
+                    "T107",
+                    "a template that is only a path",
+                    node.span,
+                    "expected the path itself",
+                    fix=Fix(node.span, f"'{path}'" if '"' in path else path, safe=True),
+                )
             return found or nothing
         self.bare(node)
         return nothing
@@ -122,11 +162,17 @@ class Values:
         near = first if first in fql.EVENT_ROOTS else None
         if near is None and re.fullmatch(r"[\w.\[\]]+", node.text):
             near = nearest(first, fql.EVENT_ROOTS) if "." in node.text else None
-            path = f"$.{near}{node.text[len(first):]}"
-        help_text = f"did you mean the event path `{path}`?" if near else f"write `{{$literal: {node.raw}}}` to send this text"
+            path = f"$.{near}{node.text[len(first) :]}"
+        help_text = (
+            f"did you mean the event path `{path}`?" if near else f"write `{{$literal: {node.raw}}}` to send this text"
+        )
         self.add(
-            "M204", f"`{node.text[:60]}` is neither a path nor a constant", node.span, "expected `$.…`, `\"{{ … }}\"` or {$literal: …}",
-            help_text, Fix(node.span, path if near else f"{{$literal: {node.raw}}}") if "\n" not in node.raw else None,
+            "M204",
+            f"`{node.text[:60]}` is neither a path nor a constant",
+            node.span,
+            'expected `$.…`, `"{{ … }}"` or {$literal: …}',
+            help_text,
+            Fix(node.span, path if near else f"{{$literal: {node.raw}}}") if "\n" not in node.raw else None,
         )
 
     def path(self, node: Scalar, place: Place) -> Val | None:
@@ -137,7 +183,14 @@ class Values:
             as_path = "$." + node.text[1:]
             known = word[0][1:] in fql.EVENT_ROOTS
             label = f"did you mean `{as_path if known else near}`?" if known or near else ""
-            self.add("M205", f"there is no word `{word[0]}`", span, label, "a path begins with `$.`", Fix(node.span, as_path) if known else None)
+            self.add(
+                "M205",
+                f"there is no word `{word[0]}`",
+                span,
+                label,
+                "a path begins with `$.`",
+                Fix(node.span, as_path) if known else None,
+            )
             return None
         try:
             expr = jsonpath.parse(node.text, item=place.item)
@@ -155,8 +208,12 @@ class Values:
         span = node.locate(start, start + len(first)) if start >= 0 else node.span
         near = nearest(first, fql.EVENT_ROOTS)
         self.add(
-            "P103", f"`{first}` is not a field of an event", span, f"did you mean `{near}`?" if near else "",
-            "" if near else f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}", Fix(span, near, safe=True) if near else None,
+            "P103",
+            f"`{first}` is not a field of an event",
+            span,
+            f"did you mean `{near}`?" if near else "",
+            "" if near else f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}",
+            Fix(span, near, safe=True) if near else None,
         )
 
     def template(self, node: Scalar, place: Place) -> Val | None:
@@ -189,7 +246,10 @@ class Values:
         if setting is None:
             near = nearest(first, self.settings)
             self.add(
-                "T108", f"there is no setting `{first}`", span, f"did you mean `settings.{near}`?" if near else "",
+                "T108",
+                f"there is no setting `{first}`",
+                span,
+                f"did you mean `settings.{near}`?" if near else "",
                 f"the settings are {', '.join(self.settings)}" if self.settings else "the spec has no `settings:`",
                 Fix(span, ".".join(["settings", near, *rest]), safe=True) if near else None,
             )
@@ -204,7 +264,13 @@ class Values:
             if lacking:
                 known = sorted({key for data in setting.choices.values() for key in data})
                 near = nearest(rest[0], known)
-                self.add("T109", f"the choice `{lacking[0]}` of `{first}` has no `{rest[0]}`", span, f"did you mean `{near}`?" if near else "", "every choice carries the same keys")
+                self.add(
+                    "T109",
+                    f"the choice `{lacking[0]}` of `{first}` has no `{rest[0]}`",
+                    span,
+                    f"did you mean `{near}`?" if near else "",
+                    "every choice carries the same keys",
+                )
 
     # Maps: objects and operators.
 
@@ -215,8 +281,11 @@ class Values:
         if len(operators) > 1:
             self.report.add(
                 Diagnostic(
-                    "M206", f"`{operators[0].text}` and `{operators[1].text}` in one map", Label(operators[1].span, "a map holds at most one operator"),
-                    "nest one in the other", (Label(operators[0].span, "the first one"),),
+                    "M206",
+                    f"`{operators[0].text}` and `{operators[1].text}` in one map",
+                    Label(operators[1].span, "a map holds at most one operator"),
+                    "nest one in the other",
+                    (Label(operators[0].span, "the first one"),),
                 )
             )
             return Val(p.Const(value=None), node.span)
@@ -224,7 +293,10 @@ class Values:
         if operator.text not in OPERATORS:
             near = nearest(operator.text, OPERATORS)
             self.add(
-                "M205", f"there is no operator `{operator.text}`", operator.span, f"did you mean `{near}`?" if near else "",
+                "M205",
+                f"there is no operator `{operator.text}`",
+                operator.span,
+                f"did you mean `{near}`?" if near else "",
                 f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
                 Fix(operator.span, near, safe=True) if near else None,
             )
@@ -241,8 +313,21 @@ class Values:
                 continue
             near = nearest(name.text, known)
             owner = next((other for other, words in OPERATORS.items() if name.text in words), None)
-            label = f"did you mean `{near}`?" if near else f"a word of `{owner}`" if owner else "only `$merge` lets ordinary keys stand beside it"
-            self.add("M209", f"`{operator.text}` has no word `{name.text}`", name.span, label, f"its words are {', '.join(known)}" if known else "it stands alone", Fix(name.span, near, safe=True) if near else None)
+            label = (
+                f"did you mean `{near}`?"
+                if near
+                else f"a word of `{owner}`"
+                if owner
+                else "only `$merge` lets ordinary keys stand beside it"
+            )
+            self.add(
+                "M209",
+                f"`{operator.text}` has no word `{name.text}`",
+                name.span,
+                label,
+                f"its words are {', '.join(known)}" if known else "it stands alone",
+                Fix(name.span, near, safe=True) if near else None,
+            )
 
     def entries(self, node: Map, place: Place) -> tuple[dict[str, p.Value], tuple[Val, ...], dict[str, Span]]:
         """The ordinary keys of a map: `$$` is a `$`, `$omit` takes a key out."""
@@ -269,14 +354,26 @@ class Values:
         if not operands:
             self.add("M210", "`$merge` has nothing to merge", held.span, "expected an object or a list of objects")
         nodes, parts, spans = self.entries(node, place)
-        return Val(p.Merge(of=[operand.node for operand in operands], entries=nodes), node.span, (*operands, *parts), keys=spans)
+        return Val(
+            p.Merge(of=[operand.node for operand in operands], entries=nodes),
+            node.span,
+            (*operands, *parts),
+            keys=spans,
+        )
 
     def literal(self, node: Map, held: Node, place: Place) -> Val:
-        return Val(p.Const(value=self.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None)
+        return Val(
+            p.Const(value=self.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None
+        )
 
     def first(self, node: Map, held: Node, place: Place) -> Val:
         if not isinstance(held, Seq) or not held.items:
-            self.add("M210", "`$first` takes a list of values", held.span, f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty")
+            self.add(
+                "M210",
+                "`$first` takes a list of values",
+                held.span,
+                f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty",
+            )
             return Val(p.Const(value=None), node.span)
         parts = tuple(self.value(item, place) for item in held.items)
         return Val(p.First(of=[part.node for part in parts]), node.span, parts)
@@ -299,7 +396,13 @@ class Values:
         inner = place.with_item()
         to_node, where_node = node.get("to"), node.get("where")
         if to_node is None:
-            self.add("S103", "`$each` needs `to`", node.entries[0][0].span, "missing here", "say what each item becomes, such as `to: $item.id`")
+            self.add(
+                "S103",
+                "`$each` needs `to`",
+                node.entries[0][0].span,
+                "missing here",
+                "say what each item becomes, such as `to: $item.id`",
+            )
         to = self.value(to_node, inner) if to_node is not None else Val(p.Const(value=None), node.span)
         where = self.condition(where_node, inner, "`where`") if where_node is not None else None
         built = p.Each(of=of.node, to=to.node, where=where.text if where else None)
@@ -322,7 +425,9 @@ class Values:
         of = self.value(held, place)
         table_node, else_node = node.get("in"), node.get("else")
         if table_node is None:
-            self.add("S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`")
+            self.add(
+                "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
+            )
         table = self.closed.map(table_node, "`in`")
         constants = {name.text: self.closed.constant(value) for name, value in table.entries} if table else {}
         other = self.value(else_node, place) if else_node is not None else None
@@ -340,10 +445,14 @@ class Values:
             closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
         built = p.From(
             of=of.node,
-            nulls=closed.one_of(node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"),
+            nulls=closed.one_of(
+                node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"
+            ),
             empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
             type=type_name,
-            enum=[closed.constant(item) for item in enum_node.items] if isinstance(enum_node, Seq) and enum_node.items else None,
+            enum=[closed.constant(item) for item in enum_node.items]
+            if isinstance(enum_node, Seq) and enum_node.items
+            else None,
             pattern=closed.text(node.get("pattern"), "`pattern`") or None,
             max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
             max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),
@@ -364,7 +473,13 @@ class Values:
             self.add("S104", "this is text", node.span, f"found {describe(node)}")
             return nothing
         if node.text.startswith("$"):
-            self.add("T110", "a path does not stand in text", node.span, 'expected text, or `"{{ … }}"`', f"write `\"{{{{ event.{node.text.lstrip('$.')} }}}}\"`")
+            self.add(
+                "T110",
+                "a path does not stand in text",
+                node.span,
+                'expected text, or `"{{ … }}"`',
+                f'write `"{{{{ event.{node.text.lstrip("$.")} }}}}"`',
+            )
             return nothing
         found = self.template(node, place)
         return found or nothing
@@ -373,7 +488,13 @@ class Values:
 
     def condition(self, node: Node, place: Place, what: str) -> Condition | None:
         if not isinstance(node, Scalar) or node.kind != "text" or not node.text.strip():
-            self.add("Q101", f"{what} is a condition", node.span, f"found {describe(node)}", 'write one, such as `type = "track"`')
+            self.add(
+                "Q101",
+                f"{what} is a condition",
+                node.span,
+                f"found {describe(node)}",
+                'write one, such as `type = "track"`',
+            )
             return None
         try:
             tree = fql.read(node.text)
@@ -397,6 +518,12 @@ def _spans(node: Map) -> dict[str, Span]:
 
 
 _OPERATORS: dict[str, Callable[[Values, Map, Node, Place], Val]] = {
-    "$literal": Values.literal, "$merge": Values.merge, "$from": Values.checked, "$first": Values.first, "$pick": Values.pick,
-    "$each": Values.each, "$when": Values.when, "$lookup": Values.lookup,
+    "$literal": Values.literal,
+    "$merge": Values.merge,
+    "$from": Values.checked,
+    "$first": Values.first,
+    "$pick": Values.pick,
+    "$each": Values.each,
+    "$when": Values.when,
+    "$lookup": Values.lookup,
 }

@@ -15,14 +15,13 @@ from waypost.compiler.suggest import nearest
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-
 def is_omit(node: Node) -> bool:
     return isinstance(node, Scalar) and node.style == "plain" and node.text == "$omit"
 
 
 def is_plain_map(node: Node) -> bool:
     """A map of ordinary keys, also beside `$merge`: what is joined key by key."""
-    return isinstance(node, Map) and not any(_is_operator(name) for name in node.keys() if name != "$merge")
+    return isinstance(node, Map) and not any(_is_operator(name) for name in node.names if name != "$merge")
 
 
 def _is_operator(name: str) -> bool:
@@ -31,7 +30,7 @@ def _is_operator(name: str) -> bool:
 
 def lay_over(base: Map, over: Map, report: Report, adds: tuple[str, ...] = ()) -> Map:
     """`over` laid over `base`. The lists under the keys in `adds` (at this level) add up."""
-    entries = dict((name.text, (name, node)) for name, node in base.entries)
+    entries = {name.text: (name, node) for name, node in base.entries}
     merges = "$merge" in entries or over.get("$merge") is not None
     for name, node in over.entries:
         if name.text in METHODS:
@@ -56,7 +55,9 @@ def _joined(below: Node, above: Node, report: Report, adds: bool) -> Node:
         return lay_over(below, above, report)
     report.add(
         Diagnostic(
-            "U103", "a plain map is laid over a value that has no keys to join", Label(above.span, "this map"),
+            "U103",
+            "a plain map is laid over a value that has no keys to join",
+            Label(above.span, "this map"),
             "write the whole value (with `$from`, `$merge`, …), or remove the one below with `$omit`",
             (Label(below.span, "laid over this"),),
         )
@@ -79,7 +80,9 @@ def _remove(
 def omit_of_nothing(name: Scalar, node: Node, report: Report) -> None:
     report.add(
         Diagnostic(
-            "U102", f"`$omit` of `{name.text}`, which is neither inherited nor merged in", Label(node.span, "removes nothing"),
+            "U102",
+            f"`$omit` of `{name.text}`, which is neither inherited nor merged in",
+            Label(node.span, "removes nothing"),
             "remove this line",
         )
     )
@@ -120,8 +123,12 @@ class Blocks:
                 near = nearest(block.text, self.shared)
                 self.report.add(
                     Diagnostic(
-                        "U101", f"there is no shared block `{block.text}`", Label(block.span, f"did you mean `{near}`?" if near else ""),
-                        f"the shared blocks are {', '.join(self.shared)}" if self.shared else "the spec has no `shared:`",
+                        "U101",
+                        f"there is no shared block `{block.text}`",
+                        Label(block.span, f"did you mean `{near}`?" if near else ""),
+                        f"the shared blocks are {', '.join(self.shared)}"
+                        if self.shared
+                        else "the spec has no `shared:`",
                     )
                 )
                 continue
@@ -135,13 +142,17 @@ class Blocks:
             near = nearest(like.text, self.actions)
             self.report.add(
                 Diagnostic(
-                    "U104", f"there is no action `{like.text}` to be like", Label(like.span, f"did you mean `{near}`?" if near else ""),
+                    "U104",
+                    f"there is no action `{like.text}` to be like",
+                    Label(like.span, f"did you mean `{near}`?" if near else ""),
                     f"the actions are {', '.join(self.actions)}",
                 )
             )
             return whole
         if like.text in (*seen, name):
-            self.report.add(Diagnostic("U105", "an action is built on itself", Label(like.span), "break the circle of `like`"))
+            self.report.add(
+                Diagnostic("U105", "an action is built on itself", Label(like.span), "break the circle of `like`")
+            )
             return whole
         return self.action(like.text, (*seen, name))
 
@@ -155,5 +166,10 @@ class Blocks:
         for name, span in keys.items():
             if name not in self.used and name in self.shared:
                 self.report.add(
-                    Diagnostic("U106", f"the shared block `{name}` is not used", Label(span), "name it in an action's `use:`, or remove it")
+                    Diagnostic(
+                        "U106",
+                        f"the shared block `{name}` is not used",
+                        Label(span),
+                        "name it in an action's `use:`, or remove it",
+                    )
                 )

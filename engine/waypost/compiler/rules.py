@@ -97,8 +97,12 @@ C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 
 
 def _read(table: str) -> dict[str, Rule]:
-    rows = [line.split(" | ", 1) for line in table.strip().splitlines()]
-    return {head.split()[0]: Rule(*head.split(), why) for head, why in rows}
+    found: dict[str, Rule] = {}
+    for line in table.strip().splitlines():
+        head, why = line.split(" | ", 1)
+        code, name = head.split()
+        found[code] = Rule(code, name, why)
+    return found
 
 
 RULES = _read(_TABLE)

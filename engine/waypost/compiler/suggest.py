@@ -1,4 +1,4 @@
-""""Did you mean": the nearest of some words, only within a third of the word's length."""
+""" "Did you mean": the nearest of some words, only within a third of the word's length."""
 
 from __future__ import annotations
 

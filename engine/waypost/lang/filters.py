@@ -31,8 +31,8 @@ NAMESPACE = uuid.UUID("6f1c1c0e-3f0d-5c52-9c7b-2f4d8a0f7e11")
 class Filter:
     """`args`: what each argument is ("text", "integer", "path", "format", "any"); the last `optional` ones may be left out.
 
-    `takes`: the kinds of value (values.typeof) it takes; `gives`: the kind it gives ("any" where it depends). `examples`: (value, arguments, result), where a result that is a Fault is
-    `FAULT`.
+    `takes`: the kinds of value (values.typeof) it takes; `gives`: the kind it gives ("any" where it depends). `examples`: (value, arguments,
+    result), where `FAULT` as result says that there is none.
     """
 
     function: Callable[..., Any]
@@ -209,7 +209,13 @@ def check_format(text: str) -> None:
     while at < len(text):
         match = _DIRECTIVES.match(text, at)
         if match is None:
-            raise LangError("filter_args", f"`{text[at:at + 2]}` is not a directive of format_time", at, at + 2, help="use %Y %m %d %H %M %S %f %j %y %z %Z %%")
+            raise LangError(
+                "filter_args",
+                f"`{text[at : at + 2]}` is not a directive of format_time",
+                at,
+                at + 2,
+                help="use %Y %m %d %H %M %S %f %j %y %z %Z %%",
+            )
         at = match.end()
 
 
@@ -247,60 +253,230 @@ FILTERS: dict[str, Filter] = {
     "lower": Filter(str.lower, TEXT, "string", "Lower case.", (("Ab", (), "ab"), (1, (), FAULT))),
     "upper": Filter(str.upper, TEXT, "string", "Upper case.", (("Ab", (), "AB"),)),
     "trim": Filter(str.strip, TEXT, "string", "Without white space at both ends.", ((" a b\n", (), "a b"),)),
-    "snakecase": Filter(snakecase, TEXT, "string", "Words joined by `_`, lower case.", (("Order Completed", (), "order_completed"),)),
+    "snakecase": Filter(
+        snakecase, TEXT, "string", "Words joined by `_`, lower case.", (("Order Completed", (), "order_completed"),)
+    ),
     "kebabcase": Filter(kebabcase, TEXT, "string", "Words joined by `-`, lower case.", (("orderID", (), "order-id"),)),
-    "titlecase": Filter(titlecase, TEXT, "string", "Words joined by a space, each with a capital.", (("order_completed", (), "Order Completed"),)),
+    "titlecase": Filter(
+        titlecase,
+        TEXT,
+        "string",
+        "Words joined by a space, each with a capital.",
+        (("order_completed", (), "Order Completed"),),
+    ),
     "slice": Filter(
-        _slice, (*TEXT, *LIST), "any", "Characters or items from a to b (b not included; negative counts from the end).",
-        (("abcdef", (1, 3), "bc"), ("abc", (-2,), "bc"), ([1, 2, 3], (0, 2), [1, 2])), ("integer", "integer"), 1,
+        _slice,
+        (*TEXT, *LIST),
+        "any",
+        "Characters or items from a to b (b not included; negative counts from the end).",
+        (("abcdef", (1, 3), "bc"), ("abc", (-2,), "bc"), ([1, 2, 3], (0, 2), [1, 2])),
+        ("integer", "integer"),
+        1,
     ),
     "replace": Filter(
-        str.replace, TEXT, "string", "Every a replaced by b, read as plain text.",
-        (("a.b.c", (".", "-"), "a-b-c"),), ("text", "text"),
+        str.replace,
+        TEXT,
+        "string",
+        "Every a replaced by b, read as plain text.",
+        (("a.b.c", (".", "-"), "a-b-c"),),
+        ("text", "text"),
     ),
-    "split": Filter(_split, TEXT, "array", "A list of the parts between s.", (("a,b", (",",), ["a", "b"]), ("a", ("",), FAULT)), ("text",)),
-    "join": Filter(_join, LIST, "string", "The items' texts joined by s; nulls are left out.", ((["a", 1, None], ("-",), "a-1"),), ("text",)),
-    "first": Filter(_first, (*TEXT, *LIST), "any", "The first item or character; missing when there is none.", (([1, 2], (), 1), ([], (), MISSING))),
-    "last": Filter(_last, (*TEXT, *LIST), "any", "The last item or character; missing when there is none.", (([1, 2], (), 2),)),
-    "length": Filter(len, (*TEXT, *LIST, "object"), "number", "How many characters, items or members.", (("é", (), 1), ([1], (), 1))),
-    "unique": Filter(_unique, LIST, "array", "The items without repeats; the first of each stays.", (([1, "1", 1], (), [1, "1"]),)),
-    "sum": Filter(_sum, LIST, "number", "The sum of a list of numbers; nulls are left out.", (([1, 2, None], (), 3), (["a"], (), FAULT))),
-    "map": Filter(_map, LIST, "array", "The value at a path in each item; items without one are left out.", (([{"a": 1}, {}], ("a",), [1]),), ("path",)),
+    "split": Filter(
+        _split,
+        TEXT,
+        "array",
+        "A list of the parts between s.",
+        (("a,b", (",",), ["a", "b"]), ("a", ("",), FAULT)),
+        ("text",),
+    ),
+    "join": Filter(
+        _join,
+        LIST,
+        "string",
+        "The items' texts joined by s; nulls are left out.",
+        ((["a", 1, None], ("-",), "a-1"),),
+        ("text",),
+    ),
+    "first": Filter(
+        _first,
+        (*TEXT, *LIST),
+        "any",
+        "The first item or character; missing when there is none.",
+        (([1, 2], (), 1), ([], (), MISSING)),
+    ),
+    "last": Filter(
+        _last, (*TEXT, *LIST), "any", "The last item or character; missing when there is none.", (([1, 2], (), 2),)
+    ),
+    "length": Filter(
+        len, (*TEXT, *LIST, "object"), "number", "How many characters, items or members.", (("é", (), 1), ([1], (), 1))
+    ),
+    "unique": Filter(
+        _unique, LIST, "array", "The items without repeats; the first of each stays.", (([1, "1", 1], (), [1, "1"]),)
+    ),
+    "sum": Filter(
+        _sum,
+        LIST,
+        "number",
+        "The sum of a list of numbers; nulls are left out.",
+        (([1, 2, None], (), 3), (["a"], (), FAULT)),
+    ),
+    "map": Filter(
+        _map,
+        LIST,
+        "array",
+        "The value at a path in each item; items without one are left out.",
+        (([{"a": 1}, {}], ("a",), [1]),),
+        ("path",),
+    ),
     "keys": Filter(list, ("object",), "array", "The names of an object's members.", (({"a": 1}, (), ["a"]),)),
-    "values": Filter(lambda value: list(value.values()), ("object",), "array", "The values of an object's members.", (({"a": 1}, (), [1]),)),
+    "values": Filter(
+        lambda value: list(value.values()),
+        ("object",),
+        "array",
+        "The values of an object's members.",
+        (({"a": 1}, (), [1]),),
+    ),
     "flatten": Filter(
-        _flatten, ("object",), "object", "Nested objects as one, names joined by sep.",
-        (({"a": {"b": 1}, "c": []}, (".",), {"a.b": 1, "c": []}),), ("text",),
+        _flatten,
+        ("object",),
+        "object",
+        "Nested objects as one, names joined by sep.",
+        (({"a": {"b": 1}, "c": []}, (".",), {"a.b": 1, "c": []}),),
+        ("text",),
     ),
-    "json": Filter(lambda value: values.encode(value).decode(), ANY, "string", "Compact JSON text.", (({"a": 1}, (), '{"a":1}'), ("a", (), '"a"'))),
-    "from_json": Filter(_from_json, TEXT, "any", "The value of JSON text.", (('{"a":1}', (), {"a": 1}), ("{", (), FAULT))),
-    "string": Filter(lambda value: text_of(value, "string"), SCALARS, "string", "The text of a number (its own digits) or boolean.", ((1, (), "1"), (True, (), "true"))),
-    "number": Filter(values.to_number, TIMES, "number", "Text that is a JSON number as a number.", (("1.50", (), values.Num("1.50")), ("x", (), FAULT))),
-    "integer": Filter(values.to_integer, TIMES, "number", "A number without a fraction as an integer.", (("2.0", (), 2), (1.5, (), FAULT))),
-    "round": Filter(_round, ("number",), "number", "Rounded to n digits, halves to the even neighbour.", ((2.5, (), 2), (1.256, (2,), 1.26)), ("integer",), 1),
+    "json": Filter(
+        lambda value: values.encode(value).decode(),
+        ANY,
+        "string",
+        "Compact JSON text.",
+        (({"a": 1}, (), '{"a":1}'), ("a", (), '"a"')),
+    ),
+    "from_json": Filter(
+        _from_json, TEXT, "any", "The value of JSON text.", (('{"a":1}', (), {"a": 1}), ("{", (), FAULT))
+    ),
+    "string": Filter(
+        lambda value: text_of(value, "string"),
+        SCALARS,
+        "string",
+        "The text of a number (its own digits) or boolean.",
+        ((1, (), "1"), (True, (), "true")),
+    ),
+    "number": Filter(
+        values.to_number,
+        TIMES,
+        "number",
+        "Text that is a JSON number as a number.",
+        (("1.50", (), values.Num("1.50")), ("x", (), FAULT)),
+    ),
+    "integer": Filter(
+        values.to_integer,
+        TIMES,
+        "number",
+        "A number without a fraction as an integer.",
+        (("2.0", (), 2), (1.5, (), FAULT)),
+    ),
+    "round": Filter(
+        _round,
+        ("number",),
+        "number",
+        "Rounded to n digits, halves to the even neighbour.",
+        ((2.5, (), 2), (1.256, (2,), 1.26)),
+        ("integer",),
+        1,
+    ),
     "default": Filter(
-        lambda value, other: value, ANY, "any", "x for missing and null, never for \"\", 0 or false.",
-        ((MISSING, ("x",), "x"), (None, ("x",), "x"), ("", ("x",), ""), (0, ("x",), 0)), ("any",),
+        lambda value, other: value,
+        ANY,
+        "any",
+        'x for missing and null, never for "", 0 or false.',
+        ((MISSING, ("x",), "x"), (None, ("x",), "x"), ("", ("x",), ""), (0, ("x",), 0)),
+        ("any",),
     ),
-    "datetime": Filter(values.to_datetime, TIMES, "string", "ISO 8601 text.", ((1700000000, (), "2023-11-14T22:13:20.000Z"),)),
-    "unix": Filter(values.to_unix, TIMES, "number", "Whole seconds since 1970.", (("2023-11-14T22:13:20Z", (), 1700000000),)),
-    "unix_ms": Filter(values.to_unix_ms, TIMES, "number", "Whole milliseconds since 1970.", ((1700000000, (), 1700000000000),)),
-    "unix_us": Filter(values.to_unix_us, TIMES, "number", "Microseconds since 1970.", ((1700000000, (), 1700000000000000),)),
+    "datetime": Filter(
+        values.to_datetime, TIMES, "string", "ISO 8601 text.", ((1700000000, (), "2023-11-14T22:13:20.000Z"),)
+    ),
+    "unix": Filter(
+        values.to_unix, TIMES, "number", "Whole seconds since 1970.", (("2023-11-14T22:13:20Z", (), 1700000000),)
+    ),
+    "unix_ms": Filter(
+        values.to_unix_ms, TIMES, "number", "Whole milliseconds since 1970.", ((1700000000, (), 1700000000000),)
+    ),
+    "unix_us": Filter(
+        values.to_unix_us, TIMES, "number", "Microseconds since 1970.", ((1700000000, (), 1700000000000000),)
+    ),
     "format_time": Filter(
-        _format_time, TIMES, "string", "A time in UTC by %Y %m %d %H %M %S %f %j %y %z %Z %%.",
-        (("2026-11-24T01:02:03Z", ("%Y/%m/%d",), "2026/11/24"),), ("format",),
+        _format_time,
+        TIMES,
+        "string",
+        "A time in UTC by %Y %m %d %H %M %S %f %j %y %z %Z %%.",
+        (("2026-11-24T01:02:03Z", ("%Y/%m/%d",), "2026/11/24"),),
+        ("format",),
     ),
-    "sha256": Filter(_hex("sha256"), SCALARS, "string", "SHA-256 of the UTF-8 text, lower-case hex.", (("", (), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),)),
-    "md5": Filter(_hex("md5"), SCALARS, "string", "MD5 of the UTF-8 text, lower-case hex.", (("", (), "d41d8cd98f00b204e9800998ecf8427e"),)),
+    "sha256": Filter(
+        _hex("sha256"),
+        SCALARS,
+        "string",
+        "SHA-256 of the UTF-8 text, lower-case hex.",
+        (("", (), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),),
+    ),
+    "md5": Filter(
+        _hex("md5"),
+        SCALARS,
+        "string",
+        "MD5 of the UTF-8 text, lower-case hex.",
+        (("", (), "d41d8cd98f00b204e9800998ecf8427e"),),
+    ),
     "hmac_sha256": Filter(
-        _hmac, SCALARS, "string", "HMAC-SHA256 with a key, lower-case hex.",
-        (("a", ("k",), "78da91511e675587f5b9df78bedebaf5560da2abb88162ee875dcdf744951d9e"),), ("text",),
+        _hmac,
+        SCALARS,
+        "string",
+        "HMAC-SHA256 with a key, lower-case hex.",
+        (("a", ("k",), "78da91511e675587f5b9df78bedebaf5560da2abb88162ee875dcdf744951d9e"),),
+        ("text",),
     ),
-    "base64": Filter(lambda value: base64.b64encode(text_of(value, "base64").encode()).decode(), SCALARS, "string", "Base64 of the UTF-8 text.", (("a", (), "YQ=="),)),
-    "url": Filter(lambda value: quote(text_of(value, "url"), safe=""), SCALARS, "string", "Percent-encoded.", (("a b/c", (), "a%20b%2Fc"),)),
-    "digits": Filter(lambda value: re.sub(r"[^0-9]", "", text_of(value, "digits")), TIMES, "string", "Only the digits 0 to 9.", (("+49 (30) 1", (), "49301"),)),
-    "hash_id": Filter(_hash_id, SCALARS, "string", "The first n characters of the lower-case base32 SHA-256.", (("a", (8,), "zklycewk"),), ("integer",)),
-    "uuid5": Filter(lambda value: str(uuid.uuid5(NAMESPACE, text_of(value, "uuid5"))), SCALARS, "string", "A UUID (version 5, in Waypost's namespace) of the text.", (("a", (), "952d96ba-5856-5a72-b9e5-f92d802f96c9"),)),
-    "ulid": Filter(_ulid, SCALARS, "string", "A ULID of the text at a time.", (("a", ("2026-11-24T00:00:00Z",), "01M85DMB00SABR24PA3EYWNYP2"),), ("any",)),
+    "base64": Filter(
+        lambda value: base64.b64encode(text_of(value, "base64").encode()).decode(),
+        SCALARS,
+        "string",
+        "Base64 of the UTF-8 text.",
+        (("a", (), "YQ=="),),
+    ),
+    "url": Filter(
+        lambda value: quote(text_of(value, "url"), safe=""),
+        SCALARS,
+        "string",
+        "Percent-encoded.",
+        (("a b/c", (), "a%20b%2Fc"),),
+    ),
+    "digits": Filter(
+        lambda value: re.sub(r"[^0-9]", "", text_of(value, "digits")),
+        TIMES,
+        "string",
+        "Only the digits 0 to 9.",
+        (("+49 (30) 1", (), "49301"),),
+    ),
+    "hash_id": Filter(
+        _hash_id,
+        SCALARS,
+        "string",
+        "The first n characters of the lower-case base32 SHA-256.",
+        (("a", (8,), "zklycewk"),),
+        ("integer",),
+    ),
+    "uuid5": Filter(
+        lambda value: str(uuid.uuid5(NAMESPACE, text_of(value, "uuid5"))),
+        SCALARS,
+        "string",
+        "A UUID (version 5, in Waypost's namespace) of the text.",
+        (("a", (), "952d96ba-5856-5a72-b9e5-f92d802f96c9"),),
+    ),
+    "ulid": Filter(
+        _ulid,
+        SCALARS,
+        "string",
+        "A ULID of the text at a time.",
+        (("a", ("2026-11-24T00:00:00Z",), "01M85DMB00SABR24PA3EYWNYP2"),),
+        ("any",),
+    ),
 }
 """Every filter by name."""

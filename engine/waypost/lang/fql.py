@@ -44,8 +44,29 @@ from waypost.lang.words import kebabcase, snakecase, titlecase
 EVENT_TYPES = ("identify", "track", "page", "screen", "group", "alias")
 
 EVENT_ROOTS = frozenset(
-    "type event userId anonymousId messageId timestamp originalTimestamp sentAt receivedAt context integrations properties traits name "
-    "category groupId previousId version channel writeKey projectId".split()
+    [
+        "type",
+        "event",
+        "userId",
+        "anonymousId",
+        "messageId",
+        "timestamp",
+        "originalTimestamp",
+        "sentAt",
+        "receivedAt",
+        "context",
+        "integrations",
+        "properties",
+        "traits",
+        "name",
+        "category",
+        "groupId",
+        "previousId",
+        "version",
+        "channel",
+        "writeKey",
+        "projectId",
+    ]
 )
 TRIGGER_ROOTS = EVENT_ROOTS | {"settings"}
 WHERE_ROOTS = TRIGGER_ROOTS | {"item"}
@@ -204,7 +225,11 @@ def equal(left: Any, right: Any) -> bool:
     if isinstance(left, list):
         return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, dict):
-        return isinstance(right, dict) and left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(equal(left[key], right[key]) for key in left)
+        )
     return bool(left == right)
 
 
@@ -245,7 +270,7 @@ def _fits(token: Any, character: str) -> bool:
         return True
     if isinstance(token, tuple):
         negated, ranges = token
-        return any(low <= character <= high for low, high in ranges) != negated
+        return bool(any(low <= character <= high for low, high in ranges) != negated)
     return bool(token[1:] == character)
 
 
@@ -264,7 +289,9 @@ def glob_tokens(pattern: str) -> list[Any]:
         elif character == "\\":
             at += 1
             if at == len(pattern):
-                raise LangError("syntax", "the pattern ends in a backslash", at - 1, at, help=r"write `\\` for a backslash")
+                raise LangError(
+                    "syntax", "the pattern ends in a backslash", at - 1, at, help=r"write `\\` for a backslash"
+                )
             tokens.append("=" + pattern[at])
         else:
             tokens.append("=" + character)
@@ -287,7 +314,13 @@ def _glob_class(pattern: str, start: int) -> tuple[int, tuple[bool, list[tuple[s
         ranges.append((low, high))
         at += 1
     if at >= len(pattern):
-        raise LangError("syntax", "`[` opens a class of characters that is not closed", start, len(pattern), help=r"close it with `]`, or write `\[`")
+        raise LangError(
+            "syntax",
+            "`[` opens a class of characters that is not closed",
+            start,
+            len(pattern),
+            help=r"close it with `]`, or write `\[`",
+        )
     return at, (negated, ranges)
 
 
@@ -316,8 +349,11 @@ def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool
             start = path.span[0]
             found.append(
                 LangError(
-                    "unknown_root", f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
-                    start, start + len(str(name)), replacement=near[0] if near else None,
+                    "unknown_root",
+                    f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
+                    start,
+                    start + len(str(name)),
+                    replacement=near[0] if near else None,
                     help=f'put text in quotes: `"{name}"`'
                     if len(path.steps) == 1 and not near
                     else f"a path begins with one of {', '.join(sorted(roots))}",
@@ -335,8 +371,11 @@ def _unknown_types(node: Node) -> list[LangError]:
             near = difflib.get_close_matches(literal.value.lower(), EVENT_TYPES, 1, 0.67)
             found.append(
                 LangError(
-                    "unknown_type", f"no event has the type `{literal.value}`", *literal.span,
-                    replacement=f'"{near[0]}"' if near else None, help=f"the types are {', '.join(EVENT_TYPES)}",
+                    "unknown_type",
+                    f"no event has the type `{literal.value}`",
+                    *literal.span,
+                    replacement=f'"{near[0]}"' if near else None,
+                    help=f"the types are {', '.join(EVENT_TYPES)}",
                 )
             )
     return found
@@ -348,7 +387,12 @@ def _compared_with_type(node: Node) -> Iterator[Literal]:
             for side, other in ((inner.left, inner.right), (inner.right, inner.left)):
                 if isinstance(side, PathRef) and side.steps == ("type",) and isinstance(other, Literal):
                     yield other
-        elif isinstance(inner, In) and isinstance(inner.left, PathRef) and inner.left.steps == ("type",) and isinstance(inner.right, tuple):
+        elif (
+            isinstance(inner, In)
+            and isinstance(inner.left, PathRef)
+            and inner.left.steps == ("type",)
+            and isinstance(inner.right, tuple)
+        ):
             yield from inner.right
 
 
@@ -482,7 +526,11 @@ def show(node: Node) -> str:
     if isinstance(node, Not):
         return f"!{show(node.of)}" if isinstance(node.of, Call) else f"!({show(node.of)})"
     if isinstance(node, In):
-        right = show_path(node.right.steps) if isinstance(node.right, PathRef) else f"[{', '.join(map(_show_operand, node.right))}]"
+        right = (
+            show_path(node.right.steps)
+            if isinstance(node.right, PathRef)
+            else f"[{', '.join(map(_show_operand, node.right))}]"
+        )
         return f"{_show_operand(node.left)} in {right}"
     if isinstance(node, Compare):
         return f"{_show_operand(node.left)} {node.sign} {_show_operand(node.right)}"

@@ -53,7 +53,9 @@ class Parser:
 
     def whole(self) -> fql.Node:
         if self.token.kind == "end":
-            raise LangError("syntax", "the condition is empty", 0, len(self.text), help='write one, such as `type = "track"`')
+            raise LangError(
+                "syntax", "the condition is empty", 0, len(self.text), help='write one, such as `type = "track"`'
+            )
         node = self.expression()
         if self.token.kind != "end":
             raise self.unexpected("the end, `and` or `or`")
@@ -80,8 +82,12 @@ class Parser:
         """negation = "!" ( call | "(" expression ")" ) | primary"""
         if self.is_word("not"):
             raise LangError(
-                "syntax", "`not` is not a word of the trigger language", self.token.start, self.token.end,
-                help="write `!( … )` around what must not hold", replacement="!",
+                "syntax",
+                "`not` is not a word of the trigger language",
+                self.token.start,
+                self.token.end,
+                help="write `!( … )` around what must not hold",
+                replacement="!",
             )
         if not self.is_sign("!"):
             return self.primary()
@@ -93,8 +99,12 @@ class Parser:
             if not isinstance(inner, fql.Call):
                 end = self.before().end
                 raise LangError(
-                    "syntax", "`!` before a comparison can be read in two ways", start, end,
-                    help="put the comparison in parentheses", replacement=f"!({self.text[inner_start:end]})",
+                    "syntax",
+                    "`!` before a comparison can be read in two ways",
+                    start,
+                    end,
+                    help="put the comparison in parentheses",
+                    replacement=f"!({self.text[inner_start:end]})",
                 )
             return fql.Not(inner, (start, self.before().end))
         return fql.Not(self.primary(), (start, self.before().end))
@@ -106,7 +116,9 @@ class Parser:
         opening = self.token
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise LangError("syntax", f"more than {MAX_DEPTH} parentheses within each other", opening.start, opening.end)
+            raise LangError(
+                "syntax", f"more than {MAX_DEPTH} parentheses within each other", opening.start, opening.end
+            )
         self.at += 1
         node = self.expression()
         if not self.is_sign(")"):
@@ -141,18 +153,32 @@ class Parser:
         text = self.text[start:end]
         if isinstance(left, fql.PathRef):
             return LangError(
-                "bare_path", f"`{text}` alone is no condition", start, end,
-                help=f"compare it: `{text} = true` or `{text} != null`", replacement=f"{text} = true",
+                "bare_path",
+                f"`{text}` alone is no condition",
+                start,
+                end,
+                help=f"compare it: `{text} = true` or `{text} != null`",
+                replacement=f"{text} = true",
             )
         if isinstance(left, fql.Call):
-            return LangError("syntax", f"`{left.name}( … )` gives a value, not a condition", start, end, help="compare it, such as with `= …`")
-        return LangError("syntax", f"{text} alone is no condition", start, end, help="compare a field of the event with it")
+            return LangError(
+                "syntax",
+                f"`{left.name}( … )` gives a value, not a condition",
+                start,
+                end,
+                help="compare it, such as with `= …`",
+            )
+        return LangError(
+            "syntax", f"{text} alone is no condition", start, end, help="compare a field of the event with it"
+        )
 
     def check_compare(self, node: fql.Compare) -> None:
         for side in (node.left, node.right):
             if node.sign not in ("=", "!=") and isinstance(side, fql.Literal) and not values.is_number(side.value):
                 raise LangError(
-                    "type", f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none", *side.span,
+                    "type",
+                    f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none",
+                    *side.span,
                     help="write a number without quotes, or use `=`",
                 )
         if isinstance(node.left, fql.Literal) and isinstance(node.right, fql.Literal):
@@ -171,10 +197,14 @@ class Parser:
         members: list[fql.Literal] = []
         while True:
             if self.is_sign("]") and not members:
-                raise LangError("syntax", "an empty list holds nothing, so this never matches", opening.start, self.token.end)
+                raise LangError(
+                    "syntax", "an empty list holds nothing, so this never matches", opening.start, self.token.end
+                )
             member = self.operand()
             if not isinstance(member, fql.Literal):
-                raise LangError("syntax", "a list holds constants only", *member.span, help="compare with `=` and join with `or`")
+                raise LangError(
+                    "syntax", "a list holds constants only", *member.span, help="compare with `=` and join with `or`"
+                )
             members.append(member)
             if self.is_sign(","):
                 self.at += 1
@@ -209,8 +239,12 @@ class Parser:
         if function is None:
             near = difflib.get_close_matches(str(name.value).lower(), fql.FUNCTIONS, 1, 0.67)
             raise LangError(
-                "unknown_function", f"there is no function `{name.value}`", name.start, name.end,
-                help=f"the functions are {', '.join(fql.FUNCTIONS)}", replacement=near[0] if near else None,
+                "unknown_function",
+                f"there is no function `{name.value}`",
+                name.start,
+                name.end,
+                help=f"the functions are {', '.join(fql.FUNCTIONS)}",
+                replacement=near[0] if near else None,
             )
         opening = self.tokens[self.at + 1]
         self.at += 2
@@ -233,7 +267,9 @@ class Parser:
     def check_call(self, call: fql.Call, function: fql.Function) -> None:
         wanted = len(function.kinds)
         if len(call.args) != wanted:
-            raise LangError("arity", f"`{call.name}` takes {wanted} value{'s' * (wanted != 1)}, found {len(call.args)}", *call.span)
+            raise LangError(
+                "arity", f"`{call.name}` takes {wanted} value{'s' * (wanted != 1)}, found {len(call.args)}", *call.span
+            )
         for kind, arg in zip(function.kinds, call.args, strict=True):
             if kind != "glob":
                 continue
@@ -262,14 +298,32 @@ class Parser:
                 return fql.PathRef(tuple(steps), (start, self.before().end))
 
     def index(self) -> int:
-        opening, inner, closing = self.token, self.tokens[self.at + 1], self.tokens[min(self.at + 2, len(self.tokens) - 1)]
+        opening, inner, closing = (
+            self.token,
+            self.tokens[self.at + 1],
+            self.tokens[min(self.at + 2, len(self.tokens) - 1)],
+        )
         if inner.kind == "text":
             raise LangError(
-                "syntax", "a name in brackets is not part of the trigger language", opening.start, max(closing.end, inner.end),
-                help="escape other characters with a backslash", replacement="." + fql.show_path((inner.value,)),
+                "syntax",
+                "a name in brackets is not part of the trigger language",
+                opening.start,
+                max(closing.end, inner.end),
+                help="escape other characters with a backslash",
+                replacement="." + fql.show_path((inner.value,)),
             )
-        if inner.kind != "number" or not isinstance(inner.value, int) or not (closing.kind == "sign" and closing.value == "]"):
-            raise LangError("syntax", "expected a whole number and `]`", opening.start, inner.end, help="write `[0]` for the first item")
+        if (
+            inner.kind != "number"
+            or not isinstance(inner.value, int)
+            or not (closing.kind == "sign" and closing.value == "]")
+        ):
+            raise LangError(
+                "syntax",
+                "expected a whole number and `]`",
+                opening.start,
+                inner.end,
+                help="write `[0]` for the first item",
+            )
         self.at += 3
         return inner.value
 
@@ -311,8 +365,12 @@ def _tokens(text: str) -> list[Token]:
         token = _token(text, at, found)
         if found and token.start == found[-1].end and _glued(found[-1], token):
             raise LangError(
-                "syntax", f"`{text[found[-1].start:token.end]}` needs a space", found[-1].start, token.end,
-                help="put a space between the two", replacement=f"{text[found[-1].start:found[-1].end]} {text[token.start:token.end]}",
+                "syntax",
+                f"`{text[found[-1].start : token.end]}` needs a space",
+                found[-1].start,
+                token.end,
+                help="put a space between the two",
+                replacement=f"{text[found[-1].start : found[-1].end]} {text[token.start : token.end]}",
             )
         found.append(token)
         at = token.end
@@ -343,14 +401,21 @@ def _token(text: str, at: int, before: list[Token]) -> Token:
     for wrong, right in _WRONG_SIGNS.items():
         if text.startswith(wrong, at):
             raise LangError(
-                "syntax", f"`{wrong}` is not an operator here", at, at + len(wrong),
-                help=f"write `{right.strip()}`", replacement=right.strip(),
+                "syntax",
+                f"`{wrong}` is not an operator here",
+                at,
+                at + len(wrong),
+                help=f"write `{right.strip()}`",
+                replacement=right.strip(),
             )
     for sign in _SIGNS:
         if text.startswith(sign, at):
             return Token("sign", sign, at, at + len(sign))
     raise LangError(
-        "syntax", f"`{character}` is not part of the trigger language", at, at + 1,
+        "syntax",
+        f"`{character}` is not part of the trigger language",
+        at,
+        at + 1,
         help="in a path, escape it with a backslash; in text, put the text in quotes",
     )
 
@@ -362,8 +427,12 @@ def _number_token(text: str, at: int) -> Token:
     if not values.NUMBER.fullmatch(raw):
         fixed = _mended(raw)
         raise LangError(
-            "syntax", f"`{raw}` is not a number", at, match.end(),
-            help=f"write `{fixed}`" if fixed else "write it as in JSON, such as 0.5 or 1e3", replacement=fixed,
+            "syntax",
+            f"`{raw}` is not a number",
+            at,
+            match.end(),
+            help=f"write `{fixed}`" if fixed else "write it as in JSON, such as 0.5 or 1e3",
+            replacement=fixed,
         )
     return Token("number", values.number_token(raw), at, match.end())
 
@@ -408,4 +477,6 @@ def _escape(text: str, at: int) -> tuple[str, int]:
     # In a glob a backslash makes the next character plain; the text keeps both for `match` to read.
     if mark in ("*", "?", "[", "]", "-", "!", "^"):
         return "\\" + mark, at + 2
-    raise LangError("syntax", f"`\\{mark}` is no escape", at, min(at + 2, len(text)), help=r"write `\\` for a backslash")
+    raise LangError(
+        "syntax", f"`\\{mark}` is no escape", at, min(at + 2, len(text)), help=r"write `\\` for a backslash"
+    )

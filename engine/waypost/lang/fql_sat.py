@@ -83,7 +83,11 @@ class _Field:
         self.numeric = False
 
     def allow(self, members: list[Any]) -> None:
-        self.allowed = members if self.allowed is None else [item for item in self.allowed if any(fql.equal(item, other) for other in members)]
+        self.allowed = (
+            members
+            if self.allowed is None
+            else [item for item in self.allowed if any(fql.equal(item, other) for other in members)]
+        )
 
     def order(self, sign: str, bound: float) -> None:
         self.numeric = True

@@ -84,7 +84,9 @@ def parse(text: str, *, item: bool = False) -> PathExpr:
     plain = all(isinstance(part, (str, int)) for part in parts)
     steps = tuple(part for part in parts if isinstance(part, (str, int))) if plain else None
     if steps is None and "*" in parts:
-        raise LangError("unsupported", 'a member named "*" cannot be named in a path that matches several times', 0, len(text))
+        raise LangError(
+            "unsupported", 'a member named "*" cannot be named in a path that matches several times', 0, len(text)
+        )
     return PathExpr(_show(root, parts), root, tuple(parts), steps)
 
 
@@ -92,7 +94,10 @@ def _root(text: str, item: bool) -> tuple[str, int]:
     if re.match(r"\$item(?![A-Za-z0-9_\u0080-\U0010ffff])", text):
         if not item:
             raise LangError(
-                "unknown_root", "`$item` is the item of an `$each`, and there is none here", 0, 5,
+                "unknown_root",
+                "`$item` is the item of an `$each`, and there is none here",
+                0,
+                5,
                 help="use it inside `to`, `where` or an action with `each`",
             )
         return "item", 5
@@ -100,7 +105,9 @@ def _root(text: str, item: bool) -> tuple[str, int]:
         return "event", 1
     near = "$." + text.lstrip("$.") if text.strip("$.") else "$"
     end = len(text) if not text.startswith("$") else 1 + len((_NAME.match(text, 1) or [""])[0])
-    raise LangError("syntax", "a path begins with `$`, such as `$.userId`", 0, end, help=f"write `{near}`", replacement=None)
+    raise LangError(
+        "syntax", "a path begins with `$`, such as `$.userId`", 0, end, help=f"write `{near}`", replacement=None
+    )
 
 
 def _part(text: str, at: int) -> tuple[list[Part], int]:
@@ -115,7 +122,9 @@ def _part(text: str, at: int) -> tuple[list[Part], int]:
         part, end = _bracket(text, at)
         return [part], end
     if text[at].isspace():
-        raise LangError("syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`')
+        raise LangError(
+            "syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`'
+        )
     raise LangError("syntax", f"expected `.` or `[`, found `{text[at]}`", at, at + 1)
 
 
@@ -140,11 +149,20 @@ def _name(text: str, at: int) -> tuple[str, int]:
         written = rest[0].rstrip()
         fixed = f"[{json.dumps(written, ensure_ascii=False)}]"
         raise LangError(
-            "syntax", f"`{written}` is not a name that can follow a dot", at - 1, at + len(written),
-            help=f"write `{text[: at - 1]}{fixed}`", replacement=None if text[at - 2 : at] == ".." else fixed,
+            "syntax",
+            f"`{written}` is not a name that can follow a dot",
+            at - 1,
+            at + len(written),
+            help=f"write `{text[: at - 1]}{fixed}`",
+            replacement=None if text[at - 2 : at] == ".." else fixed,
         )
     shown = text[at : at + 1]
-    raise LangError("syntax", f"expected a name after the dot, found `{shown}`" if shown else "expected a name after the dot", at, at + len(shown))
+    raise LangError(
+        "syntax",
+        f"expected a name after the dot, found `{shown}`" if shown else "expected a name after the dot",
+        at,
+        at + len(shown),
+    )
 
 
 def _bracket(text: str, start: int) -> tuple[Part, int]:
@@ -153,13 +171,23 @@ def _bracket(text: str, start: int) -> tuple[Part, int]:
         name, at = _quoted(text, at)
         at = _skip(text, at)
         if text.startswith(",", at):
-            raise LangError("unsupported", "several names in one bracket are not supported", start, at + 1, help="use `{$pick: …, keys: [ … ]}`")
+            raise LangError(
+                "unsupported",
+                "several names in one bracket are not supported",
+                start,
+                at + 1,
+                help="use `{$pick: …, keys: [ … ]}`",
+            )
         return name, _closed(text, start, at)
     if text.startswith("*", at):
         return Wild(), _closed(text, start, _skip(text, at + 1))
     if text.startswith("?", at):
         raise LangError(
-            "unsupported", "filters in a path are not supported", start, len(text), help="use `{$each: …, where: …, to: …}`"
+            "unsupported",
+            "filters in a path are not supported",
+            start,
+            len(text),
+            help="use `{$each: …, where: …, to: …}`",
         )
     match = _SLICE.match(text, at)
     if match:
@@ -177,7 +205,9 @@ def _indexes(text: str, start: int, at: int) -> tuple[Part, int]:
         after = text[match.end() : match.end() + 1] if match else ""
         if match is None or after.isdecimal():
             end = text.find("]", at) + 1 or len(text)
-            raise LangError("syntax", f"`{text[start:end]}` is no index", start, end, help='write `[0]`, or `["name"]` for a member')
+            raise LangError(
+                "syntax", f"`{text[start:end]}` is no index", start, end, help='write `[0]`, or `["name"]` for a member'
+            )
         found.append(_integer(match[0], at, match.end()))
         at = _skip(text, match.end())
         if not text.startswith(",", at):

@@ -104,12 +104,17 @@ def _check_literal(text: str, at: int) -> None:
         found = text.find(mark)
         if found >= 0:
             raise LangError(
-                "construct", f"`{mark}` begins {what}, and templates have none", at + found, at + found + 2,
+                "construct",
+                f"`{mark}` begins {what}, and templates have none",
+                at + found,
+                at + found + 2,
                 help="use `{$when: …, then: …, else: …}`" if mark == "{%" else "use a YAML comment",
             )
     found = text.find("}}")
     if found >= 0:
-        raise LangError("syntax", "`}}` closes a template that is not open", at + found, at + found + 2, help="open it with `{{`")
+        raise LangError(
+            "syntax", "`}}` closes a template that is not open", at + found, at + found + 2, help="open it with `{{`"
+        )
 
 
 def _code_end(text: str, start: int) -> int:
@@ -140,9 +145,13 @@ class _Reader:
         code = self.piece.text
         for mark in ("-", "+"):
             if code.startswith(mark) and code[1:2].isspace():
-                raise self.fault("construct", "white space control is not needed here", 0, 1, help=f"remove the `{mark}`")
+                raise self.fault(
+                    "construct", "white space control is not needed here", 0, 1, help=f"remove the `{mark}`"
+                )
         if not code.strip():
-            raise self.fault("syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`")
+            raise self.fault(
+                "syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`"
+            )
         try:
             tree = _ENVIRONMENT.parse("{{" + code + "}}")
         except jinja2.TemplateSyntaxError as error:
@@ -175,15 +184,26 @@ class _Reader:
             if isinstance(inner, p.Const) and values.is_number(inner.value):
                 return p.Const(value=-inner.value)
             return p.Arith(sign="-", left=p.Const(value=0), right=inner)
-        what, instead = _INSTEAD.get(type(node), (f"`{type(node).__name__}`", "templates hold paths, constants, filters and + - * /"))
+        what, instead = _INSTEAD.get(
+            type(node), (f"`{type(node).__name__}`", "templates hold paths, constants, filters and + - * /")
+        )
         start, end = self.construct(node)
         raise self.fault("construct", f"{what} is not part of the template language", start, end, help=instead)
 
     def construct(self, node: Any) -> tuple[int, int]:
         """The offsets of a construct that is refused: its own sign where it has one, else the whole code."""
         sign = {
-            j.CondExpr: r"\bif\b", j.And: r"\band\b", j.Or: r"\bor\b", j.Not: r"\bnot\b", j.Test: r"\bis\b", j.Concat: "~",
-            j.Mod: "%", j.FloorDiv: "//", j.Pow: r"\*\*", j.Compare: r"[=!<>]=|[<>]|\bin\b", j.Call: r"\w+\s*\(",
+            j.CondExpr: r"\bif\b",
+            j.And: r"\band\b",
+            j.Or: r"\bor\b",
+            j.Not: r"\bnot\b",
+            j.Test: r"\bis\b",
+            j.Concat: "~",
+            j.Mod: "%",
+            j.FloorDiv: "//",
+            j.Pow: r"\*\*",
+            j.Compare: r"[=!<>]=|[<>]|\bin\b",
+            j.Call: r"\w+\s*\(",
         }.get(type(node))
         found = re.compile(sign).search(self.piece.text) if sign else None
         if found:
@@ -206,41 +226,61 @@ class _Reader:
         steps.reverse()
         self.check_root(root, span)
         if root in ("event", "item"):
-            start = "$" if root == "event" else "$item"
-            text = start + "".join(f"[{_quoted(step)}]" for step in steps)
+            text = ("$" if root == "event" else "$item") + "".join(f"[{_quoted(step)}]" for step in steps)
             return p.Path(path=jsonpath.parse(text, item=root == "item").text)
         return self.reference(root, steps, span)
 
     def step(self, node: Any) -> str | int:
         if isinstance(node, j.Getattr):
             return str(node.attr)
-        if isinstance(node.arg, j.Const) and isinstance(node.arg.value, (str, int)) and not isinstance(node.arg.value, bool):
+        if (
+            isinstance(node.arg, j.Const)
+            and isinstance(node.arg.value, (str, int))
+            and not isinstance(node.arg.value, bool)
+        ):
             return node.arg.value
         if isinstance(node.arg, j.Neg) and isinstance(node.arg.node, j.Const) and isinstance(node.arg.node.value, int):
             return -node.arg.node.value
         start, end = self.construct(node.arg)
-        raise self.fault("construct", "only a name in quotes or a number stands in brackets", start, end, help='write `["first name"]` or `[0]`')
+        raise self.fault(
+            "construct",
+            "only a name in quotes or a number stands in brackets",
+            start,
+            end,
+            help='write `["first name"]` or `[0]`',
+        )
 
     def check_root(self, root: str, span: tuple[int, int]) -> None:
         if root in self.roots:
             return
         if root in ROOTS:
             allowed = ", ".join(f"`{name}`" for name in ROOTS if name in self.roots)
-            raise self.fault("root_not_here", f"`{root}` cannot be named here", *span, help=f"here you may name {allowed}")
+            raise self.fault(
+                "root_not_here", f"`{root}` cannot be named here", *span, help=f"here you may name {allowed}"
+            )
         near = difflib.get_close_matches(root, sorted(self.roots), 1, 0.67)
         replacement = near[0] if near else None
         help_text = f"a path begins with one of {', '.join(f'`{name}`' for name in ROOTS if name in self.roots)}"
         if not near and "event" in self.roots:
             help_text = f"did you mean `event.{root}`?"
-        raise self.fault("unknown_root", f"`{root}` is not known in a template", *span, help=help_text, replacement=replacement)
+        raise self.fault(
+            "unknown_root", f"`{root}` is not known in a template", *span, help=help_text, replacement=replacement
+        )
 
     def reference(self, root: str, steps: list[Any], span: tuple[int, int]) -> p.Value:
         wanted = {"settings": (1, 2), "meta": (1, 1)}.get(root, (0, 0))
         if not wanted[0] <= len(steps) <= wanted[1] or not all(isinstance(step, str) for step in steps):
-            shape = {"settings": "`settings.name` or `settings.name.key`", "meta": "`meta.id`"}.get(root, f"`{root}` alone")
+            shape = {"settings": "`settings.name` or `settings.name.key`", "meta": "`meta.id`"}.get(
+                root, f"`{root}` alone"
+            )
             raise self.fault("syntax", f"`{root}` is used as {shape}", *span)
         if root == "meta" and steps[0] not in META:
-            raise self.fault("unknown_root", f"there is no `meta.{steps[0]}`", *span, help=f"there is {' and '.join(f'`meta.{name}`' for name in META)}")
+            raise self.fault(
+                "unknown_root",
+                f"there is no `meta.{steps[0]}`",
+                *span,
+                help=f"there is {' and '.join(f'`meta.{name}`' for name in META)}",
+            )
         return p.Ref(name=".".join([root, *steps]))
 
     def filter(self, node: Any) -> p.Value:
@@ -253,7 +293,9 @@ class _Reader:
         if row is None:
             near = difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
             raise self.fault(
-                "unknown_filter", f"there is no filter `{name}`", *span,
+                "unknown_filter",
+                f"there is no filter `{name}`",
+                *span,
                 help=f"did you mean `{near[0]}`?" if near else f"the filters are {', '.join(filters.FILTERS)}",
                 replacement=near[0] if near else None,
             )
@@ -267,14 +309,23 @@ class _Reader:
         least, most = len(row.args) - row.optional, len(row.args)
         if not least <= len(args) <= most:
             wanted = f"{least}" if least == most else f"{least} to {most}"
-            raise self.fault("filter_args", f"`{name}` takes {wanted} argument{'s' * (most != 1)}, found {len(args)}", *span)
+            raise self.fault(
+                "filter_args", f"`{name}` takes {wanted} argument{'s' * (most != 1)}, found {len(args)}", *span
+            )
         for kind, arg in zip(row.args, args, strict=False):
             if kind == "any" or (kind == "text" and not isinstance(arg, p.Const)):
                 continue
             found = arg.value if isinstance(arg, p.Const) else None
-            fits = isinstance(found, int) and not isinstance(found, bool) if kind == "integer" else isinstance(found, str)
+            fits = (
+                isinstance(found, int) and not isinstance(found, bool) if kind == "integer" else isinstance(found, str)
+            )
             if not fits:
-                shape = {"integer": "a whole number", "path": "a path in quotes", "format": "a format in quotes", "text": "text in quotes"}[kind]
+                shape = {
+                    "integer": "a whole number",
+                    "path": "a path in quotes",
+                    "format": "a format in quotes",
+                    "text": "text in quotes",
+                }[kind]
                 raise self.fault("filter_args", f"`{name}` takes {shape} here", *span)
             self.check_text(name, kind, found, span)
 
@@ -307,14 +358,18 @@ class _Reader:
         sign = next((part for part in quoted.groups() if part), None) if quoted else None
         at = code.find(sign) if sign else -1
         instead = re.match(r"\s*([\w.]+)-[a-zA-Z]", code)
-        help_text = f"`-` subtracts; write a name with a dash as `{instead[1].rsplit('.', 1)[0]}[\"…\"]`" if instead else ""
+        help_text = (
+            f'`-` subtracts; write a name with a dash as `{instead[1].rsplit(".", 1)[0]}["…"]`' if instead else ""
+        )
         if at >= 0 and sign:
             return self.fault("syntax", f"`{sign}` is not expected here", at, at + len(sign), help=help_text)
         stripped = code.strip()
         start = code.index(stripped)
         return self.fault("syntax", f"this is no expression: {message}", start, start + len(stripped), help=help_text)
 
-    def fault(self, kind: str, message: str, start: int, end: int, *, help: str = "", replacement: str | None = None) -> LangError:
+    def fault(
+        self, kind: str, message: str, start: int, end: int, *, help: str = "", replacement: str | None = None
+    ) -> LangError:
         at = self.piece.start
         return LangError(kind, message, at + start, at + end, help=help, replacement=replacement)
 

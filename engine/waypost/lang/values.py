@@ -52,9 +52,6 @@ class Num(float):
         self.text = text
         return self
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (self.text,)
-
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """The JSON number grammar."""

@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import filters
-from waypost.lang.values import MISSING
+from waypost.lang.values import MISSING, Fault
 from waypost.runtime import identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.identity import plain_names
@@ -132,7 +132,12 @@ class Values:
 
     def filter(self, node: p.Filter) -> Expr:
         of = self.scalar(node.of)
-        if node.name == "default" and len(node.args) == 1 and isinstance(node.args[0], p.Const) and of.form in ("slot", "text", "value"):
+        if (
+            node.name == "default"
+            and len(node.args) == 1
+            and isinstance(node.args[0], p.Const)
+            and of.form in ("slot", "text", "value")
+        ):
             other = self.w.literal(node.args[0].value)
             form = "out" if isinstance(node.args[0].value, (list, dict)) else of.form
             return self.assign(f"{other} if {of.text} is MISSING or {of.text} is None else {of.text}", form)
@@ -204,8 +209,12 @@ class Values:
             if not all(map(nameable, keys)):
                 return self.interpreted(node)
             held = [(key, self.slot((key,), "raw")) for key in keys]
-            whole = self.assign("{" + ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held) + "}", "out", "pick")
-            self.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING")
+            whole = self.assign(
+                "{" + ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held) + "}", "out", "pick"
+            )
+            self.w.line(
+                f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING"
+            )
             return whole
         of = self.operand(node.of)
         return self.assign(f"picked(members({of}), {self.w.bind('keys', keys)}) or MISSING", "out", "pick")
@@ -236,9 +245,15 @@ class Values:
 
     def lookup(self, node: p.Lookup) -> Expr:
         of = self.scalar(node.of)
-        key = of if of.form == "text" else self.assign(f"scalar_key({of.text if of.form != 'out' else self.decoded(of)})", "text")
+        key = (
+            of
+            if of.form == "text"
+            else self.assign(f"scalar_key({of.text if of.form != 'out' else self.decoded(of)})", "text")
+        )
         table = self.w.bind("table", dict(node.table))
-        result = self.assign(f"MISSING if {key.text} is MISSING else {table}.get({key.text}, MISSING)", "value", "lookup")
+        result = self.assign(
+            f"MISSING if {key.text} is MISSING else {table}.get({key.text}, MISSING)", "value", "lookup"
+        )
         if node.otherwise is not None:
             with self.w.block(f"if {result.text} is MISSING:"):
                 other = self.value(node.otherwise)
@@ -352,7 +367,13 @@ class Values:
 
     def _text_checks(self, node: p.From) -> Expr:
         of = self.scalar(node.of)
-        read = "string_or_missing" if node.invalid == "omit" else "filled_string_of" if node.empty == "omit" else "string_of"
+        read = (
+            "string_or_missing"
+            if node.invalid == "omit"
+            else "filled_string_of"
+            if node.empty == "omit"
+            else "string_of"
+        )
         source = of.text if of.form != "out" else self.decoded(of)
         text = f"{source} if {source}.__class__ is str else {read}({source})" if of.form != "text" else source
         result = self.assign(text, "text", "text")
@@ -363,14 +384,22 @@ class Values:
                 if node.invalid == "omit":
                     self.w.line(f"{result.text} = MISSING")
                 else:
-                    self.w.line(f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')")
+                    self.w.line(
+                        f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')"
+                    )
         return result
 
 
 def _inline_text(node: p.From) -> bool:
     plain = p.From(
-        of=node.of, type="string", nulls="omit", empty=node.empty, max_length=node.max_length,
-        invalid=node.invalid, default=node.default, required=node.required,
+        of=node.of,
+        type="string",
+        nulls="omit",
+        empty=node.empty,
+        max_length=node.max_length,
+        invalid=node.invalid,
+        default=node.default,
+        required=node.required,
     )
     return node == plain
 
@@ -387,16 +416,45 @@ def _filter_call(name: str) -> Callable[..., Any]:
 
 
 NAMES: dict[str, Any] = {
-    "MISSING": MISSING, "Fault": support.Fault, "full": support.full, "reopen": support.reopen, "absent": support.absent,
-    "blank": support.blank, "members": support.members, "object_raw": support.object_raw, "picked": support.picked,
-    "string_of": support.string_of, "filled_string_of": support.filled_string_of, "string_or_missing": support.string_or_missing, "text_part": support.text_part,
-    "Raw": Raw, "fromisoformat": datetime.fromisoformat, "splice": prefix.splice, "datetime_of": support.typed("datetime"), "scalar_key": support.scalar_key, "as_object": support.as_object, "arith": filters.arith,
+    "MISSING": MISSING,
+    "Fault": Fault,
+    "full": support.full,
+    "reopen": support.reopen,
+    "absent": support.absent,
+    "blank": support.blank,
+    "members": support.members,
+    "object_raw": support.object_raw,
+    "picked": support.picked,
+    "string_of": support.string_of,
+    "filled_string_of": support.filled_string_of,
+    "string_or_missing": support.string_or_missing,
+    "text_part": support.text_part,
+    "Raw": Raw,
+    "fromisoformat": datetime.fromisoformat,
+    "splice": prefix.splice,
+    "datetime_of": support.typed("datetime"),
+    "scalar_key": support.scalar_key,
+    "as_object": support.as_object,
+    "arith": filters.arith,
 }
 """What generated code may call by a fixed name."""
 
 _GENERATORS: dict[type, Callable[[Values, Any], Expr]] = {
-    p.Path: Values.path, p.Const: Values.const, p.Ref: Values.ref, p.Text: Values.text, p.Filter: Values.filter,
-    p.Arith: Values.arith, p.Object: Values.object, p.Merge: Values.merge, p.Omit: Values.omit, p.Items: Values.items,
-    p.From: Values.checked, p.First: Values.first, p.Pick: Values.pick, p.Each: Values.each, p.When: Values.when,
-    p.Lookup: Values.lookup, p.Messages: Values.messages,
+    p.Path: Values.path,
+    p.Const: Values.const,
+    p.Ref: Values.ref,
+    p.Text: Values.text,
+    p.Filter: Values.filter,
+    p.Arith: Values.arith,
+    p.Object: Values.object,
+    p.Merge: Values.merge,
+    p.Omit: Values.omit,
+    p.Items: Values.items,
+    p.From: Values.checked,
+    p.First: Values.first,
+    p.Pick: Values.pick,
+    p.Each: Values.each,
+    p.When: Values.when,
+    p.Lookup: Values.lookup,
+    p.Messages: Values.messages,
 }

@@ -63,7 +63,11 @@ class DeadLetters:
             "action": letter.action,
             "item": letter.item,
             "connection": self._connection,
-            "position": {"source": letter.position.source, "offset": letter.position.offset, "line": letter.position.line},
+            "position": {
+                "source": letter.position.source,
+                "offset": letter.position.offset,
+                "line": letter.position.line,
+            },
             "attempts": letter.attempts,
             "response": self._response(letter.answer),
             "plan": self._digest,

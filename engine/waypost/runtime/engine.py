@@ -55,7 +55,8 @@ class Sender(Protocol):
 
 @dataclass
 class Options:
-    """`dead_letters` None: they are counted and not written (a dry run). `connect_within_s`: a run that never once reaches the destination stops after this long. `drain_s`: how long a first signal waits."""
+    """`dead_letters` None: they are counted and not written (a dry run). `connect_within_s`: a run that never once reaches the destination
+    stops after this long. `drain_s`: how long a first signal waits."""
 
     dead_letters: Path | None
     connect_within_s: float = 60.0
@@ -91,7 +92,9 @@ class Summary:
         return 3 if self.ledger.dead or self.ledger.rejected else 0
 
 
-async def run(program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None = None) -> Summary:
+async def run(
+    program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None = None
+) -> Summary:
     """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run."""
     return await _Run(program, sources, sender, options, store).run()
 
@@ -99,7 +102,9 @@ async def run(program: Program, sources: list[Source], sender: Sender, options: 
 class _Run:
     """State of one run: the lane, the tasks under way, and what the signals asked for."""
 
-    def __init__(self, program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None) -> None:
+    def __init__(
+        self, program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None
+    ) -> None:
         self.program = program
         self.sources = sources
         self.sender = sender
@@ -128,7 +133,9 @@ class _Run:
             await asyncio.gather(*self.tasks, return_exceptions=True)
             await self.sender.close()
             self.letters.close()
-        unread = any(source.size is None or source.offset < source.size for source in self.sources) and bool(self.signals or self.lane.stopped)
+        unread = any(source.size is None or source.offset < source.size for source in self.sources) and bool(
+            self.signals or self.lane.stopped
+        )
         return Summary(self.lane.ledger, self.lane.stopped, bool(self.signals), unread, time.monotonic() - began, fault)
 
     async def _deliver(self) -> str:
@@ -142,7 +149,8 @@ class _Run:
             self._save(force=True)
             return ""
         except OSError as error:
-            return f"cannot write {error.filename or self.letters.path or 'a file'}: {error.strerror}; what was not delivered is kept for the next run"
+            where = error.filename or self.letters.path or "a file"
+            return f"cannot write {where}: {error.strerror}; what was not delivered is kept for the next run"
 
     def _resume(self, source: Source) -> None:
         saved = self.store.cursor(source.name, self.program.owner) if self.store else None
@@ -164,7 +172,9 @@ class _Run:
                 return
             now = self.options.clock()
             commands: list[Command] = []
-            results = self.program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
+            results = self.program.map_many(
+                [line.data for line in lines], [line.offset for line in lines], source.first_line, now
+            )
             for line, found in zip(lines, results, strict=True):
                 commands += self._offer(source, line, found, now)
             self._carry_out(commands)
@@ -214,7 +224,11 @@ class _Run:
         self.options.progress(self.sources[-1], self.lane.ledger)
 
     def _give_up_unreached(self) -> None:
-        if not self.connected and self.last_error and self.options.clock() - self.started > self.options.connect_within_s:
+        if (
+            not self.connected
+            and self.last_error
+            and self.options.clock() - self.started > self.options.connect_within_s
+        ):
             self.lane.stop(f"never reached the destination in {self.options.connect_within_s:g} s ({self.last_error})")
 
     def _carry_out(self, commands: list[Command]) -> None:
@@ -231,7 +245,11 @@ class _Run:
         masked = self.options.masked
         big = sum(map(len, command.bodies)) > 32 << 10 and kind.policy.gzip
         # Compressing half a megabyte takes long enough to hold everything else up.
-        wire = await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked) if big else kind.render(command.group, command.bodies, now, masked=masked)
+        wire = (
+            await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
+            if big
+            else kind.render(command.group, command.bodies, now, masked=masked)
+        )
         self.lane.ledger.bytes += len(wire.body)
         answer = await self.sender.send(wire, kind.policy.timeout_s)
         await self.answers.put((command.batch, answer))
@@ -259,7 +277,9 @@ class _Run:
 
         def heard(*_: Any) -> None:
             self.signals += 1
-            said = f"stopping: waiting up to {self.options.drain_s:g} s for requests under way; once more to stop at once"
+            said = (
+                f"stopping: waiting up to {self.options.drain_s:g} s for requests under way; once more to stop at once"
+            )
             self.options.notice(said if self.signals == 1 else "stopping at once")
 
         try:

@@ -62,7 +62,9 @@ def _merge(node: p.Merge, steps: tuple[str, ...]) -> Identity | None:
         if type_ is not None:
             fields.append((name, type_ | UnsetType, UNSET))
             rename[name] = key
-    return Identity(msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False), tuple(absent), tuple(unless))
+    return Identity(
+        msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False), tuple(absent), tuple(unless)
+    )
 
 
 def _entry(node: p.Value, steps: tuple[str, ...], unless: list[str]) -> tuple[Any, list[str]] | None:

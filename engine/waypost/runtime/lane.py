@@ -154,7 +154,12 @@ class Lane:
     """
 
     def __init__(
-        self, requests: dict[str, RequestKind], gates: dict[str, Gate], jitter: Callable[[], float], *, window_bytes: int = 64 << 20
+        self,
+        requests: dict[str, RequestKind],
+        gates: dict[str, Gate],
+        jitter: Callable[[], float],
+        *,
+        window_bytes: int = 64 << 20,
     ) -> None:
         self.ledger = Ledger()
         self.stopped = ""
@@ -222,7 +227,9 @@ class Lane:
                 self.ledger.filtered[result.reason] += 1
             else:
                 self.ledger.dead[result.reason] += 1
-                commands.append(Dead(position, event, result.reason, result.message, result.action, result.item, result.field))
+                commands.append(
+                    Dead(position, event, result.reason, result.message, result.action, result.item, result.field)
+                )
         self._advance(position)
         return commands
 
@@ -397,14 +404,25 @@ class Lane:
         if outcome == "split" and family is not None:
             family.refused += 1
             if family.refused >= LONE_REFUSALS and not family.delivered:
-                self.stopped = f"the destination refused {family.refused} messages one by one ({answer.status}) and took none"
+                self.stopped = (
+                    f"the destination refused {family.refused} messages one by one ({answer.status}) and took none"
+                )
         return dead
 
     def _kill(self, batch: Batch, reason: str, message: str, answer: Answer) -> list[Command]:
         self.ledger.dead[reason] += len(batch.deliveries)
         self._end(batch.deliveries)
         return [
-            Dead(item.position, item.event, reason, message, item.action, item.item, attempts=batch.attempts, answer=answer)
+            Dead(
+                item.position,
+                item.event,
+                reason,
+                message,
+                item.action,
+                item.item,
+                attempts=batch.attempts,
+                answer=answer,
+            )
             for item in batch.deliveries
         ]
 
@@ -434,4 +452,3 @@ class Lane:
 
 def _because(answer: Answer) -> str:
     return f" ({answer.error})" if answer.error else ""
-

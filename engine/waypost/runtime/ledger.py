@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Ledger:
-    """Counts of one lane. `dead` and `filtered` by reason; `bytes` are of bodies as sent; `in_flight` is counted apart, so that it can disagree."""
+    """Counts of one lane. `dead` and `filtered` by reason; `bytes` are of bodies as sent. `in_flight` is counted apart: it can disagree."""
 
     read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)

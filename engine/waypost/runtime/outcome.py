@@ -19,8 +19,22 @@ from waypost.lang import fql, values
 from waypost.lang.values import MISSING
 
 BUILT_IN: Final = {
-    "2xx": "ok", "408": "retry", "425": "retry", "429": "throttle", "5xx": "retry", "501": "reject", "505": "reject", "401": "stop",
-    "403": "stop", "404": "stop", "413": "split", "3xx": "stop", "4xx": "reject", "1xx": "retry", "unsent": "retry", "unanswered": "retry",
+    "2xx": "ok",
+    "408": "retry",
+    "425": "retry",
+    "429": "throttle",
+    "5xx": "retry",
+    "501": "reject",
+    "505": "reject",
+    "401": "stop",
+    "403": "stop",
+    "404": "stop",
+    "413": "split",
+    "3xx": "stop",
+    "4xx": "reject",
+    "1xx": "retry",
+    "unsent": "retry",
+    "unanswered": "retry",
 }
 """The outcome of each status that a spec says nothing of. The most specific status wins, the spec's before this table's."""
 

@@ -26,7 +26,13 @@ def fits(node: p.Merge) -> bool:
     *picks, last = node.of
     if not isinstance(last, p.Path) or identity.plain_names(last.path) is None:
         return False
-    return all(isinstance(pick, p.Pick) and isinstance(pick.of, p.Path) and _base(pick.of) is not None and all(map(nameable, pick.keys)) for pick in picks)
+    return all(
+        isinstance(pick, p.Pick)
+        and isinstance(pick.of, p.Path)
+        and _base(pick.of) is not None
+        and all(map(nameable, pick.keys))
+        for pick in picks
+    )
 
 
 def _base(path: p.Path) -> tuple[str, ...] | None:
@@ -38,7 +44,8 @@ def generate(v: Values, node: p.Merge) -> Expr:
     assert isinstance(last, p.Path)
     held: dict[str, list[Expr]] = {}
     for pick in picks:
-        assert isinstance(pick, p.Pick) and isinstance(pick.of, p.Path)
+        assert isinstance(pick, p.Pick)
+        assert isinstance(pick.of, p.Path)
         _members(v, pick, _base(pick.of) or (), held)
     steps = identity.plain_names(last.path)
     assert steps is not None
@@ -67,7 +74,11 @@ def _members(v: Values, pick: p.Pick, base: tuple[str, ...], held: dict[str, lis
         for step in base:
             slot = slot.children[step]
         with v.w.block(f"if {v.struct(base)} is {v.w.bind('broken', slot.broken)}:"):
-            v.w.line(f"raise Fault('wrong_shape', {'expected an object at ' + pick.of.path!r})" if isinstance(pick.of, p.Path) else "pass")
+            v.w.line(
+                f"raise Fault('wrong_shape', {'expected an object at ' + pick.of.path!r})"
+                if isinstance(pick.of, p.Path)
+                else "pass"
+            )
 
 
 def _last_present(exprs: list[Expr]) -> str:

@@ -68,7 +68,9 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: referen
     wire = program.requests[result.request].render(result.group, [result.body], now, masked=True)
     request = [f"{wire.method} {wire.url}", *(f"{name}: {value}" for name, value in wire.headers)]
     body = msgspec.json.format(wire.body, indent=2).decode() if wire.body else ""
-    return "\n".join([*rows, "", "Request", *(f"  {row}" for row in request), "", *(f"  {row}" for row in body.splitlines()), ""])
+    return "\n".join(
+        [*rows, "", "Request", *(f"  {row}" for row in request), "", *(f"  {row}" for row in body.splitlines()), ""]
+    )
 
 
 def _fields(program: Program, result: Mapped | Rejected, env: reference.Env, line: bytes) -> list[str]:
@@ -78,18 +80,28 @@ def _fields(program: Program, result: Mapped | Rejected, env: reference.Env, lin
     action = plan.actions[result.action]
     item: Any = MISSING
     if action.each is not None:
-        held = reference.evaluate(action.each, env)
-        item = held[result.item] if isinstance(held, (list, dict)) else MISSING
+        held: Any = reference.evaluate(action.each, env)
+        item = held[result.item]
     origin = reference.Origin(line, 0, line, program.owner)
-    inner = reference.Env(env.event, env.settings, env.now, item, (), origin.meta(env.event, result.action, result.item))
+    inner = reference.Env(
+        env.event, env.settings, env.now, item, (), origin.meta(env.event, result.action, result.item)
+    )
     rows: list[tuple[str, str, str, str]] = []
     _collect(plan, action.mapping, f"actions.{result.action}.mapping", "", inner, rows)
     names = max([len(row[0]) for row in rows] or [0])
     sources = min(WIDTH, max([len(row[2]) for row in rows] or [0]))
-    return [f"{result.action}: field, value, source", *(f"  {name:{names}}  {_cut(value):{WIDTH}}  {_cut(source):{sources}}  {place}".rstrip() for name, value, source, place in rows)]
+    return [
+        f"{result.action}: field, value, source",
+        *(
+            f"  {name:{names}}  {_cut(value):{WIDTH}}  {_cut(source):{sources}}  {place}".rstrip()
+            for name, value, source, place in rows
+        ),
+    ]
 
 
-def _collect(plan: p.Plan, node: p.Value, pointer: str, prefix: str, env: reference.Env, rows: list[tuple[str, str, str, str]]) -> None:
+def _collect(
+    plan: p.Plan, node: p.Value, pointer: str, prefix: str, env: reference.Env, rows: list[tuple[str, str, str, str]]
+) -> None:
     if not isinstance(node, (p.Object, p.Merge)):
         return
     for key, entry in node.entries.items():

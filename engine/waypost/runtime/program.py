@@ -78,9 +78,13 @@ class Program:
                 continue
             event_type, function = generated.functions[name]
             grouped = bool(parts.event_parts(self.plan.requests[action.request]))
-            rows.append((event_type, Linked(name, action.request, generated.names[function], grouped, plain=not grouped)))
+            rows.append(
+                (event_type, Linked(name, action.request, generated.names[function], grouped, plain=not grouped))
+            )
         types = {event_type for event_type, _ in rows if event_type is not None}
-        by_type = {wanted: tuple(linked for event_type, linked in rows if event_type in (None, wanted)) for wanted in types}
+        by_type = {
+            wanted: tuple(linked for event_type, linked in rows if event_type in (None, wanted)) for wanted in types
+        }
         return by_type, tuple(linked for event_type, linked in rows if event_type is None)
 
     def _itemised(self, name: str) -> ActionFunction:
@@ -118,14 +122,18 @@ class Program:
             return [wrong]
         return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
 
-    def map_many(self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0) -> list[list[Result]]:
+    def map_many(
+        self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
+    ) -> list[list[Result]]:
         """`map` of many lines at once: one list of results a line. Lines hold no line feed."""
         out: list[list[Result]] = []
         for start in range(0, len(lines), CHUNK):
             out += self._chunk(lines[start : start + CHUNK], offsets[start : start + CHUNK], first_line, now)
         return out
 
-    def _chunk(self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes, now: float) -> list[list[Result]]:
+    def _chunk(
+        self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes, now: float
+    ) -> list[list[Result]]:
         """Decodes the lines that look like objects at once, maps each, and encodes what came of it at once."""
         # `decode_lines` does not decode lines: a value may span two and two may share one. Between lines that begin with `{` and end with
         # `}` no value can span, and then a count that fits says that none was shared.
@@ -135,7 +143,9 @@ class Program:
             if line and line[0] == 123 and line[-1] == 125 and (line.isascii() or _not_utf8(line) is None)
         ]
         try:
-            events = self._decode_lines(b"\n".join(lines if len(sound) == len(lines) else [lines[index] for index in sound]))
+            events = self._decode_lines(
+                b"\n".join(lines if len(sound) == len(lines) else [lines[index] for index in sound])
+            )
         except (msgspec.DecodeError, RecursionError):
             events = []
         if len(events) != len(sound):
@@ -149,7 +159,13 @@ class Program:
         return out
 
     def _map_events(
-        self, events: list[Any], indexes: list[int], lines: Sequence[bytes], offsets: Sequence[int], rest: tuple[bytes, float], out: list[Any]
+        self,
+        events: list[Any],
+        indexes: list[int],
+        lines: Sequence[bytes],
+        offsets: Sequence[int],
+        rest: tuple[bytes, float],
+        out: list[Any],
     ) -> None:
         """Maps decoded events into `out`; messages of actions that match alone are encoded all at once."""
         first_line, now = rest
@@ -215,7 +231,9 @@ class Program:
     @staticmethod
     def _encoded(found: list[Any]) -> list[Result]:
         return [
-            Mapped(item.linked.name, None, item.linked.request, item.group, values.encode(item.message)) if item.__class__ is Pending else item
+            Mapped(item.linked.name, None, item.linked.request, item.group, values.encode(item.message))
+            if item.__class__ is Pending
+            else item
             for item in found
         ]
 

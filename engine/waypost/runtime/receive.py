@@ -81,7 +81,13 @@ def _reply(status: int, pairs: list[str]) -> Reply:
 class Receiver:
     """A server on loopback. State: the requests that came. Use as a context manager; `answer` may decide each reply in code."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 8080, script: str = "200", answer: Callable[[Received], Reply] | None = None) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        script: str = "200",
+        answer: Callable[[Received], Reply] | None = None,
+    ) -> None:
         self.requests: list[Received] = []
         self.arrived = threading.Condition()
         self._replies = parse_script(script)
@@ -114,7 +120,9 @@ class Receiver:
         with self.arrived:
             reply = self._answer(request) if self._answer else self._replies[min(self._count, len(self._replies) - 1)]
             self._count += 1
-            self.requests.append(Received(request.method, request.path, request.headers, request.body, request.size, reply.status))
+            self.requests.append(
+                Received(request.method, request.path, request.headers, request.body, request.size, reply.status)
+            )
             self.arrived.notify_all()
         return reply
 
@@ -140,7 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         raw = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.receiver.take(Received(self.command, self.path, headers, _decompressed(raw, headers), len(raw), 0))
+        reply = self.server.receiver.take(
+            Received(self.command, self.path, headers, _decompressed(raw, headers), len(raw), 0)
+        )
         if reply.delay_s:
             time.sleep(reply.delay_s)
         if reply.status == 0:
@@ -187,7 +197,17 @@ def show(request: Received, out: TextIO) -> None:
         body: Any = json.loads(request.body) if request.body else None
     except ValueError:
         body = request.body.decode(errors="replace")
-    masked = {name: ("***" if name in ("authorization", "proxy-authorization", "x-api-key") else value) for name, value in request.headers.items()}
-    row = {"method": request.method, "path": request.path, "headers": masked, "body": body, "bytes": request.size, "answered": request.status or "cut"}
+    masked = {
+        name: ("***" if name in ("authorization", "proxy-authorization", "x-api-key") else value)
+        for name, value in request.headers.items()
+    }
+    row = {
+        "method": request.method,
+        "path": request.path,
+        "headers": masked,
+        "body": body,
+        "bytes": request.size,
+        "answered": request.status or "cut",
+    }
     out.write(json.dumps(row, ensure_ascii=False) + "\n")
     out.flush()

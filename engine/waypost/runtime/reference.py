@@ -246,9 +246,23 @@ def _messages(node: p.Messages, env: Env) -> Any:
 
 
 _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
-    p.Path: _path, p.Const: _const, p.Ref: _ref, p.Text: _text, p.Filter: _filter, p.Arith: _arith, p.Object: _object,
-    p.Merge: _merge, p.Omit: _omit, p.Items: _items, p.From: _from, p.First: _first, p.Pick: _pick, p.Each: _each,
-    p.When: _when, p.Lookup: _lookup, p.Messages: _messages,
+    p.Path: _path,
+    p.Const: _const,
+    p.Ref: _ref,
+    p.Text: _text,
+    p.Filter: _filter,
+    p.Arith: _arith,
+    p.Object: _object,
+    p.Merge: _merge,
+    p.Omit: _omit,
+    p.Items: _items,
+    p.From: _from,
+    p.First: _first,
+    p.Pick: _pick,
+    p.Each: _each,
+    p.When: _when,
+    p.Lookup: _lookup,
+    p.Messages: _messages,
 }
 
 
@@ -313,7 +327,9 @@ def map_action(plan: p.Plan, name: str, settings: Bound, origin: Origin, now: fl
     return map_action_on(plan, name, settings, decode_event(origin.line), origin, now)
 
 
-def map_action_on(plan: p.Plan, name: str, settings: Bound, event: Any, origin: Origin, now: float) -> list[Result] | None:
+def map_action_on(
+    plan: p.Plan, name: str, settings: Bound, event: Any, origin: Origin, now: float
+) -> list[Result] | None:
     action = plan.actions[name]
     env = Env(event, settings, int(now * 1000))
     if not holds(action.trigger, env):
@@ -328,7 +344,9 @@ def map_action_on(plan: p.Plan, name: str, settings: Bound, event: Any, origin: 
         return [Rejected(name, None, fault.reason, fault.message, fault.field)]
     if not found:
         return [Filtered(name, None, "where")]
-    return [_deliver(plan, name, replace(env, item=item, meta=origin.meta(event, name, key)), key) for key, item in found]
+    return [
+        _deliver(plan, name, replace(env, item=item, meta=origin.meta(event, name, key)), key) for key, item in found
+    ]
 
 
 def _each_pairs(of: Any) -> list[tuple[int | str, Any]]:

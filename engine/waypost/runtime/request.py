@@ -127,7 +127,9 @@ def _without_now(request: p.Request) -> p.Request:
 
 
 def _auth_without_now(auth: p.Auth) -> p.Auth:
-    return msgspec.structs.replace(auth, headers=_all_shown(auth.headers), query=_all_shown(auth.query), body=_all_shown(auth.body))
+    return msgspec.structs.replace(
+        auth, headers=_all_shown(auth.headers), query=_all_shown(auth.query), body=_all_shown(auth.body)
+    )
 
 
 def _all_shown(held: Mapping[str, p.Value]) -> dict[str, p.Value]:
@@ -149,7 +151,9 @@ def _authorization(auth: p.Auth, env: reference.Env, masked: bool) -> dict[str, 
         user = text_part(reference.evaluate(auth.basic.username, env))
         password = text_part(reference.evaluate(auth.basic.password, env))
         pair = f"{'' if user is MISSING else user}:{'' if password is MISSING else password}"
-        return {"authorization": f"Basic base64({pair})" if masked else "Basic " + base64.b64encode(pair.encode()).decode()}
+        return {
+            "authorization": f"Basic base64({pair})" if masked else "Basic " + base64.b64encode(pair.encode()).decode()
+        }
     if auth.bearer is not None:
         token = text_part(reference.evaluate(auth.bearer, env))
         return {} if token is MISSING else {"authorization": f"Bearer {token}"}
@@ -163,10 +167,14 @@ def _url(url: p.Value, query: Mapping[str, p.Value], env: reference.Env, overrid
     for index, piece in enumerate(pieces):
         value = text_part(reference.evaluate(piece, env))
         held = "" if value is MISSING else value
-        literal = isinstance(piece, p.Const) or (index == 0 and isinstance(piece, p.Ref) and piece.name.startswith("settings."))
+        literal = isinstance(piece, p.Const) or (
+            index == 0 and isinstance(piece, p.Ref) and piece.name.startswith("settings.")
+        )
         text += held if literal else _encoded(held, safe)
     pairs = {key: text_part(reference.evaluate(value, env)) for key, value in query.items()}
-    found = "&".join(f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING)
+    found = "&".join(
+        f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING
+    )
     if found:
         text += ("&" if "?" in text else "?") + found
     return replaced(text, override) if override else text

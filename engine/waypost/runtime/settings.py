@@ -56,14 +56,18 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
         if name not in plan.settings:
             near = difflib.get_close_matches(name, plan.settings, 1, 0.67)
             guess = f"; did you mean `{near[0]}`?" if near else ""
-            raise SettingError(f"{plan.name} has no setting `{name}`{guess} (it has: {', '.join(plan.settings) or 'none'})")
+            raise SettingError(
+                f"{plan.name} has no setting `{name}`{guess} (it has: {', '.join(plan.settings) or 'none'})"
+            )
     values: dict[str, Any] = {}
     data: dict[str, dict[str, Any]] = {}
     for name, setting in plan.settings.items():
         value = given.get(name, setting.default)
         if value is None or value == "":
             if not setting.optional:
-                raise SettingError(f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with --set {name}={_form(setting)}")
+                raise SettingError(
+                    f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with --set {name}={_form(setting)}"
+                )
             continue
         values[name] = _typed(plan.name, name, setting, value)
         if setting.type == "choice":
@@ -142,7 +146,13 @@ def _read_url(value: Any) -> Any:
     return None
 
 
-_READERS = {"string": _read_string, "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "url": _read_url}
+_READERS = {
+    "string": _read_string,
+    "integer": _read_integer,
+    "number": _read_number,
+    "boolean": _read_boolean,
+    "url": _read_url,
+}
 _ARTICLES = {
     "string": "one line of text",
     "integer": "an integer",
@@ -166,5 +176,7 @@ def local_url(text: str) -> str:
     """An endpoint override: https anywhere, http on loopback only, without path or query."""
     read = _read_url(text)
     if read is None or urlsplit(text).path not in ("", "/"):
-        raise SettingError(f"--endpoint-override takes https://host[:port], or http:// with a loopback host, not `{text}`")
+        raise SettingError(
+            f"--endpoint-override takes https://host[:port], or http:// with a loopback host, not `{text}`"
+        )
     return str(read)

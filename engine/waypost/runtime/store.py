@@ -32,12 +32,16 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise StateError(f"another engine is running on {folder}: stop it, or give this one a state of its own") from None
+            raise StateError(
+                f"another engine is running on {folder}: stop it, or give this one a state of its own"
+            ) from None
         try:
             self._database = self._open(folder / "state.sqlite")
         except sqlite3.Error as error:
             os.close(self._lock)
-            raise StateError(f"{folder / 'state.sqlite'} is not a state of waypost or is damaged ({error}): move it away to start afresh") from None
+            raise StateError(
+                f"{folder / 'state.sqlite'} is not a state of waypost or is damaged ({error}): move it away to start afresh"
+            ) from None
 
     def _open(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, isolation_level=None)
@@ -46,7 +50,9 @@ class Store:
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA:
             database.close()
-            raise StateError(f"{path} was written by a newer waypost (schema {version}, this one knows {SCHEMA}): upgrade")
+            raise StateError(
+                f"{path} was written by a newer waypost (schema {version}, this one knows {SCHEMA}): upgrade"
+            )
         database.execute(
             "create table if not exists cursor (source text not null, lane text not null, identity text not null, "
             "byte_offset integer not null, primary key (source, lane)) strict"
@@ -56,7 +62,9 @@ class Store:
 
     def cursor(self, source: str, lane: str) -> tuple[int, str] | None:
         """(offset, identity of the source) as last saved."""
-        row = self._database.execute("select byte_offset, identity from cursor where source = ? and lane = ?", (source, lane)).fetchone()
+        row = self._database.execute(
+            "select byte_offset, identity from cursor where source = ? and lane = ?", (source, lane)
+        ).fetchone()
         return (row[0], row[1]) if row else None
 
     def save(self, source: str, lane: str, identity: str, offset: int) -> None:

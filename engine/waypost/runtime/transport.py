@@ -19,7 +19,14 @@ from waypost.runtime.request import Wire
 MAX_AGE_S = 300.0
 """A pool of connections is replaced after this long, so that names are resolved again."""
 
-UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.ProxyError)
+UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.ProxyError,
+)
 
 
 class Transport:
@@ -35,7 +42,9 @@ class Transport:
         self._old: list[httpx.AsyncClient] = []
 
     def _make(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0)
+        limits = httpx.Limits(
+            max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0
+        )
         direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
         return httpx.AsyncClient(limits=limits, follow_redirects=False, mounts=direct, http2=False)
 

@@ -23,7 +23,14 @@ def check(spec: Spec, report: Report) -> None:
         for val in action.mapping.walk():
             _leaf(val, report)
         if not isinstance(action.mapping.node, (p.Object, p.Merge, p.From, p.When, p.First, p.Path)):
-            report.add(Diagnostic("M212", "a mapping makes an object", Label(action.mapping.span, "found another value"), "write the fields as keys"))
+            report.add(
+                Diagnostic(
+                    "M212",
+                    "a mapping makes an object",
+                    Label(action.mapping.span, "found another value"),
+                    "write the fields as keys",
+                )
+            )
         for need in action.require:
             _require(action, need, report)
     for action in spec.actions.values():
@@ -53,7 +60,9 @@ def kind(val: Val) -> str | None:
 
 
 def _kind_of_type(name: str) -> str:
-    return {"datetime": "string", "unix": "number", "unix_ms": "number", "unix_us": "number", "integer": "number"}.get(name, name)
+    return {"datetime": "string", "unix": "number", "unix_ms": "number", "unix_us": "number", "integer": "number"}.get(
+        name, name
+    )
 
 
 def _leaf(val: Val, report: Report) -> None:
@@ -65,27 +74,57 @@ def _leaf(val: Val, report: Report) -> None:
             found = kind(operand)
             if found not in (None, "object"):
                 word = "$merge" if isinstance(node, p.Merge) else "$pick"
-                report.add(Diagnostic("M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")))
+                report.add(
+                    Diagnostic(
+                        "M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")
+                    )
+                )
     elif isinstance(node, p.Each):
         found = kind(val.parts[0])
         if found not in (None, "array", "object"):
-            report.add(Diagnostic("M201", "`$each` goes over a list or an object, and this is never one", Label(val.parts[0].span, f"always {found}")))
+            report.add(
+                Diagnostic(
+                    "M201",
+                    "`$each` goes over a list or an object, and this is never one",
+                    Label(val.parts[0].span, f"always {found}"),
+                )
+            )
 
 
 def _checks(val: Val, node: p.From, report: Report) -> None:
     of = kind(val.parts[0])
     if node.type is not None and of is not None and not can_be(of, node.type):
-        report.add(Diagnostic("M201", f"this can never be of type {node.type}", Label(val.words.get("type", val.span), f"the value is always {of}"), "remove `type`, or take another value"))
+        report.add(
+            Diagnostic(
+                "M201",
+                f"this can never be of type {node.type}",
+                Label(val.words.get("type", val.span), f"the value is always {of}"),
+                "remove `type`, or take another value",
+            )
+        )
         return
     result = _kind_of_type(node.type) if node.type else None
     for word, given in (("pattern", node.pattern), ("max_length", node.max_length), ("max_bytes", node.max_bytes)):
         if given is not None and result not in (None, "string"):
-            report.add(Diagnostic("M202", f"`{word}` judges text, and type {node.type} is none", Label(val.words.get(word, val.span)), "remove one of the two"))
+            report.add(
+                Diagnostic(
+                    "M202",
+                    f"`{word}` judges text, and type {node.type} is none",
+                    Label(val.words.get(word, val.span)),
+                    "remove one of the two",
+                )
+            )
     if node.pattern is not None:
         _pattern(node.pattern, val.words.get("pattern", val.span), report)
     for member in node.enum or []:
         if result is not None and values.typeof(member) != result:
-            report.add(Diagnostic("M203", f"`enum` has {values.encode(member).decode()}, and type {node.type} is never that", Label(val.words.get("enum", val.span))))
+            report.add(
+                Diagnostic(
+                    "M203",
+                    f"`enum` has {values.encode(member).decode()}, and type {node.type} is never that",
+                    Label(val.words.get("enum", val.span)),
+                )
+            )
             break
     if isinstance(node.default, p.Const):
         _default(node, node.default.value, val.words.get("default", val.span), result, report)
@@ -93,11 +132,22 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
 
 def _default(node: p.From, default: object, span: Span, result: str | None, report: Report) -> None:
     if node.required:
-        report.add(Diagnostic("M213", "`required` has no effect beside a `default`", Label(span), "remove one of the two"))
+        report.add(
+            Diagnostic("M213", "`required` has no effect beside a `default`", Label(span), "remove one of the two")
+        )
     if default is None or (result is not None and values.typeof(default) != result):
-        report.add(Diagnostic("M203", f"the default is {values.typeof(default)}", Label(span, f"expected {result or 'a value'}"), "a default is of the field's type"))
+        report.add(
+            Diagnostic(
+                "M203",
+                f"the default is {values.typeof(default)}",
+                Label(span, f"expected {result or 'a value'}"),
+                "a default is of the field's type",
+            )
+        )
     elif node.enum is not None and default not in node.enum:
-        report.add(Diagnostic("M203", "the default is not in `enum`", Label(span), "add it to `enum`, or choose another"))
+        report.add(
+            Diagnostic("M203", "the default is not in `enum`", Label(span), "add it to `enum`, or choose another")
+        )
 
 
 def _pattern(pattern: str, span: Span, report: Report) -> None:
@@ -108,7 +158,14 @@ def _pattern(pattern: str, span: Span, report: Report) -> None:
         return
     risky = _RISKY.search(pattern)
     if risky:
-        report.add(Diagnostic("M215", f"`{risky[0]}` can take very long to match", Label(span), "write it without a repeated group that repeats inside, lookaround or backreferences"))
+        report.add(
+            Diagnostic(
+                "M215",
+                f"`{risky[0]}` can take very long to match",
+                Label(span),
+                "write it without a repeated group that repeats inside, lookaround or backreferences",
+            )
+        )
 
 
 def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
@@ -118,7 +175,8 @@ def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
             near = nearest(keys[found], _keys(action.mapping.node, keys[:found]))
             report.add(
                 Diagnostic(
-                    "M216", f"`{action.name.value}` never produces `{'.'.join(keys[: found + 1])}`",
+                    "M216",
+                    f"`{action.name.value}` never produces `{'.'.join(keys[: found + 1])}`",
                     Label(path.span, f"did you mean `{'.'.join([*keys[:found], near])}`?" if near else ""),
                     "`require` names output fields, not event fields",
                 )

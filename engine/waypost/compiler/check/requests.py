@@ -12,12 +12,26 @@ from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 RETRYABLE = (408, 409, 423, 425, 429)
-OURS = ("host", "content-length", "transfer-encoding", "connection", "content-encoding", "te", "upgrade", "trailer", "keep-alive", "proxy-authorization")
+OURS = (
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "content-encoding",
+    "te",
+    "upgrade",
+    "trailer",
+    "keep-alive",
+    "proxy-authorization",
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check(spec: Spec, report: Report) -> None:
-    for request in {id(item): item for item in (*(action.request for action in spec.actions.values()), *([spec.check] if spec.check else []))}.values():
+    for request in {
+        id(item): item
+        for item in (*(action.request for action in spec.actions.values()), *([spec.check] if spec.check else []))
+    }.values():
         _url(spec, request, report)
         _headers(request.headers, request, report)
         _limits(request, report)
@@ -42,7 +56,13 @@ def _url(spec: Spec, request: RequestSpec, report: Report) -> None:
     if isinstance(first, p.Ref) and first.name.startswith("settings."):
         _url_setting(spec, first.name, span, report)
         if len(pieces) > 1 and not (isinstance(pieces[1], p.Const) and str(pieces[1].value)[:1] in ("/", "?")):
-            _add(report, "D102", "what follows the base url must begin with `/`", span, "else it would become part of the host")
+            _add(
+                report,
+                "D102",
+                "what follows the base url must begin with `/`",
+                span,
+                "else it would become part of the host",
+            )
         return
     text = first.value if isinstance(first, p.Const) and isinstance(first.value, str) else ""
     try:
@@ -52,7 +72,14 @@ def _url(spec: Spec, request: RequestSpec, report: Report) -> None:
         parts, host = urlsplit(""), ""
     whole = len(pieces) == 1 or "/" in text.partition("//")[2] or "?" in text.partition("//")[2]
     if parts.scheme not in ("http", "https") or not host or not whole:
-        _add(report, "D102", "a url begins with its scheme and host, or with a setting that holds them", span, "the host may not come from an event", "write `https://host/…` or `{{ settings.endpoint.api }}/…`")
+        _add(
+            report,
+            "D102",
+            "a url begins with its scheme and host, or with a setting that holds them",
+            span,
+            "the host may not come from an event",
+            "write `https://host/…` or `{{ settings.endpoint.api }}/…`",
+        )
     elif parts.scheme == "http" and host not in LOOPBACK:
         _add(report, "D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
     elif parts.username or parts.password or parts.fragment or re.search(r"\s", text):
@@ -67,13 +94,28 @@ def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
     if item.setting.secret:
         _add(report, "X101", f"the secret `{first}` would choose the host", span)
     if not rest and item.setting.type != "url":
-        _add(report, "D102", f"the setting `{first}` begins a url, and is no url", span, f"it is of type {item.setting.type}", "give the setting `type: url`")
+        _add(
+            report,
+            "D102",
+            f"the setting `{first}` begins a url, and is no url",
+            span,
+            f"it is of type {item.setting.type}",
+            "give the setting `type: url`",
+        )
     for key, data in item.setting.choices.items() if rest else ():
         value = data.get(rest[0])
         host = urlsplit(value).hostname if isinstance(value, str) else None
-        secure = isinstance(value, str) and (value.startswith("https://") or (value.startswith("http://") and host in LOOPBACK))
+        secure = isinstance(value, str) and (
+            value.startswith("https://") or (value.startswith("http://") and host in LOOPBACK)
+        )
         if not secure:
-            _add(report, "D101", f"the choice `{key}` of `{first}` is no https url", item.spans.get("choices", span), f"found `{value}`")
+            _add(
+                report,
+                "D101",
+                f"the choice `{key}` of `{first}` is no https url",
+                item.spans.get("choices", span),
+                f"found `{value}`",
+            )
 
 
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
@@ -85,19 +127,38 @@ def _header(name: str, span: Span, report: Report) -> None:
     if not _TOKEN.fullmatch(name):
         _add(report, "D103", f"`{name}` is not a header name", span)
     elif name.lower() in OURS:
-        _add(report, "D103", f"the header `{name}` is set by the engine", span, help="remove it" if name.lower() != "content-encoding" else "write `gzip: true`")
+        _add(
+            report,
+            "D103",
+            f"the header `{name}` is set by the engine",
+            span,
+            help="remove it" if name.lower() != "content-encoding" else "write `gzip: true`",
+        )
 
 
 def _limits(request: RequestSpec, report: Report) -> None:
     batch, spans = request.plain.batch, request.spans
     if batch is not None and batch.max_bytes and batch.max_message_bytes and batch.max_message_bytes > batch.max_bytes:
-        _add(report, "D104", "`max_message_bytes` is more than `max_bytes`", spans["batch.max_message_bytes"], "no such message fits a batch")
+        _add(
+            report,
+            "D104",
+            "`max_message_bytes` is more than `max_bytes`",
+            spans["batch.max_message_bytes"],
+            "no such message fits a batch",
+        )
     if batch is not None and batch.max_messages is None and batch.max_bytes is None:
         _add(report, "D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
     retry, dedupe = request.plain.retry, request.plain.dedupe
     if dedupe is not None and retry.for_s > dedupe.within_s > 0:
         span = spans.get("retry.for") or spans.get("dedupe.within") or request.span
-        _add(report, "D105", f"retries go on for {retry.for_s:g} s, and the destination deduplicates for {dedupe.within_s:g} s", span, "a late retry would arrive twice", "retry for less: `retry: {for: …}`")
+        _add(
+            report,
+            "D105",
+            f"retries go on for {retry.for_s:g} s, and the destination deduplicates for {dedupe.within_s:g} s",
+            span,
+            "a late retry would arrive twice",
+            "retry for less: `retry: {for: …}`",
+        )
     if request.plain.timeout_s <= 0 or request.plain.timeout_s > 3600:
         _add(report, "D104", "`timeout` is from 1 ms to 1 h", spans.get("timeout", request.span))
 
@@ -108,7 +169,13 @@ def _messages(request: RequestSpec, report: Report, *, probe: bool) -> None:
         return
     if request.body is None:
         if request.method.value != "get":
-            _add(report, "D106", "the request has no body, so no message is sent", request.method.span, help="add `body: $message`, or `body: {…: $messages}` with `batch:`")
+            _add(
+                report,
+                "D106",
+                "the request has no body, so no message is sent",
+                request.method.span,
+                help="add `body: $message`, or `body: {…: $messages}` with `batch:`",
+            )
         return
     if request.method.value == "get":
         _add(report, "D106", "a GET request has no body", span)
@@ -142,7 +209,14 @@ def _outcomes(request: RequestSpec, report: Report) -> None:
 def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: Report) -> None:
     refused = status == "4xx" or (status.isdecimal() and 400 <= int(status) < 500 and int(status) not in RETRYABLE)
     if then in ("retry", "throttle") and refused:
-        _add(report, "D107", f"a {status} says that the request is wrong: sending it again gives the same answer", span, f"`{then}` would repeat it for hours", "use `reject` or `split`")
+        _add(
+            report,
+            "D107",
+            f"a {status} says that the request is wrong: sending it again gives the same answer",
+            span,
+            f"`{then}` would repeat it for hours",
+            "use `reject` or `split`",
+        )
     if then == "split" and request.plain.batch is None:
         _add(report, "D108", "`split` halves a batch, and there is no `batch:`", span, help="use `reject`")
     if then in ("split", "throttle") and status in ("unsent", "unanswered"):
@@ -159,7 +233,11 @@ def _dedupe(action: ActionSpec, report: Report) -> None:
                 break
             node = node.entries.get(key) if isinstance(node, (p.Object, p.Merge)) else None
             if node is None:
-                _add(report, "D109", f"`{action.name.value}` never produces `{path}`", action.request.spans.get("dedupe.by", action.request.span), "the destination deduplicates by it")
+                _add(
+                    report,
+                    "D109",
+                    f"`{action.name.value}` never produces `{path}`",
+                    action.request.spans.get("dedupe.by", action.request.span),
+                    "the destination deduplicates by it",
+                )
                 break
-
-

@@ -12,7 +12,10 @@ from waypost.compiler.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Condition, Spec, Val
 from waypost.lang import fql
 
-_PREFIXES = re.compile(r"(?:sk|pk|rk)_(?:live|test)_|xox[abprs]-|gh[pousr]_|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|-----BEGIN |Bearer\s+\S{8}|Basic\s+[A-Za-z0-9+/=]{8}")
+_PREFIXES = re.compile(
+    r"(?:sk|pk|rk)_(?:live|test)_|xox[abprs]-|gh[pousr]_|AKIA[0-9A-Z]{12}|-----BEGIN "
+    r"|eyJ[A-Za-z0-9_-]{10,}\.|Bearer\s+\S{8}|Basic\s+[A-Za-z0-9+/=]{8}"
+)
 
 
 def check(spec: Spec, report: Report) -> None:
@@ -20,9 +23,20 @@ def check(spec: Spec, report: Report) -> None:
     for name in secret:
         item = spec.settings[name]
         if item.setting.default is not None:
-            report.add(Diagnostic("X102", f"the secret `{name}` has a default", Label(item.spans.get("default", item.name.span)), "a secret comes from the environment or a file"))
+            report.add(
+                Diagnostic(
+                    "X102",
+                    f"the secret `{name}` has a default",
+                    Label(item.spans.get("default", item.name.span)),
+                    "a secret comes from the environment or a file",
+                )
+            )
     for action in spec.actions.values():
-        for val in (action.mapping, *([action.each] if action.each else []), *([action.request.body] if action.request.body else [])):
+        for val in (
+            action.mapping,
+            *([action.each] if action.each else []),
+            *([action.request.body] if action.request.body else []),
+        ):
             _taint(val, secret, report)
         for condition in (action.trigger, action.where, *(need.test for need in action.require)):
             _conditions(condition, secret, report)
@@ -44,7 +58,9 @@ def _taint(val: Val, secret: set[str], report: Report) -> None:
             if name in secret:
                 report.add(
                     Diagnostic(
-                        "X101", f"the secret `{name}` would be sent inside a message", Label(here.span, "a secret may reach only auth, url, headers and query"),
+                        "X101",
+                        f"the secret `{name}` would be sent inside a message",
+                        Label(here.span, "a secret may reach only auth, url, headers and query"),
                         "put it into `auth`, `headers` or `query`",
                     )
                 )
@@ -55,7 +71,13 @@ def _taint(val: Val, secret: set[str], report: Report) -> None:
 def _conditions(condition: Condition | None, secret: set[str], report: Report) -> None:
     for path in fql.paths(condition.node) if condition else []:
         if condition and path.steps[0] == "settings" and len(path.steps) > 1 and path.steps[1] in secret:
-            report.add(Diagnostic("X101", f"the secret `{path.steps[1]}` decides what is sent", Label(condition.span(*path.span), "a secret may reach only auth, url, headers and query")))
+            report.add(
+                Diagnostic(
+                    "X101",
+                    f"the secret `{path.steps[1]}` decides what is sent",
+                    Label(condition.span(*path.span), "a secret may reach only auth, url, headers and query"),
+                )
+            )
 
 
 def _credentials(spec: Spec) -> Iterator[Val]:
@@ -70,7 +92,14 @@ def _literal(val: Val, report: Report) -> None:
     pieces = val.node.parts if isinstance(val.node, p.Text) else [val.node]
     for piece in pieces:
         if isinstance(piece, p.Const) and isinstance(piece.value, str) and looks_secret(piece.value):
-            report.add(Diagnostic("X103", "this looks like a credential written into the spec", Label(val.span), "make it a setting with `secret: true` and write `{{ settings.… }}`"))
+            report.add(
+                Diagnostic(
+                    "X103",
+                    "this looks like a credential written into the spec",
+                    Label(val.span),
+                    "make it a setting with `secret: true` and write `{{ settings.… }}`",
+                )
+            )
 
 
 def looks_secret(text: str) -> bool:
@@ -89,4 +118,12 @@ def _dense(word: str) -> bool:
 def _unused(spec: Spec, report: Report) -> None:
     for name, item in spec.settings.items():
         if name not in spec.texts["used_settings"]:
-            report.add(Diagnostic("C101", f"the setting `{name}` is never used", Label(item.name.span), "use it, or remove it", severity="warning"))
+            report.add(
+                Diagnostic(
+                    "C101",
+                    f"the setting `{name}` is never used",
+                    Label(item.name.span),
+                    "use it, or remove it",
+                    severity="warning",
+                )
+            )

@@ -15,7 +15,14 @@ def check(spec: Spec, report: Report) -> None:
         for condition, what in ((action.trigger, "the trigger"), (action.where, "`where`")):
             reason = fql_sat.never(condition.node) if condition is not None else None
             if condition is not None and reason is not None:
-                report.add(Diagnostic("Q108", f"{what} can never match", Label(condition.scalar.span, reason), "use `or` between alternatives"))
+                report.add(
+                    Diagnostic(
+                        "Q108",
+                        f"{what} can never match",
+                        Label(condition.scalar.span, reason),
+                        "use `or` between alternatives",
+                    )
+                )
     for first, second in combinations([item for item in spec.actions.values() if item.enabled], 2):
         _same_key(first, second, report)
 
@@ -31,9 +38,10 @@ def _same_key(first: ActionSpec, second: ActionSpec, report: Report) -> None:
         by = ", ".join(f"`{path}`" for path in dedupe.by)
         report.add(
             Diagnostic(
-                "Q109", f"`{first.name.value}` and `{second.name.value}` can match one event and send it with the same {by}",
+                "Q109",
+                f"`{first.name.value}` and `{second.name.value}` can match one event and send it with the same {by}",
                 Label(second.trigger.scalar.span, "the destination would drop the second message"),
-                f"make the triggers exclude each other, or give one action an id of its own: `{dedupe.by[0]}: \"{{{{ meta.id }}}}\"`",
+                f'make the triggers exclude each other, or give one action an id of its own: `{dedupe.by[0]}: "{{{{ meta.id }}}}"`',
                 (Label(first.trigger.scalar.span, "matches the same events"),),
             )
         )
@@ -53,5 +61,3 @@ def _from_event(action: ActionSpec, path: str) -> bool:
 
 def _names_meta(node: p.Value) -> bool:
     return isinstance(node, p.Ref) and node.name == "meta.id"
-
-

@@ -29,7 +29,11 @@ def frame(diagnostic: Diagnostic, source: Source) -> str:
     line, column = source.position(diagnostic.label.span.start)
     labels = sorted([diagnostic.label, *diagnostic.others], key=lambda label: label.span)
     width = max(len(str(source.position(label.span.start)[0])) for label in labels)
-    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}", f"{' ' * width}--> {source.path}:{line}:{column}", f"{' ' * width} |"]
+    rows = [
+        f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}",
+        f"{' ' * width}--> {source.path}:{line}:{column}",
+        f"{' ' * width} |",
+    ]
     last: int | None = None
     for label in labels:
         number = source.position(label.span.start)[0]
@@ -60,4 +64,7 @@ def _underlined(label: Label, source: Source, width: int, mark: str, *, repeat: 
 
 def _cells(text: str) -> str:
     """As many signs as the text takes columns in a terminal."""
-    return "".join(" " * (2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1) for character in text.expandtabs(4))
+    return "".join(
+        " " * (2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1)
+        for character in text.expandtabs(4)
+    )

@@ -27,7 +27,9 @@ def _row(item: Diagnostic, source: Source) -> dict[str, Any]:
         "label": item.label.text,
         "help": item.help,
         "related": [{**_range(label.span, source), "label": label.text} for label in item.others],
-        "fix": None if item.fix is None else {**_range(item.fix.span, source), "text": item.fix.text, "safe": item.fix.safe},
+        "fix": None
+        if item.fix is None
+        else {**_range(item.fix.span, source), "text": item.fix.text, "safe": item.fix.safe},
     }
 
 

@@ -88,7 +88,9 @@ class Cutter:
         if offset == 0:
             data = data.removeprefix(_BOM)
         if len(data) > LIMIT:
-            found.append(TooLong(data[:KEPT], offset, self._offset, self._number, len(data), hashlib.sha256(data).hexdigest()))
+            found.append(
+                TooLong(data[:KEPT], offset, self._offset, self._number, len(data), hashlib.sha256(data).hexdigest())
+            )
         elif data and not data.isspace():
             found.append(Line(data, offset, self._offset, self._number))
 
