@@ -107,11 +107,8 @@ def _encode_hook(value: Any) -> Any:
     raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=_encode_hook)
-encode: Callable[[Any], bytes] = _ENCODER.encode
+encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_encode_hook).encode
 """Compact UTF-8 JSON. `msgspec.Raw` inside is copied as it stands."""
-encode_lines: Callable[[list[Any]], bytes] = _ENCODER.encode_lines
-"""The same for several values, each followed by a line feed."""
 
 
 def typeof(value: Any) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from waypost import plan as p
@@ -38,6 +39,8 @@ class Scope:
     settings: Callable[[str], Any]
     interpret: Callable[[p.Value], Callable[..., Any]]
     condition: Callable[[str], str]
+    origin: str = "line, at"
+    """The text of the event's line and of its (offset, first line), for what identifies it."""
 
 
 class Values:
@@ -102,7 +105,7 @@ class Values:
         return self.assign(found.text, found.form) if isinstance(node, p.Const) else found
 
     def interpreted(self, node: p.Value) -> Expr:
-        return self.assign(f"{self.w.bind('interpret', self.scope.interpret(node))}(line, at, now)", "value")
+        return self.assign(f"{self.w.bind('interpret', self.scope.interpret(node))}({self.scope.origin}, now)", "value")
 
     def const(self, node: p.Const) -> Expr:
         form = "out" if isinstance(node.value, (list, dict)) else "value"
@@ -111,7 +114,7 @@ class Values:
     def ref(self, node: p.Ref) -> Expr:
         if node.name == "meta.id":
             event_id = self.slot(("messageId",), "scalar")
-            return self.assign(f"meta_id({event_id.text}, line, at, {self.w.literal(self.scope.action)}, None)", "text")
+            return self.assign(f"meta_id({event_id.text}, {self.scope.origin}, {self.w.literal(self.scope.action)}, None)", "text")
         if node.name.startswith("settings."):
             return Expr(self.w.bind("setting", self.scope.settings(node.name)), "value")
         return self.interpreted(node)
@@ -277,9 +280,7 @@ class Values:
     def _merge_unless_untouched(self, node: p.Merge, base: Expr, same: identity.Identity) -> Expr:
         """One object with entries that mostly change nothing: its own bytes where one look at its shape says so."""
         result, shape = self.w.fresh("merge"), self.w.fresh("shape")
-        look, nothing = self.w.bind("look", identity.decoder(same)), self.w.bind("nothing", identity.empty(same))
-        # A missing object has no key either: it stays missing when no entry can add one.
-        self.w.line(f"{shape} = {nothing} if {base.text} is MISSING else {look}({base.text})")
+        self.look(same.shape, base.text, shape)
         tests = [f"{shape} is not None", *identity.tests(same, shape)]
         tests += [f"not {self.scope.condition(text)}" for text in same.unless]
         with self.w.block(f"if {' and '.join(tests)}:"):
@@ -287,6 +288,14 @@ class Values:
         with self.w.block("else:"):
             self.w.line(f"{result} = {self.merge_all(node).text}")
         return Expr(result, "out")
+
+    def look(self, shape: type[msgspec.Struct], raw: str, name: str) -> None:
+        """Statements that give `name` the shape of an object: None when its types do not fit, the empty shape when it is missing."""
+        decode = self.w.bind("look", msgspec.json.Decoder(shape).decode)
+        with self.w.block("try:"):
+            self.w.line(f"{name} = {self.w.bind('nothing', shape())} if {raw} is MISSING else {decode}({raw})")
+        with self.w.block("except ValidationError:"):
+            self.w.line(f"{name} = None")
 
     def merge_all(self, node: p.Merge) -> Expr:
         """Any merge, member by member."""
@@ -430,6 +439,7 @@ NAMES: dict[str, Any] = {
     "string_or_missing": support.string_or_missing,
     "text_part": support.text_part,
     "Raw": Raw,
+    "ValidationError": msgspec.ValidationError,
     "fromisoformat": datetime.fromisoformat,
     "splice": prefix.splice,
     "datetime_of": support.typed("datetime"),

@@ -23,6 +23,7 @@ from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.parts import url_parts
+from waypost.runtime.results import Mapped
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Bindings:
     meta_id: Callable[..., str]
     parts: dict[str, list[p.Value]]
     """For each request, the event-dependent parts that divide batches."""
+
+
+CHUNK = "map_chunk"
+"""The name of the function that maps a chunk."""
+
+FREQUENT = ("track", "page", "identify", "screen", "group")
+"""Event types in the order of their usual numbers."""
 
 
 class Sign:
@@ -73,57 +81,131 @@ def generate(plan: p.Plan, bindings: Bindings) -> Generated:
 
 
 def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
-    writer = Writer()
-    writer.names.update(codegen.NAMES, **codegen_fql.NAMES)
-    writer.names.update(meta_id=bindings.meta_id, encode=values.encode, NO_MATCH=NO_MATCH, OFF=OFF, WHERE=WHERE)
-    functions = {}
-    for name, action in plan.actions.items():
-        if action.each is None:
-            functions[name] = _action(plan, name, action, bindings, writer, layout)
-    return Generated("\n".join(writer.lines) + "\n", writer.names, writer.fields, layout, functions)
+    w = Writer()
+    w.names.update(codegen.NAMES, **codegen_fql.NAMES)
+    w.names.update(meta_id=bindings.meta_id, encode=values.encode, Mapped=Mapped, NO_MATCH=NO_MATCH, OFF=OFF, WHERE=WHERE)
+    makers = {name: _Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
+    functions = {name: maker.function() for name, maker in makers.items()}
+    _chunk(plan, makers, w)
+    return Generated("\n".join(w.lines) + "\n", w.names, w.fields, layout, functions)
 
 
-def _action(
-    plan: p.Plan, name: str, action: p.Action, bindings: Bindings, w: Writer, layout: Layout
-) -> tuple[str | None, str]:
-    event_type, rest = fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
-    function = w.fresh(name)
-    held: list[codegen.Values] = []
+def _chunk(plan: p.Plan, makers: dict[str, _Maker], w: Writer) -> None:
+    """A function that maps decoded events one after another, for the types that one simple action takes.
 
-    def condition(text: str) -> str:
-        return codegen_fql.condition(fql.parse(text, roots=fql.TRIGGER_ROOTS), held[0])
-
-    scope = codegen.Scope(name, bindings.settings, lambda node: bindings.interpret(name, node), condition)
-    values_of = codegen.Values(w, layout, scope)
-    held.append(values_of)
-    w.line(f"# {plan.name!r}, {name!r}")
-    with w.function(f"def {function}(e, line, at, now):"):
-        if rest is not None:
-            with w.block(f"if not ({codegen_fql.condition(rest, values_of)}):"):
-                w.line("return NO_MATCH")
-        if not action.enabled:
-            w.line("return OFF")
-        else:
-            _deliver(plan, name, action, bindings, values_of)
-    return event_type, function
+    What faults, or is not so simple, goes to `rest`, where the functions of the actions see to it.
+    """
+    w.line("# the events of a chunk, those types first that are most frequent")
+    with (
+        w.function(f"def {CHUNK}(events, indexes, lines, offsets, first_line, now, out, rest):"),
+        w.block("for index, e in zip(indexes, events):"),
+    ):
+        with w.block("try:"):
+            w.line("kind = e.type")
+            for kind, name in _alone(plan, makers):
+                with w.block(f"if kind == {kind!r}:"):
+                    message = makers[name].inline()
+                    w.line(f"out[index] = [Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))]")
+                    w.line("continue")
+        with w.block("except (Fault, RecursionError):"):
+            w.line("pass")
+        w.line("rest.append((index, e))")
 
 
-def _deliver(plan: p.Plan, name: str, action: p.Action, bindings: Bindings, v: codegen.Values) -> None:
-    """The statements that map, check and append one message."""
-    w = v.w
-    if action.where is not None:
-        with w.block(f"if not ({v.scope.condition(action.where)}):"):
-            w.line("return WHERE")
-    top, body = _mapping(action.mapping, v)
-    late = [need for need in action.require if not _require_early(need, top, v)]
-    w.line(f"message = {body}")
-    for need in late:
-        _require_late(need, v)
-    parts = [v.assign(v.decoded(v.value(part)), "value").text for part in bindings.parts[action.request]]
-    for part in parts[: len(url_parts(plan.requests[action.request]))]:
-        with w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
-            w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
-    w.line(f"return message, ({', '.join(parts)},)" if parts else "return message")
+def _alone(plan: p.Plan, makers: dict[str, _Maker]) -> list[tuple[str, str]]:
+    """(event type, action) where exactly one action takes the type, and does so without further conditions."""
+    if any(action.each is not None for action in plan.actions.values()) or any(maker.type is None for maker in makers.values()):
+        return []
+    takers: dict[str, list[str]] = {}
+    for name, maker in makers.items():
+        takers.setdefault(maker.type or "", []).append(name)
+    known = [kind for kind in FREQUENT if kind in takers] + [kind for kind in takers if kind not in FREQUENT]
+    return [(kind, takers[kind][0]) for kind in known if len(takers[kind]) == 1 and makers[takers[kind][0]].simple]
+
+
+class _Maker:
+    """Generates one action. State: the writer and layout that it adds to."""
+
+    def __init__(self, plan: p.Plan, name: str, bindings: Bindings, w: Writer, layout: Layout) -> None:
+        self.name = name
+        self.action = plan.actions[name]
+        self.type, self.rest = fql.simple_type(fql.parse(self.action.trigger, roots=fql.TRIGGER_ROOTS))
+        self.parts = bindings.parts[self.action.request]
+        self.url_parts = len(url_parts(plan.requests[self.action.request]))
+        self._plan = plan
+        self._bindings = bindings
+        self._w = w
+        self._layout = layout
+
+    @property
+    def simple(self) -> bool:
+        """Whether a message is all that can come of it, but for faults."""
+        action = self.action
+        return self.rest is None and action.enabled and action.where is None and not self.parts and not self._late
+
+    @property
+    def _late(self) -> list[p.Require]:
+        """What `require` asks of fields that no local holds."""
+        mapping = self.action.mapping
+        entries = mapping.entries if isinstance(mapping, p.Object) and all(map(nameable, mapping.entries)) else {}
+        held = {key for key, entry in entries.items() if not isinstance(entry, p.Omit)}
+        return [need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)]
+
+    def _values(self, origin: str) -> codegen.Values:
+        held: list[codegen.Values] = []
+
+        def condition(text: str) -> str:
+            return codegen_fql.condition(fql.parse(text, roots=fql.TRIGGER_ROOTS), held[0])
+
+        def interpret(node: p.Value) -> Callable[..., Any]:
+            return self._bindings.interpret(self.name, node)
+
+        scope = codegen.Scope(self.name, self._bindings.settings, interpret, condition, origin)
+        held.append(codegen.Values(self._w, self._layout, scope))
+        return held[0]
+
+    def function(self) -> tuple[str | None, str]:
+        """The action as a function of one event: (event type, its name)."""
+        w, v = self._w, self._values("line, at")
+        function = w.fresh(self.name)
+        w.line(f"# {self._plan.name!r}, {self.name!r}")
+        with w.function(f"def {function}(e, line, at, now):"):
+            if self.rest is not None:
+                with w.block(f"if not ({codegen_fql.condition(self.rest, v)}):"):
+                    w.line("return NO_MATCH")
+            if not self.action.enabled:
+                w.line("return OFF")
+            else:
+                self._deliver(v)
+        return self.type, function
+
+    def inline(self) -> str:
+        """The statements of a simple action within a loop; gives the text of its message."""
+        v = self._values("lines[index], (offsets[index], first_line)")
+        top, message = _mapping(self.action.mapping, v)
+        for need in self.action.require:
+            _require_early(need, top, v)
+        return message
+
+    def _deliver(self, v: codegen.Values) -> None:
+        """The statements that map, check and give one message."""
+        w = v.w
+        if self.action.where is not None:
+            with w.block(f"if not ({v.scope.condition(self.action.where)}):"):
+                w.line("return WHERE")
+        top, body = _mapping(self.action.mapping, v)
+        late = self._late
+        for need in self.action.require:
+            if need not in late:
+                _require_early(need, top, v)
+        w.line(f"message = {body}")
+        for need in late:
+            _require_late(need, v)
+        parts = [v.assign(v.decoded(v.value(part)), "value").text for part in self.parts]
+        for part in parts[: self.url_parts]:
+            with w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
+                w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
+        w.line(f"return message, ({', '.join(parts)},)" if parts else "return message")
 
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:
@@ -142,17 +224,14 @@ def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]
     return top, f"{v.w.bind('message', struct)}({', '.join(expr.text for expr in top.values())})"
 
 
-def _require_early(need: p.Require, top: dict[str, Expr], v: codegen.Values) -> bool:
+def _require_early(need: p.Require, top: dict[str, Expr], v: codegen.Values) -> None:
     """`require` over top-level fields: a test of the locals that hold them, before anything is encoded."""
-    if not all(len(path) == 1 and path[0] in top for path in need.any):
-        return False
     held = [top[path[0]] for path in need.any]
     tests = [f"not {expr.text}" if expr.form == "text" else f"blank({expr.text})" for expr in held]
     if need.test is not None:
         tests.append(f"({v.scope.condition(need.test)})")
     with v.w.block(f"if {' and '.join(tests)}:"):
         v.w.line(f"raise Fault('require', {require_message(need)!r})")
-    return True
 
 
 def _require_late(need: p.Require, v: codegen.Values) -> None:

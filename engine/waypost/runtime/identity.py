@@ -7,7 +7,7 @@ or None where that cannot be known. One scan of the object in C answers for ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -118,21 +118,3 @@ def _nested(owner: str, path: str) -> Iterator[str]:
         yield f"{owner}.{head} is MISSING"
     else:
         yield f"({owner}.{head} is MISSING or {' and '.join(_nested(f'{owner}.{head}', rest))})"
-
-
-def decoder(found: Identity) -> Callable[[Any], Any]:
-    """A function of the object's bytes: its shape, or None when the object is not left alone by its types."""
-    decode = msgspec.json.Decoder(found.shape).decode
-
-    def shape(raw: Any) -> Any:
-        try:
-            return decode(raw)
-        except msgspec.ValidationError:
-            return None
-
-    return shape
-
-
-def empty(found: Identity) -> Any:
-    """The shape of an object that is missing."""
-    return found.shape()

@@ -54,11 +54,10 @@ def generate(v: Values, node: p.Merge) -> Expr:
     rename = {f"k{index}": key for index, key in enumerate(held)}
     struct = msgspec.defstruct("Picked", [(name, Any, UNSET) for name, _, _ in fields], rename=rename, gc=False)
     shape = msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
-    found = identity.Identity(shape, (), ())
     result, look = v.w.fresh("merge"), v.w.fresh("shape")
     nothing = v.w.bind("nothing", shape())
-    v.w.line(f"{look} = None if {behind} is MISSING else {v.w.bind('look', identity.decoder(found))}({behind})")
-    with v.w.block(f"if {look} == {nothing}:"):
+    v.look(shape, behind, look)
+    with v.w.block(f"if {look} == {nothing} and {behind} is not MISSING:"):
         picked = ", ".join(_last_present(exprs) for exprs in held.values())
         v.w.line(f"{result} = splice(encode({v.w.bind('picked', struct)}({picked})), bytes({behind}))")
     with v.w.block("else:"):

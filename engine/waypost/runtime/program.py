@@ -21,6 +21,7 @@ from waypost.lang import values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
+from waypost.runtime.generate import CHUNK as CHUNK_FUNCTION
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -31,22 +32,18 @@ At = tuple[int, bytes]
 ActionFunction = Callable[[Any, bytes, At, float], Any]
 
 CHUNK = 256
-"""So many lines are decoded and encoded at once."""
+"""So many lines are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """An action's function. `grouped`: it gives (message, group); `itemised`: it gives a list of results, or None for no match.
-
-    `plain`: neither.
-    """
+    """An action's function. `grouped`: it gives (message, group); `itemised`: it gives a list of results, or None for no match."""
 
     name: str
     request: str
     function: ActionFunction
     grouped: bool = False
     itemised: bool = False
-    plain: bool = False
 
 
 class Program:
@@ -66,8 +63,7 @@ class Program:
         self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
-        self._alone = {kind: found[0] for kind, found in self._by_type.items() if len(found) == 1 and found[0].plain}
-        """The event types that exactly one plain action takes."""
+        self._map_chunk = generated.names[CHUNK_FUNCTION]
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
@@ -79,7 +75,7 @@ class Program:
             event_type, function = generated.functions[name]
             grouped = bool(parts.event_parts(self.plan.requests[action.request]))
             rows.append(
-                (event_type, Linked(name, action.request, generated.names[function], grouped, plain=not grouped))
+                (event_type, Linked(name, action.request, generated.names[function], grouped))
             )
         types = {event_type for event_type, _ in rows if event_type is not None}
         by_type = {
@@ -134,7 +130,7 @@ class Program:
     def _chunk(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes, now: float
     ) -> list[list[Result]]:
-        """Decodes the lines that look like objects at once, maps each, and encodes what came of it at once."""
+        """Decodes the lines that look like objects at once, and maps each."""
         # `decode_lines` does not decode lines: a value may span two and two may share one. Between lines that begin with `{` and end with
         # `}` no value can span, and then a count that fits says that none was shared.
         sound = [
@@ -151,43 +147,15 @@ class Program:
         if len(events) != len(sound):
             return [self.map(line, offset, first_line, now) for line, offset in zip(lines, offsets, strict=True)]
         out: list[Any] = [None] * len(lines)
-        self._map_events(events, sound, lines, offsets, (first_line, now), out)
+        rest: list[tuple[int, Any]] = []
+        self._map_chunk(events, sound, lines, offsets, first_line, now, out, rest)
+        for index, event in rest:
+            out[index] = self._encoded(self._actions(event, lines[index], (offsets[index], first_line), now))
         if len(sound) < len(lines):
             for index, found in enumerate(out):
                 if found is None:
                     out[index] = self.map(lines[index], offsets[index], first_line, now)
         return out
-
-    def _map_events(
-        self,
-        events: list[Any],
-        indexes: list[int],
-        lines: Sequence[bytes],
-        offsets: Sequence[int],
-        rest: tuple[bytes, float],
-        out: list[Any],
-    ) -> None:
-        """Maps decoded events into `out`; messages of actions that match alone are encoded all at once."""
-        first_line, now = rest
-        owners: list[tuple[int, Linked]] = []
-        messages: list[Any] = []
-        alone = self._alone
-        for index, event in zip(indexes, events, strict=True):
-            kind = event.type
-            linked = alone.get(kind) if kind.__class__ is str else None
-            if linked is not None:
-                try:
-                    message = linked.function(event, lines[index], (offsets[index], first_line), now)
-                except Fault as fault:
-                    out[index] = [Rejected(linked.name, None, fault.reason, fault.message, self._field(fault))]
-                    continue
-                if message.__class__ is not Sign:
-                    owners.append((index, linked))
-                    messages.append(message)
-                    continue
-            out[index] = self._encoded(self._actions(event, lines[index], (offsets[index], first_line), now))
-        for (index, linked), body in zip(owners, values.encode_lines(messages).split(b"\n"), strict=False):
-            out[index] = [Mapped(linked.name, None, linked.request, (), body)]
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1
