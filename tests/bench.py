@@ -75,7 +75,12 @@ def _context(rng: random.Random, kind: str) -> dict[str, Any]:
             brands = [{"brand": "Chromium", "version": "156"}, {"brand": "Not;A=Brand", "version": "8"}]
             context["userAgentData"] = {"brands": brands, "mobile": False, "platform": "Linux"}
         if rng.random() < 0.3:
-            context["campaign"] = {"name": "winter", "source": "ads", "medium": "cpc", "creative": f"{rng.getrandbits(16):x}"}
+            context["campaign"] = {
+                "name": "winter",
+                "source": "ads",
+                "medium": "cpc",
+                "creative": f"{rng.getrandbits(16):x}",
+            }
         path = f"/shop/{rng.getrandbits(24):x}"
         context["page"] = {
             "path": path,

@@ -114,7 +114,9 @@ class Values:
     def ref(self, node: p.Ref) -> Expr:
         if node.name == "meta.id":
             event_id = self.slot(("messageId",), "scalar")
-            return self.assign(f"meta_id({event_id.text}, {self.scope.origin}, {self.w.literal(self.scope.action)}, None)", "text")
+            return self.assign(
+                f"meta_id({event_id.text}, {self.scope.origin}, {self.w.literal(self.scope.action)}, None)", "text"
+            )
         if node.name.startswith("settings."):
             return Expr(self.w.bind("setting", self.scope.settings(node.name)), "value")
         return self.interpreted(node)
@@ -363,14 +365,14 @@ class Values:
     def _instant(self, source: str) -> Expr:
         """`type: datetime`: the form that almost every event has is judged in line, and stays as it is."""
         result = self.w.fresh("time")
-        signs = f"len({source}) == 24 and {source}[4:22:3] == '--T::.' and {source}[23] == 'Z'"
-        with self.w.block(f"if {source}.__class__ is str and {signs}:"):
-            self.w.line(f"{result} = {source}")
-            with self.w.block("try:"):
+        # `[23:]` of a text of 24 characters is its last one; what is no text cannot be sliced.
+        with self.w.block("try:"):
+            with self.w.block(f"if {source}[4:22:3] == '--T::.' and {source}[23:] == 'Z':"):
                 self.w.line(f"fromisoformat({source})")
-            with self.w.block("except ValueError:"):
+                self.w.line(f"{result} = {source}")
+            with self.w.block("else:"):
                 self.w.line(f"{result} = datetime_of({source})")
-        with self.w.block("else:"):
+        with self.w.block("except (ValueError, TypeError):"):
             self.w.line(f"{result} = datetime_of({source})")
         return Expr(result, "text")
 
@@ -384,10 +386,13 @@ class Values:
             else "string_of"
         )
         source = of.text if of.form != "out" else self.decoded(of)
-        text = f"{source} if {source}.__class__ is str else {read}({source})" if of.form != "text" else source
-        result = self.assign(text, "text", "text")
-        if node.empty == "omit":
-            self.w.line(f"{result.text} = {result.text} or MISSING")
+        if of.form == "text":
+            result = self.assign(f"{source} or MISSING" if node.empty == "omit" else source, "text", "text")
+        elif node.empty == "omit":
+            quick = f"{source} if {source}.__class__ is str and {source} else {read}({source}) or MISSING"
+            result = self.assign(quick, "text", "text")
+        else:
+            result = self.assign(f"{source} if {source}.__class__ is str else {read}({source})", "text", "text")
         if node.max_length is not None:
             with self.w.block(f"if {result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
                 if node.invalid == "omit":

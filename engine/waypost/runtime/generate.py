@@ -83,7 +83,15 @@ def generate(plan: p.Plan, bindings: Bindings) -> Generated:
 def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
     w = Writer()
     w.names.update(codegen.NAMES, **codegen_fql.NAMES)
-    w.names.update(meta_id=bindings.meta_id, encode=values.encode, Mapped=Mapped, NO_MATCH=NO_MATCH, OFF=OFF, WHERE=WHERE)
+    w.names.update(
+        meta_id=bindings.meta_id,
+        encode=values.encode,
+        Mapped=Mapped,
+        DecodeError=msgspec.DecodeError,
+        NO_MATCH=NO_MATCH,
+        OFF=OFF,
+        WHERE=WHERE,
+    )
     makers = {name: _Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
     functions = {name: maker.function() for name, maker in makers.items()}
     _chunk(plan, makers, w)
@@ -91,30 +99,38 @@ def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
 
 
 def _chunk(plan: p.Plan, makers: dict[str, _Maker], w: Writer) -> None:
-    """A function that maps decoded events one after another, for the types that one simple action takes.
+    """A function that maps lines one after another, for the event types that one simple action takes.
 
-    What faults, or is not so simple, goes to `rest`, where the functions of the actions see to it.
+    What faults, or is not so simple, goes to `rest`: those lines are mapped one by one.
     """
     w.line("# the events of a chunk, those types first that are most frequent")
     with (
-        w.function(f"def {CHUNK}(events, indexes, lines, offsets, first_line, now, out, rest):"),
-        w.block("for index, e in zip(indexes, events):"),
+        w.function(f"def {CHUNK}(decode, lines, offsets, first_line, now, out, rest):"),
+        w.block("for index, line in enumerate(lines):"),
     ):
         with w.block("try:"):
+            # Raw members are not checked for UTF-8 by their decoder.
+            with w.block("if not line.isascii():"):
+                w.line("line.decode()")
+            w.line("e = decode(line)")
             w.line("kind = e.type")
             for kind, name in _alone(plan, makers):
                 with w.block(f"if kind == {kind!r}:"):
                     message = makers[name].inline()
-                    w.line(f"out[index] = [Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))]")
+                    w.line(
+                        f"out[index] = [Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))]"
+                    )
                     w.line("continue")
-        with w.block("except (Fault, RecursionError):"):
+        with w.block("except (Fault, DecodeError, UnicodeDecodeError, RecursionError):"):
             w.line("pass")
-        w.line("rest.append((index, e))")
+        w.line("rest.append(index)")
 
 
 def _alone(plan: p.Plan, makers: dict[str, _Maker]) -> list[tuple[str, str]]:
     """(event type, action) where exactly one action takes the type, and does so without further conditions."""
-    if any(action.each is not None for action in plan.actions.values()) or any(maker.type is None for maker in makers.values()):
+    if any(action.each is not None for action in plan.actions.values()) or any(
+        maker.type is None for maker in makers.values()
+    ):
         return []
     takers: dict[str, list[str]] = {}
     for name, maker in makers.items():
@@ -149,7 +165,9 @@ class _Maker:
         mapping = self.action.mapping
         entries = mapping.entries if isinstance(mapping, p.Object) and all(map(nameable, mapping.entries)) else {}
         held = {key for key, entry in entries.items() if not isinstance(entry, p.Omit)}
-        return [need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)]
+        return [
+            need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)
+        ]
 
     def _values(self, origin: str) -> codegen.Values:
         held: list[codegen.Values] = []
@@ -181,7 +199,7 @@ class _Maker:
 
     def inline(self) -> str:
         """The statements of a simple action within a loop; gives the text of its message."""
-        v = self._values("lines[index], (offsets[index], first_line)")
+        v = self._values("line, (offsets[index], first_line)")
         top, message = _mapping(self.action.mapping, v)
         for need in self.action.require:
             _require_early(need, top, v)

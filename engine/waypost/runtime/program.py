@@ -21,8 +21,7 @@ from waypost.lang import values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
-from waypost.runtime.generate import CHUNK as CHUNK_FUNCTION
-from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
+from waypost.runtime.generate import CHUNK, OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids
@@ -30,9 +29,6 @@ from waypost.runtime.support import message_ids
 Result = Mapped | Rejected | Filtered
 At = tuple[int, bytes]
 ActionFunction = Callable[[Any, bytes, At, float], Any]
-
-CHUNK = 256
-"""So many lines are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,10 @@ class Program:
         """How many lines took the general loader."""
         self._fields = generated.fields
         self._layout = generated.layout
-        decoder = msgspec.json.Decoder(generated.layout.root.struct)
-        self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
+        self._decode = msgspec.json.Decoder(generated.layout.root.struct).decode
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
-        self._map_chunk = generated.names[CHUNK_FUNCTION]
+        self._map_chunk = generated.names[CHUNK]
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
@@ -74,9 +69,7 @@ class Program:
                 continue
             event_type, function = generated.functions[name]
             grouped = bool(parts.event_parts(self.plan.requests[action.request]))
-            rows.append(
-                (event_type, Linked(name, action.request, generated.names[function], grouped))
-            )
+            rows.append((event_type, Linked(name, action.request, generated.names[function], grouped)))
         types = {event_type for event_type, _ in rows if event_type is not None}
         by_type = {
             wanted: tuple(linked for event_type, linked in rows if event_type in (None, wanted)) for wanted in types
@@ -121,40 +114,12 @@ class Program:
     def map_many(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[list[Result]]:
-        """`map` of many lines at once: one list of results a line. Lines hold no line feed."""
-        out: list[list[Result]] = []
-        for start in range(0, len(lines), CHUNK):
-            out += self._chunk(lines[start : start + CHUNK], offsets[start : start + CHUNK], first_line, now)
-        return out
-
-    def _chunk(
-        self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes, now: float
-    ) -> list[list[Result]]:
-        """Decodes the lines that look like objects at once, and maps each."""
-        # `decode_lines` does not decode lines: a value may span two and two may share one. Between lines that begin with `{` and end with
-        # `}` no value can span, and then a count that fits says that none was shared.
-        sound = [
-            index
-            for index, line in enumerate(lines)
-            if line and line[0] == 123 and line[-1] == 125 and (line.isascii() or _not_utf8(line) is None)
-        ]
-        try:
-            events = self._decode_lines(
-                b"\n".join(lines if len(sound) == len(lines) else [lines[index] for index in sound])
-            )
-        except (msgspec.DecodeError, RecursionError):
-            events = []
-        if len(events) != len(sound):
-            return [self.map(line, offset, first_line, now) for line, offset in zip(lines, offsets, strict=True)]
+        """`map` of many lines: one list of results a line, in one generated loop for what is simple."""
         out: list[Any] = [None] * len(lines)
-        rest: list[tuple[int, Any]] = []
-        self._map_chunk(events, sound, lines, offsets, first_line, now, out, rest)
-        for index, event in rest:
-            out[index] = self._encoded(self._actions(event, lines[index], (offsets[index], first_line), now))
-        if len(sound) < len(lines):
-            for index, found in enumerate(out):
-                if found is None:
-                    out[index] = self.map(lines[index], offsets[index], first_line, now)
+        rest: list[int] = []
+        self._map_chunk(self._decode, lines, offsets, first_line, now, out, rest)
+        for index in rest:
+            out[index] = self.map(lines[index], offsets[index], first_line, now)
         return out
 
     def _load_general(self, line: bytes) -> Any:
