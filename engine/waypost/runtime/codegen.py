@@ -73,10 +73,25 @@ class Values:
             slot = slot.children[step]
             text = f"{text}.{slot.attribute}"
             if not slot.nested:
-                loader = f"LOAD_{slot.index}"
-                self.w.names[loader] = slot.load
-                text = self.w.cached(f"{loader}({text})", f"{loader}({text})", _hint(slot))
+                text = self._loaded(slot, text)
         return text
+
+    def _loaded(self, slot: Slot, raw: str) -> str:
+        """The local that holds the struct of a slot that its parent's struct holds as Raw."""
+        key = f"load {slot.index}"
+        known = self.w.known(key)
+        if known:
+            return known
+        name = self.w.fresh(_hint(slot))
+        self.w.names.update(
+            {f"DECODE_{slot.index}": slot.decode, f"LOAD_{slot.index}": slot.load, f"EMPTY_{slot.index}": slot.empty}
+        )
+        with self.w.block("try:"):
+            self.w.line(f"{name} = EMPTY_{slot.index} if {raw} is MISSING else DECODE_{slot.index}({raw})")
+        with self.w.block("except ValidationError:"):
+            self.w.line(f"{name} = LOAD_{slot.index}({raw})")
+        self.w.know(key, name)
+        return name
 
     def assign(self, text: str, form: str, hint: str = "v") -> Expr:
         name = self.w.fresh(hint)
@@ -209,20 +224,29 @@ class Values:
                 self.w.line(f"{result} = MISSING")
 
     def pick(self, node: p.Pick) -> Expr:
-        keys = tuple(node.keys)
-        if isinstance(node.of, p.Path) and node.of.path == "$":
-            if not all(map(nameable, keys)):
-                return self.interpreted(node)
-            held = [(key, self.slot((key,), "raw")) for key in keys]
-            whole = self.assign(
-                "{" + ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held) + "}", "out", "pick"
-            )
-            self.w.line(
-                f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING"
-            )
-            return whole
-        of = self.operand(node.of)
-        return self.assign(f"picked(members({of}), {self.w.bind('keys', keys)}) or MISSING", "out", "pick")
+        held = self.picked_slots(node)
+        if held is None:
+            keys = self.w.bind("keys", tuple(node.keys))
+            return self.assign(f"picked(members({self.operand(node.of)}), {keys}) or MISSING", "out", "pick")
+        body = ", ".join(f"{self.w.literal(key)}: {expr.text}" for key, expr in held.items())
+        whole = self.assign("{" + body + "}", "out", "pick")
+        self.w.line(
+            f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}} or MISSING"
+        )
+        return whole
+
+    def picked_slots(self, node: p.Pick) -> dict[str, Expr] | None:
+        """The slots of the members that are picked from a plain path, with a test that it is an object; None for any other value."""
+        if not isinstance(node.of, p.Path) or not all(map(nameable, node.keys)):
+            return None
+        base = () if node.of.path == "$" else plain_names(node.of.path)
+        if base is None:
+            return None
+        held = {key: self.slot((*base, key), "raw") for key in node.keys}
+        if base:
+            with self.w.block(f"if {self.struct(base)} is {self.w.bind('broken', self.layout.at(base).broken)}:"):
+                self.w.line(f"raise Fault('wrong_shape', {'expected an object at ' + node.of.path!r})")
+        return held
 
     def operand(self, node: p.Value) -> str:
         """The text of a value of which the members are wanted: Raw, dict or nothing."""

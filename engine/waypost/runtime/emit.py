@@ -65,14 +65,20 @@ class Writer:
             return repr(value)
         return self.bind("const", msgspec.Raw(values.encode(value)))
 
+    def known(self, key: str) -> str | None:
+        """The local that holds what `know` has noted, in a scope that is still open."""
+        return next((scope[key] for scope in self._scopes if key in scope), None)
+
+    def know(self, key: str, name: str) -> None:
+        self._scopes[-1][key] = name
+
     def cached(self, key: str, make: str, hint: str) -> str:
         """A local that holds `make`, assigned once in the innermost scope that has not got it yet."""
-        for scope in self._scopes:
-            if key in scope:
-                return scope[key]
-        name = self.fresh(hint)
-        self.line(f"{name} = {make}")
-        self._scopes[-1][key] = name
+        name = self.known(key)
+        if name is None:
+            name = self.fresh(hint)
+            self.line(f"{name} = {make}")
+            self.know(key, name)
         return name
 
     @contextmanager

@@ -49,6 +49,7 @@ class Slot:
         self.empty: Any = None
         self.broken: Any = None
         """Another empty struct: what stands for a value that is neither an object nor null."""
+        self.decode: Callable[[Any], Any] = _no_loader
         self.load: Callable[[Any], Any] = _no_loader
 
     @property
@@ -84,6 +85,13 @@ class Layout:
         slot.whole = "scalar" if slot.strength == STRENGTHS["scalar"] else "raw"
         return slot
 
+    def at(self, steps: tuple[str, ...]) -> Slot:
+        """The slot of a path that is used."""
+        slot = self.root
+        for step in steps:
+            slot = slot.children[step]
+        return slot
+
     def build(self) -> None:
         for index, slot in enumerate(self.root.walk()):
             slot.index = index
@@ -101,7 +109,8 @@ def _build(slot: Slot) -> None:
         fields.append((child.attribute, *_field(child)))
     slot.struct = msgspec.defstruct(f"Event{slot.index}", fields, rename=rename, frozen=True, gc=False)
     slot.empty, slot.broken = slot.struct(), slot.struct()
-    slot.load = _loader(slot, msgspec.json.Decoder(slot.struct))
+    slot.decode = msgspec.json.Decoder(slot.struct).decode
+    slot.load = _loader(slot)
 
 
 def _field(slot: Slot) -> tuple[Any, Any]:
@@ -118,8 +127,8 @@ def _attribute(slot: Slot) -> str:
     return name if plain else f"k{slot.index}"
 
 
-def _loader(slot: Slot, decoder: msgspec.json.Decoder[Any]) -> Callable[[Any], Any]:
-    decode, empty = decoder.decode, slot.empty
+def _loader(slot: Slot) -> Callable[[Any], Any]:
+    decode, empty = slot.decode, slot.empty
 
     def load(raw: Any) -> Any:
         """The struct of the object in `raw`; missing and null give the empty one, another value the broken one."""

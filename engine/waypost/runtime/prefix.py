@@ -45,8 +45,8 @@ def generate(v: Values, node: p.Merge) -> Expr:
     held: dict[str, list[Expr]] = {}
     for pick in picks:
         assert isinstance(pick, p.Pick)
-        assert isinstance(pick.of, p.Path)
-        _members(v, pick, _base(pick.of) or (), held)
+        for key, expr in (v.picked_slots(pick) or {}).items():
+            held.setdefault(key, []).append(expr)
     steps = identity.plain_names(last.path)
     assert steps is not None
     behind = v.slot(steps, "object").text
@@ -63,21 +63,6 @@ def generate(v: Values, node: p.Merge) -> Expr:
     with v.w.block("else:"):
         v.w.line(f"{result} = {v.merge_all(node).text}")
     return Expr(result, "out")
-
-
-def _members(v: Values, pick: p.Pick, base: tuple[str, ...], held: dict[str, list[Expr]]) -> None:
-    for key in pick.keys:
-        held.setdefault(key, []).append(v.slot((*base, key), "raw"))
-    if base:
-        slot = v.layout.root
-        for step in base:
-            slot = slot.children[step]
-        with v.w.block(f"if {v.struct(base)} is {v.w.bind('broken', slot.broken)}:"):
-            v.w.line(
-                f"raise Fault('wrong_shape', {'expected an object at ' + pick.of.path!r})"
-                if isinstance(pick.of, p.Path)
-                else "pass"
-            )
 
 
 def _last_present(exprs: list[Expr]) -> str:
