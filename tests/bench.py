@@ -1,7 +1,8 @@
 """`make bench`: the generated program against other ways to map the same events, as ratios measured in one interleaved run.
 
-The input cannot flatter: a fixed mix of types and sizes from a seed (0.8 kB on average, as browsers and phones send), at least 95 % matched, 5 % null or numeric ids, 1 % malformed lines,
-no two events equal. Default gc, no cache by event bytes, every side consumes its output. The share that took the fast path is printed.
+The input cannot flatter: a fixed mix of types and sizes from a seed (0.8 kB on average, as browsers and phones send), at least 95 % matched,
+5 % null or numeric ids, 1 % malformed lines, no two events equal. Default gc, no cache by event bytes, every side consumes its output. The
+share that took the fast path is printed.
 """
 
 from __future__ import annotations

@@ -39,6 +39,10 @@ class Scope:
     settings: Callable[[str], Any]
     interpret: Callable[[p.Value], Callable[..., Any]]
     condition: Callable[[str], str]
+    shares: bool = False
+    """Whether this action reads members of an object that it also merges."""
+    fast: bool = False
+    """Whether the event always comes from the fast decoder, whose types then need no second look."""
     origin: str = "line, at"
     """The text of the event's line and of its (offset, first line), for what identifies it."""
 
@@ -68,13 +72,16 @@ class Values:
 
     def struct(self, steps: tuple[str, ...]) -> str:
         """The expression of the struct at a path whose members are used."""
-        slot, text = self.layout.root, "e"
-        for step in steps:
-            slot = slot.children[step]
-            text = f"{text}.{slot.attribute}"
-            if not slot.nested:
-                text = self._loaded(slot, text)
-        return text
+        known = self.w.known(_struct_key(steps)) if steps else None
+        if known:
+            return known
+        if not steps:
+            return "e"
+        slot, parent = self.layout.at(steps), self.layout.at(steps[:-1])
+        if slot.nested and not parent.nested:
+            parent.shared.add(slot.name)
+        text = f"{self.struct(steps[:-1])}.{slot.attribute}"
+        return text if slot.nested else self._loaded(slot, text)
 
     def _loaded(self, slot: Slot, raw: str) -> str:
         """The local that holds the struct of a slot that its parent's struct holds as Raw."""
@@ -296,17 +303,40 @@ class Values:
                 held = base.text
                 quick = f"{held} if {held}.__class__ is Raw and bytes({held})[0] == 123 else object_raw({held})"
                 return self.assign(quick, "out", "merge")
-            same = identity.identity(node)
+            shared = self._shared(steps, node)
+            same = identity.identity(
+                node, {key: (f"x{slot.index}", slot.struct, slot.empty) for key, slot in shared.items()}
+            )
             if same is not None:
-                return self._merge_unless_untouched(node, base, same)
+                return self._merge_unless_untouched(node, base, same, shared, steps)
         if prefix.fits(node):
             return prefix.generate(self, node)
         return self.merge_all(node)
 
-    def _merge_unless_untouched(self, node: p.Merge, base: Expr, same: identity.Identity) -> Expr:
+    def _shared(self, steps: tuple[str, ...], node: p.Merge) -> dict[str, Slot]:
+        """The children of a merged object that this action reads as structs besides: one look gives both."""
+        slot = self.layout.at(steps)
+        if not self.scope.shares or not slot.children:
+            return {}
+        return {
+            key: slot.children[key]
+            for key in sorted(slot.shared)
+            if key not in node.entries and slot.children[key].nested and nameable(key)
+        }
+
+    def _merge_unless_untouched(
+        self, node: p.Merge, base: Expr, same: identity.Identity, shared: dict[str, Slot], steps: tuple[str, ...]
+    ) -> Expr:
         """One object with entries that mostly change nothing: its own bytes where one look at its shape says so."""
         result, shape = self.w.fresh("merge"), self.w.fresh("shape")
         self.look(same.shape, base.text, shape)
+        for key, slot in shared.items():
+            struct = self.w.fresh(_hint(slot))
+            with self.w.block(f"if {shape} is not None:"):
+                self.w.line(f"{struct} = {shape}.x{slot.index}")
+            with self.w.block("else:"):
+                self.w.line(f"{struct} = {self.struct((*steps, key))}")
+            self.w.know(_struct_key((*steps, key)), struct)
         tests = [f"{shape} is not None", *identity.tests(same, shape)]
         tests += [f"not {self.scope.condition(text)}" for text in same.unless]
         with self.w.block(f"if {' and '.join(tests)}:"):
@@ -410,15 +440,19 @@ class Values:
             else "string_of"
         )
         source = of.text if of.form != "out" else self.decoded(of)
+        sure = of.form == "slot" and self._promised(node)
         if of.form == "text":
             result = self.assign(f"{source} or MISSING" if node.empty == "omit" else source, "text", "text")
         elif node.empty == "omit":
-            quick = f"{source} if {source}.__class__ is str and {source} else {read}({source}) or MISSING"
+            filled = "" if sure else f" and {source}"
+            quick = f"{source} if {source}.__class__ is str{filled} else {read}({source}) or MISSING"
             result = self.assign(quick, "text", "text")
         else:
             result = self.assign(f"{source} if {source}.__class__ is str else {read}({source})", "text", "text")
         if node.max_length is not None:
-            with self.w.block(f"if {result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
+            # What is `sure` and still a text of its own was short enough for the decoder.
+            other = f"{result.text} is not {source} and " if sure else ""
+            with self.w.block(f"if {other}{result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
                 if node.invalid == "omit":
                     self.w.line(f"{result.text} = MISSING")
                 else:
@@ -426,6 +460,19 @@ class Values:
                         f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')"
                     )
         return result
+
+    def _promised(self, node: p.From) -> bool:
+        """Notes what a text must be for the fast decoder to take it; whether that can be relied on here."""
+        assert isinstance(node.of, p.Path)
+        slot = self.layout.at(plain_names(node.of.path) or ())
+        slot.filled = slot.filled or node.empty == "omit"
+        if node.max_length is not None:
+            slot.longest = min(slot.longest or node.max_length, node.max_length)
+        return self.scope.fast
+
+
+def _struct_key(steps: tuple[str, ...]) -> str:
+    return f"struct {steps!r}"
 
 
 def _inline_text(node: p.From) -> bool:

@@ -23,7 +23,7 @@ from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.parts import url_parts
-from waypost.runtime.results import Mapped
+from waypost.runtime.results import Filtered, Mapped
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
         meta_id=bindings.meta_id,
         encode=values.encode,
         Mapped=Mapped,
+        NO_ACTION=Filtered(None, None, "no_action"),
         DecodeError=msgspec.DecodeError,
         NO_MATCH=NO_MATCH,
         OFF=OFF,
@@ -121,6 +122,13 @@ def _chunk(plan: p.Plan, makers: dict[str, _Maker], w: Writer) -> None:
                         f"out[index] = [Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))]"
                     )
                     w.line("continue")
+            others = [
+                kind for kind in fql.EVENT_TYPES if all(maker.type not in (None, kind) for maker in makers.values())
+            ]
+            if others and len(makers) == len(plan.actions):
+                with w.block(f"if kind in {tuple(others)!r}:"):
+                    w.line("out[index] = [NO_ACTION]")
+                    w.line("continue")
         with w.block("except (Fault, DecodeError, UnicodeDecodeError, RecursionError):"):
             w.line("pass")
         w.line("rest.append(index)")
@@ -154,6 +162,11 @@ class _Maker:
         self._layout = layout
 
     @property
+    def _shares(self) -> bool:
+        """Whether the mapping picks from members of an object; only then is a look at it worth more fields."""
+        return p.mentions(self.action.mapping, lambda node: isinstance(node, p.Pick))
+
+    @property
     def simple(self) -> bool:
         """Whether a message is all that can come of it, but for faults."""
         action = self.action
@@ -169,7 +182,7 @@ class _Maker:
             need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)
         ]
 
-    def _values(self, origin: str) -> codegen.Values:
+    def _values(self, origin: str, *, fast: bool = False) -> codegen.Values:
         held: list[codegen.Values] = []
 
         def condition(text: str) -> str:
@@ -178,7 +191,7 @@ class _Maker:
         def interpret(node: p.Value) -> Callable[..., Any]:
             return self._bindings.interpret(self.name, node)
 
-        scope = codegen.Scope(self.name, self._bindings.settings, interpret, condition, origin)
+        scope = codegen.Scope(self.name, self._bindings.settings, interpret, condition, self._shares, fast, origin)
         held.append(codegen.Values(self._w, self._layout, scope))
         return held[0]
 
@@ -199,7 +212,7 @@ class _Maker:
 
     def inline(self) -> str:
         """The statements of a simple action within a loop; gives the text of its message."""
-        v = self._values("line, (offsets[index], first_line)")
+        v = self._values("line, (offsets[index], first_line)", fast=True)
         top, message = _mapping(self.action.mapping, v)
         for need in self.action.require:
             _require_early(need, top, v)

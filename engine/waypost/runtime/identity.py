@@ -37,15 +37,15 @@ def plain_names(path: str) -> tuple[str, ...] | None:
     return names if len(names) == len(expr.steps) else None
 
 
-def identity(node: p.Merge) -> Identity | None:
-    """For a merge of one plain path: when it gives that path's own object."""
+def identity(node: p.Merge, extra: dict[str, tuple[str, Any, Any]] | None = None) -> Identity | None:
+    """For a merge of one plain path: when it gives that path's own object. `extra`: more fields (name, type, default) for the shape, by key."""
     if len(node.of) != 1 or not isinstance(node.of[0], p.Path):
         return None
     steps = plain_names(node.of[0].path)
-    return None if steps is None else _merge(node, steps)
+    return None if steps is None else _merge(node, steps, extra or {})
 
 
-def _merge(node: p.Merge, steps: tuple[str, ...]) -> Identity | None:
+def _merge(node: p.Merge, steps: tuple[str, ...], extra: dict[str, tuple[str, Any, Any]]) -> Identity | None:
     if len(node.of) != 1 or not isinstance(node.of[0], p.Path) or plain_names(node.of[0].path) != steps:
         return None
     fields: list[tuple[str, Any, Any]] = []
@@ -62,6 +62,9 @@ def _merge(node: p.Merge, steps: tuple[str, ...]) -> Identity | None:
         if type_ is not None:
             fields.append((name, type_ | UnsetType, UNSET))
             rename[name] = key
+    for key, row in extra.items():
+        fields.append(row)
+        rename[row[0]] = key
     return Identity(
         msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False), tuple(absent), tuple(unless)
     )
@@ -83,7 +86,7 @@ def _entry(node: p.Value, steps: tuple[str, ...], unless: list[str]) -> tuple[An
         same = isinstance(node.of, p.Path) and plain_names(node.of.path) == steps
         return (type_, []) if same and type_ is not None and node.default is None and not node.required else None
     if isinstance(node, p.Merge):
-        inner = _merge(node, steps)
+        inner = _merge(node, steps, {})
         if inner is None or inner.unless:
             return None
         # An object that is missing has no member to be absent.

@@ -42,6 +42,11 @@ class Slot:
         self.name = name
         self.whole = ""
         self.strength = 0
+        self.filled = False
+        """Whether the fast decoder takes no empty text, and `longest` the most characters that it takes: the rest goes the general way."""
+        self.longest: int | None = None
+        self.shared: set[str] = set()
+        """The nested children that are read beside a merge of this slot."""
         self.children: dict[str, Slot] = {}
         self.attribute = name
         self.index = 0
@@ -117,7 +122,10 @@ def _field(slot: Slot) -> tuple[Any, Any]:
     if slot.nested:
         return slot.struct, slot.empty
     if slot.whole == "scalar" and not slot.children:
-        return Scalar, UNSET
+        if not slot.filled and slot.longest is None:
+            return Scalar, UNSET
+        text = Annotated[str, Meta(min_length=1 if slot.filled else None, max_length=slot.longest)]
+        return text | SmallInt | bool | None | UnsetType, UNSET
     return Raw | UnsetType, UNSET
 
 
