@@ -89,6 +89,7 @@ D106 messages-in-body | A body holds the message or the batch exactly once.
 D107 retry-refused | A request that the destination called wrong is wrong at every attempt.
 D108 outcome | The outcome is not possible here.
 D109 dedupe-field | The destination deduplicates by a field that the mapping does not produce.
+D110 auth-body | `auth: body` adds members to the JSON object around the messages, and the body is no such object.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.

@@ -43,6 +43,19 @@ def check(spec: Spec, report: Report) -> None:
             _header(key, val.span, report)
     for action in spec.actions.values():
         _dedupe(action, report)
+        body = action.request.body
+        if (
+            body is not None
+            and not isinstance(body.node, p.Object)
+            and any(name.startswith("body.") for name in spec.auth.values)
+        ):
+            _add(
+                report,
+                "D110",
+                "`auth: body` has no object to add its members to",
+                body.span,
+                help="write the body as a map around the messages",
+            )
 
 
 def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
