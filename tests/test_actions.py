@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from waypost.compiler.pipeline import compile_text
 from waypost.runtime import reference
 from waypost.runtime.program import Program, link

@@ -51,6 +51,17 @@ def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
     return found
 
 
+def spec_targets(specs: tuple[str, ...]) -> list[catalog.Target]:
+    """The specs that were named, or all of specs/ when none was."""
+    try:
+        targets = [catalog.find_spec(text) for text in specs] or catalog.local_specs()
+    except catalog.NotFound as error:
+        refuse(str(error))
+    if not targets:
+        refuse("there is no specs/ folder here: name a spec")
+    return targets
+
+
 def load_target(text: str) -> Plan:
     """The plan of a shipped name, a plan file, or a spec (which is compiled first; its findings end the command)."""
     try:

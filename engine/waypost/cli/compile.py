@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
-from waypost.cli.common import FINDINGS, refuse
+from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_path
 from waypost.compiler.render import FORMATS
 from waypost.plan import dump
@@ -24,12 +24,7 @@ from waypost.plan import dump
 @click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="human", help="How findings are shown.")
 def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str) -> None:
     """Compile SPECs (a shipped name, a folder, a file; all of specs/ when none is named) into compiled/NAME.json."""
-    try:
-        targets = [catalog.find_spec(text) for text in specs] or catalog.local_specs()
-    except catalog.NotFound as error:
-        refuse(str(error))
-    if not targets:
-        refuse("there is no specs/ folder here: name a spec")
+    targets = spec_targets(specs)
     if output is not None and len(targets) != 1:
         refuse("--output takes exactly one SPEC")
     reports, stale = [], []

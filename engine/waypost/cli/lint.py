@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from waypost import catalog
-from waypost.cli.common import FINDINGS, refuse
+from waypost.cli.common import FINDINGS, spec_targets
 from waypost.cli.compiling import compile_path
 from waypost.compiler.render import FORMATS
 
@@ -16,12 +15,7 @@ from waypost.compiler.render import FORMATS
 @click.option("--strict", is_flag=True, help="Warnings fail as errors do.")
 def command(specs: tuple[str, ...], form: str, strict: bool) -> None:
     """Check SPECs (a shipped name, a folder, a file; all of specs/ when none is named). Exit status 1 says that there are errors."""
-    try:
-        targets = [catalog.find_spec(text) for text in specs] or catalog.local_specs()
-    except catalog.NotFound as error:
-        refuse(str(error))
-    if not targets:
-        refuse("there is no specs/ folder here: name a spec")
+    targets = spec_targets(specs)
     reports = [compile_path(target.path)[1] for target in targets]
     click.echo(FORMATS[form](reports), nl=False)
     if any(report.failed or (strict and report.diagnostics) for report in reports):

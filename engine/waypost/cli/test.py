@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from waypost import catalog
-from waypost.cli.common import FINDINGS, refuse
+from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
 from waypost.compiler.render import FORMATS
 from waypost.runtime.settings import SettingError
@@ -20,12 +19,7 @@ from waypost.testing import BadTests, golden_diff, golden_text, read_cases, run_
 @click.option("-v", "--verbose", is_flag=True, help="Name every test.")
 def command(specs: tuple[str, ...], update: bool, verbose: bool) -> None:
     """Run the tests.yaml beside each SPEC (all of specs/ when none is named) and compare each request with golden.json."""
-    try:
-        targets = [catalog.find_spec(text) for text in specs] or catalog.local_specs()
-    except catalog.NotFound as error:
-        refuse(str(error))
-    if not targets:
-        refuse("there is no specs/ folder here: name a spec")
+    targets = spec_targets(specs)
     passed = failed = 0
     for target in targets:
         good, bad = _test(target.path, update=update, verbose=verbose)

@@ -7,19 +7,18 @@ null, so that the rest of the spec is still checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from waypost import plan as p
-from waypost.compiler import units
+from waypost.compiler import reader_operators
 from waypost.compiler.closed import Closed, describe
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.source import Span
 from waypost.compiler.spec import Condition, Val
 from waypost.compiler.suggest import nearest
-from waypost.lang import fql, jsonpath, template, values
+from waypost.lang import fql, jsonpath, template
 from waypost.lang.errors import LangError
 
 OPERATORS: dict[str, tuple[str, ...]] = {
@@ -303,7 +302,7 @@ class Values:
             return Val(p.Const(value=None), node.span)
         if operator.text != "$merge":
             self._words(node, operator)
-        reader = _OPERATORS[operator.text]
+        reader = reader_operators.READERS[operator.text]
         return reader(self, node, node.get(operator.text) or operator, place)
 
     def _words(self, node: Map, operator: Scalar) -> None:
@@ -348,121 +347,6 @@ class Values:
     def object(self, node: Map, place: Place) -> Val:
         nodes, parts, spans = self.entries(node, place)
         return Val(p.Object(entries=nodes), node.span, parts, keys=spans)
-
-    def merge(self, node: Map, held: Node, place: Place) -> Val:
-        operands = tuple(self.value(item, place) for item in (held.items if isinstance(held, Seq) else (held,)))
-        if not operands:
-            self.add("M210", "`$merge` has nothing to merge", held.span, "expected an object or a list of objects")
-        nodes, parts, spans = self.entries(node, place)
-        return Val(
-            p.Merge(of=[operand.node for operand in operands], entries=nodes),
-            node.span,
-            (*operands, *parts),
-            keys=spans,
-        )
-
-    def literal(self, node: Map, held: Node, place: Place) -> Val:
-        return Val(
-            p.Const(value=self.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None
-        )
-
-    def first(self, node: Map, held: Node, place: Place) -> Val:
-        if not isinstance(held, Seq) or not held.items:
-            self.add(
-                "M210",
-                "`$first` takes a list of values",
-                held.span,
-                f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty",
-            )
-            return Val(p.Const(value=None), node.span)
-        parts = tuple(self.value(item, place) for item in held.items)
-        return Val(p.First(of=[part.node for part in parts]), node.span, parts)
-
-    def pick(self, node: Map, held: Node, place: Place) -> Val:
-        of = self.value(held, place)
-        keys = node.get("keys")
-        if keys is None:
-            self.add("S103", "`$pick` needs `keys`", node.entries[0][0].span, "missing here", "list the keys to take")
-        names = self.closed.texts(keys, "`keys`")
-        seen: set[str] = set()
-        for name in names:
-            if name.text in seen:
-                self.add("M211", f"the key `{name.text}` is picked twice", name.span)
-            seen.add(name.text)
-        return Val(p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))), node.span, (of,))
-
-    def each(self, node: Map, held: Node, place: Place) -> Val:
-        of = self.value(held, place)
-        inner = place.with_item()
-        to_node, where_node = node.get("to"), node.get("where")
-        if to_node is None:
-            self.add(
-                "S103",
-                "`$each` needs `to`",
-                node.entries[0][0].span,
-                "missing here",
-                "say what each item becomes, such as `to: $item.id`",
-            )
-        to = self.value(to_node, inner) if to_node is not None else Val(p.Const(value=None), node.span)
-        where = self.condition(where_node, inner, "`where`") if where_node is not None else None
-        built = p.Each(of=of.node, to=to.node, where=where.text if where else None)
-        return Val(built, node.span, (of, to), words=_spans(node), condition=where)
-
-    def when(self, node: Map, held: Node, place: Place) -> Val:
-        test = self.condition(held, place, "`$when`")
-        then_node, else_node = node.get("then"), node.get("else")
-        if then_node is None:
-            self.add("S103", "`$when` needs `then`", node.entries[0][0].span, "missing here")
-        then = self.value(then_node, place) if then_node is not None else Val(p.Const(value=None), node.span)
-        other = self.value(else_node, place) if else_node is not None else None
-        parts = (then,) if other is None else (then, other)
-        if test is None:
-            return Val(p.Const(value=None), node.span, parts)
-        built = p.When(test=test.text, then=then.node, otherwise=other.node if other else None)
-        return Val(built, node.span, parts, condition=test, words=_spans(node))
-
-    def lookup(self, node: Map, held: Node, place: Place) -> Val:
-        of = self.value(held, place)
-        table_node, else_node = node.get("in"), node.get("else")
-        if table_node is None:
-            self.add(
-                "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
-            )
-        table = self.closed.map(table_node, "`in`")
-        constants = {name.text: self.closed.constant(value) for name, value in table.entries} if table else {}
-        other = self.value(else_node, place) if else_node is not None else None
-        parts = (of,) if other is None else (of, other)
-        return Val(p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None), node.span, parts)
-
-    def checked(self, node: Map, held: Node, place: Place) -> Val:
-        of = self.value(held, place)
-        closed = self.closed
-        kind = node.get("type")
-        type_name = closed.one_of(kind, values.TYPES, "`type`", "") or None
-        default_node, enum_node = node.get("default"), node.get("enum")
-        default = None if default_node is None else p.Const(value=closed.constant(default_node))
-        if enum_node is not None and not (isinstance(enum_node, Seq) and enum_node.items):
-            closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
-        built = p.From(
-            of=of.node,
-            nulls=closed.one_of(
-                node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"
-            ),
-            empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
-            type=type_name,
-            enum=[closed.constant(item) for item in enum_node.items]
-            if isinstance(enum_node, Seq) and enum_node.items
-            else None,
-            pattern=closed.text(node.get("pattern"), "`pattern`") or None,
-            max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
-            max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),
-            max_age_s=closed.quantity(node.get("max_age"), "`max_age`", units.seconds, units.TIME_HELP),
-            max_ahead_s=closed.quantity(node.get("max_ahead"), "`max_ahead`", units.seconds, units.TIME_HELP),
-            invalid=closed.one_of(node.get("invalid"), ("error", "omit"), "`invalid`", "error"),
-            default=default,
-            required=closed.boolean(node.get("required"), "`required`", False),
-        )
-        return Val(built, node.span, (of,), words=_spans(node))
 
     # Text positions.
 
@@ -511,19 +395,3 @@ class Values:
                 else:
                     self.setting(".".join(map(str, path.steps[:3])), node.locate(*path.span))
         return None if faults else Condition(tree, node)
-
-
-def _spans(node: Map) -> dict[str, Span]:
-    return {name.text: value.span for name, value in node.entries}
-
-
-_OPERATORS: dict[str, Callable[[Values, Map, Node, Place], Val]] = {
-    "$literal": Values.literal,
-    "$merge": Values.merge,
-    "$from": Values.checked,
-    "$first": Values.first,
-    "$pick": Values.pick,
-    "$each": Values.each,
-    "$when": Values.when,
-    "$lookup": Values.lookup,
-}

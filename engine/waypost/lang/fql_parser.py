@@ -13,6 +13,7 @@ from typing import Any
 
 from waypost.lang import fql, values
 from waypost.lang.errors import LangError
+from waypost.lang.glob import glob_tokens
 
 MAX_DEPTH = 64
 """Parentheses within parentheses: more is refused rather than risked."""
@@ -276,7 +277,7 @@ class Parser:
             if not (isinstance(arg, fql.Literal) and isinstance(arg.value, str)):
                 raise LangError("type", f"the pattern of `{call.name}` is text in quotes", *arg.span)
             try:
-                fql.glob_tokens(arg.value)
+                glob_tokens(arg.value)
             except LangError as error:
                 raise LangError("syntax", error.message, *arg.span, help=error.help) from None
 

@@ -20,7 +20,7 @@ from msgspec import Raw
 from waypost import plan as p
 from waypost.lang import filters
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import identity, prefix, support
+from waypost.runtime import codegen_checks, identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.identity import plain_names
 from waypost.runtime.layout import Layout, Slot, nameable
@@ -386,7 +386,7 @@ class Values:
 
     def checked(self, node: p.From) -> Expr:
         """`$from`: text in line, any other type through the table, other checks through one call."""
-        result = self._checks(node)
+        result = codegen_checks.checks(self, node)
         if node.default is not None:
             other = self.value(node.default)
             form = "out" if result.form != other.form else result.form
@@ -399,94 +399,9 @@ class Values:
             result = Expr(result.text, result.form, sure=True)
         return result
 
-    def _checks(self, node: p.From) -> Expr:
-        bare = p.From(of=node.of, type=node.type, nulls=node.nulls, default=node.default, required=node.required)
-        if node == bare and node.type is None and node.nulls == "keep":
-            of = self.value(node.of)
-            return self.assign(of.text, of.form)
-        if node.type == "object" and node.nulls == "omit" and node == bare and isinstance(node.of, p.Path):
-            return self.assign(f"as_object({self.operand(node.of)})", "out")
-        if _inline_text(node):
-            return self._text_checks(node)
-        if node == bare and node.type == "datetime" and node.nulls == "omit":
-            of = self.scalar(node.of)
-            source = of.text if of.form != "out" else self.decoded(of)
-            return self._instant(source)
-        of = self.scalar(node.of)
-        check = self.w.bind("check", support.checker(node))
-        return self.assign(f"{check}({self.decoded(of)}, now)", "value")
-
-    def _instant(self, source: str) -> Expr:
-        """`type: datetime`: the form that almost every event has is judged in line, and stays as it is."""
-        result = self.w.fresh("time")
-        # `[23:]` of a text of 24 characters is its last one; what is no text cannot be sliced.
-        with self.w.block("try:"):
-            with self.w.block(f"if {source}[4:22:3] == '--T::.' and {source}[23:] == 'Z':"):
-                self.w.line(f"fromisoformat({source})")
-                self.w.line(f"{result} = {source}")
-            with self.w.block("else:"):
-                self.w.line(f"{result} = datetime_of({source})")
-        with self.w.block("except (ValueError, TypeError):"):
-            self.w.line(f"{result} = datetime_of({source})")
-        return Expr(result, "text")
-
-    def _text_checks(self, node: p.From) -> Expr:
-        of = self.scalar(node.of)
-        read = (
-            "string_or_missing"
-            if node.invalid == "omit"
-            else "filled_string_of"
-            if node.empty == "omit"
-            else "string_of"
-        )
-        source = of.text if of.form != "out" else self.decoded(of)
-        sure = of.form == "slot" and self._promised(node)
-        if of.form == "text":
-            result = self.assign(f"{source} or MISSING" if node.empty == "omit" else source, "text", "text")
-        elif node.empty == "omit":
-            filled = "" if sure else f" and {source}"
-            quick = f"{source} if {source}.__class__ is str{filled} else {read}({source}) or MISSING"
-            result = self.assign(quick, "text", "text")
-        else:
-            result = self.assign(f"{source} if {source}.__class__ is str else {read}({source})", "text", "text")
-        if node.max_length is not None:
-            # What is `sure` and still a text of its own was short enough for the decoder.
-            other = f"{result.text} is not {source} and " if sure else ""
-            with self.w.block(f"if {other}{result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
-                if node.invalid == "omit":
-                    self.w.line(f"{result.text} = MISSING")
-                else:
-                    self.w.line(
-                        f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')"
-                    )
-        return result
-
-    def _promised(self, node: p.From) -> bool:
-        """Notes what a text must be for the fast decoder to take it; whether that can be relied on here."""
-        assert isinstance(node.of, p.Path)
-        slot = self.layout.at(plain_names(node.of.path) or ())
-        slot.filled = slot.filled or node.empty == "omit"
-        if node.max_length is not None:
-            slot.longest = min(slot.longest or node.max_length, node.max_length)
-        return self.scope.fast
-
 
 def _struct_key(steps: tuple[str, ...]) -> str:
     return f"struct {steps!r}"
-
-
-def _inline_text(node: p.From) -> bool:
-    plain = p.From(
-        of=node.of,
-        type="string",
-        nulls="omit",
-        empty=node.empty,
-        max_length=node.max_length,
-        invalid=node.invalid,
-        default=node.default,
-        required=node.required,
-    )
-    return node == plain
 
 
 def _hint(slot: Slot) -> str:

@@ -2,7 +2,8 @@
 
 Takes Dead commands of a lane. Gives an NDJSON file of mode 0600, made when the first one is written. The record's form is fixed: `event` (the
 JSON object, or `{"text": …}` for a line that is no JSON object, `{"base64": …}` for bytes that are not UTF-8), `reason`, `message`, `field`,
-`action`, `item`, `connection`, `position` {source, offset, line}, `attempts`, `response` {status, body}, `plan` (digest), `at`. No secret is
+`action`, `item`, `connection`, `position` {source, offset, line}, `attempts`, `response` {status, body}, `plan` (digest), `spec`
+(file:line:column of the field), `at`. No secret is
 ever in it: responses are kept without their headers, and secrets that a destination echoes are masked.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from waypost.plan import Plan
 from waypost.runtime.lane import Dead
 from waypost.runtime.outcome import Answer
 
@@ -27,11 +29,11 @@ RESPONSE_LIMIT = 4096
 class DeadLetters:
     """State: the open file."""
 
-    def __init__(self, path: Path | None, connection: str, digest: str, secrets: list[str]) -> None:
+    def __init__(self, path: Path | None, connection: str, plan: Plan, secrets: list[str]) -> None:
         self.path = path
         self.count = 0
         self._connection = connection
-        self._digest = digest
+        self._plan = plan
         self._secrets = [secret for secret in secrets if len(secret) >= 4]
         self._file: int | None = None
 
@@ -70,10 +72,17 @@ class DeadLetters:
             },
             "attempts": letter.attempts,
             "response": self._response(letter.answer),
-            "plan": self._digest,
+            "plan": self._plan.digest,
+            "spec": self._spec(letter),
             "at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         return msgspec.json.encode({key: value for key, value in row.items() if value is not None}) + b"\n"
+
+    def _spec(self, letter: Dead) -> str | None:
+        """Where the spec says what the field is to be: file:line:column."""
+        source = self._plan.source
+        place = source.positions.get(f"actions.{letter.action}.mapping.{letter.field}") if letter.field else None
+        return f"{source.file}:{place}" if place else None
 
     def _response(self, answer: Answer | None) -> dict[str, Any] | None:
         if answer is None:

@@ -111,7 +111,7 @@ class _Run:
         self.options = options
         self.store = store
         self.lane = Lane(dict(program.requests), _gates(program, options.jitter), options.jitter)
-        self.letters = DeadLetters(options.dead_letters, program.owner, program.plan.digest, program.settings.secrets())
+        self.letters = DeadLetters(options.dead_letters, program.owner, program.plan, program.settings.secrets())
         self.answers: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue()
         self.tasks: set[asyncio.Task[None]] = set()
         self.signals = 0

@@ -1,0 +1,101 @@
+"""The checks of `$from` as generated statements: text and times in line, any other type through its conversion, the rest through one call.
+
+Takes a From node and the Values that it adds to. Gives the Expr that holds what the checks leave; `default` and `required` are codegen's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waypost import plan as p
+from waypost.runtime import support
+from waypost.runtime.emit import Expr
+from waypost.runtime.identity import plain_names
+
+if TYPE_CHECKING:
+    from waypost.runtime.codegen import Values
+
+
+def checks(v: Values, node: p.From) -> Expr:
+    bare = p.From(of=node.of, type=node.type, nulls=node.nulls, default=node.default, required=node.required)
+    if node == bare and node.type is None and node.nulls == "keep":
+        of = v.value(node.of)
+        return v.assign(of.text, of.form)
+    if node.type == "object" and node.nulls == "omit" and node == bare and isinstance(node.of, p.Path):
+        return v.assign(f"as_object({v.operand(node.of)})", "out")
+    if _inline_text(node):
+        return _text_checks(v, node)
+    if node == bare and node.type == "datetime" and node.nulls == "omit":
+        of = v.scalar(node.of)
+        source = of.text if of.form != "out" else v.decoded(of)
+        return _instant(v, source)
+    of = v.scalar(node.of)
+    check = v.w.bind("check", support.checker(node))
+    return v.assign(f"{check}({v.decoded(of)}, now)", "value")
+
+
+def _instant(v: Values, source: str) -> Expr:
+    """`type: datetime`: the form that almost every event has is judged in line, and stays as it is."""
+    result = v.w.fresh("time")
+    # `[23:]` of a text of 24 characters is its last one; what is no text cannot be sliced.
+    with v.w.block("try:"):
+        with v.w.block(f"if {source}[4:22:3] == '--T::.' and {source}[23:] == 'Z':"):
+            v.w.line(f"fromisoformat({source})")
+            v.w.line(f"{result} = {source}")
+        with v.w.block("else:"):
+            v.w.line(f"{result} = datetime_of({source})")
+    with v.w.block("except (ValueError, TypeError):"):
+        v.w.line(f"{result} = datetime_of({source})")
+    return Expr(result, "text")
+
+
+def _text_checks(v: Values, node: p.From) -> Expr:
+    of = v.scalar(node.of)
+    read = (
+        "string_or_missing" if node.invalid == "omit" else "filled_string_of" if node.empty == "omit" else "string_of"
+    )
+    source = of.text if of.form != "out" else v.decoded(of)
+    sure = of.form == "slot" and _promised(v, node)
+    if of.form == "text":
+        result = v.assign(f"{source} or MISSING" if node.empty == "omit" else source, "text", "text")
+    elif node.empty == "omit":
+        filled = "" if sure else f" and {source}"
+        quick = f"{source} if {source}.__class__ is str{filled} else {read}({source}) or MISSING"
+        result = v.assign(quick, "text", "text")
+    else:
+        result = v.assign(f"{source} if {source}.__class__ is str else {read}({source})", "text", "text")
+    if node.max_length is not None:
+        # What is `sure` and still a text of its own was short enough for the decoder.
+        other = f"{result.text} is not {source} and " if sure else ""
+        with v.w.block(f"if {other}{result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
+            if node.invalid == "omit":
+                v.w.line(f"{result.text} = MISSING")
+            else:
+                v.w.line(
+                    f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')"
+                )
+    return result
+
+
+def _promised(v: Values, node: p.From) -> bool:
+    """Notes what a text must be for the fast decoder to take it; whether that can be relied on here."""
+    assert isinstance(node.of, p.Path)
+    slot = v.layout.at(plain_names(node.of.path) or ())
+    slot.filled = slot.filled or node.empty == "omit"
+    if node.max_length is not None:
+        slot.longest = min(slot.longest or node.max_length, node.max_length)
+    return v.scope.fast
+
+
+def _inline_text(node: p.From) -> bool:
+    plain = p.From(
+        of=node.of,
+        type="string",
+        nulls="omit",
+        empty=node.empty,
+        max_length=node.max_length,
+        invalid=node.invalid,
+        default=node.default,
+        required=node.required,
+    )
+    return node == plain
