@@ -72,7 +72,7 @@ def _context(rng: random.Random, kind: str) -> dict[str, Any]:
         context["userAgent"] = (
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
         )
-        if rng.random() < 0.4:  # Chromium browsers send it, others do not
+        if rng.random() < 0.7:  # Chromium browsers send it, others do not
             brands = [{"brand": "Chromium", "version": "156"}, {"brand": "Not;A=Brand", "version": "8"}]
             context["userAgentData"] = {"brands": brands, "mobile": False, "platform": "Linux"}
         if rng.random() < 0.3:
@@ -141,9 +141,11 @@ def generated(program: Program) -> Callable[[list[bytes]], int]:
         size = 0
         for start in range(0, len(lines), 256):  # what the engine reads at a time
             part = lines[start : start + 256]
-            for results in program.map_many(part, range(start, start + len(part))):
-                for result in results:
-                    size += len(result.body) if result.__class__ is Mapped else 1  # type: ignore[union-attr]
+            for row in program.map_many(part, range(start, start + len(part))):
+                if row.__class__ is Mapped:
+                    size += len(row.body)  # type: ignore[union-attr]
+                else:
+                    size += sum(len(result.body) if isinstance(result, Mapped) else 1 for result in row)  # type: ignore[union-attr]
         return size
 
     return run

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from conftest import CASES
+from waypost.compiler.diagnostic import Report
+from waypost.compiler.fixes import mend
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.render import FORMATS
 from waypost.compiler.rules import RULES
@@ -42,8 +47,6 @@ def test_ten_faults_give_ten_findings(golden: Callable[[Path, str], None]) -> No
 
 
 def test_machine_format_says_the_same() -> None:
-    import json
-
     _, report = compile_text((FOLDER / "M204.yaml").read_text(encoding="utf-8"), "M204.yaml")
     (row,) = json.loads(FORMATS["json"]([report]))
     assert (row["code"], row["name"], row["line"], row["column"], row["end_column"]) == (
@@ -54,3 +57,49 @@ def test_machine_format_says_the_same() -> None:
         30,
     )
     assert row["fix"]["text"] == "$.properties.total"
+
+
+FIXABLE = [path for path in BAD if "fix available with --fix" in path.with_suffix(".txt").read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", FIXABLE, ids=lambda path: path.stem)
+def test_safe_fix_removes_the_finding_and_nothing_else(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    mended, count = mend("# kept\n" + text, path.name)
+    # Quoted, a lone path is seen to be one, and is mended in turn.
+    assert count == (2 if path.stem == "Y103" else 1)
+    assert mended.startswith("# kept\n")
+    assert compile_text(mended, path.name)[1].diagnostics == []
+    changed = [
+        line for line in difflib.ndiff(text.splitlines(), mended.splitlines()[1:]) if line.startswith(("+ ", "- "))
+    ]
+    assert len(changed) == 2
+
+
+def reports_of(*names: str) -> list[Report]:
+    return [compile_text((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")[1] for name in names]
+
+
+def test_github_annotations() -> None:
+    assert FORMATS["github"](reports_of("Q101")) == (
+        "::error file=Q101.yaml,line=17,endLine=17,col=19,endColumn=21,title=Q101::`==` is not an operator here%0Awrite `=`\n"
+    )
+
+
+def test_sarif_names_rules_ranges_and_fixes() -> None:
+    (run,) = json.loads(FORMATS["sarif"](reports_of("S101", "M204", "M204")))["runs"]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["M204", "S101"]
+    first = run["results"][0]
+    assert (first["ruleId"], first["ruleIndex"], first["level"]) == ("S101", 1, "error")
+    assert first["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"] == "description"
+    region = run["results"][1]["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 19, "startColumn": 14, "endLine": 19, "endColumn": 30}
+
+
+def test_junit_is_xml_with_a_case_a_finding() -> None:
+    clean = compile_text((CASES / "good.yaml").read_text(encoding="utf-8"), "good.yaml")[1]
+    root = ElementTree.fromstring(FORMATS["junit"]([*reports_of("Y101", "Q101"), clean]))
+    assert [(suite.get("tests"), suite.get("failures")) for suite in root] == [("1", "1"), ("1", "1"), ("1", "0")]
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert "Y101" in (failure.text or "")

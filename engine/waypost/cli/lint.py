@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
+from pathlib import Path
+
 import click
 
-from waypost.cli.common import FINDINGS, spec_targets
+from waypost import catalog
+from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_path
+from waypost.compiler.diagnostic import Report
+from waypost.compiler.fixes import mend
+from waypost.compiler.pipeline import compile_text
 from waypost.compiler.render import FORMATS
 
 
 @click.command(name="lint")
 @click.argument("specs", nargs=-1)
-@click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="human", help="How findings are shown.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="human", help="How findings are shown.")
 @click.option("--strict", is_flag=True, help="Warnings fail as errors do.")
-def command(specs: tuple[str, ...], form: str, strict: bool) -> None:
-    """Check SPECs (a shipped name, a folder, a file; all of specs/ when none is named). Exit status 1 says that there are errors."""
-    targets = spec_targets(specs)
-    reports = [compile_path(target.path)[1] for target in targets]
+@click.option("--fix", is_flag=True, help="Apply the safe fixes, print what changed, and lint what is left.")
+@click.option("--diff", "show", is_flag=True, help="Print what --fix would change, and change nothing.")
+def command(specs: tuple[str, ...], form: str, strict: bool, fix: bool, show: bool) -> None:
+    """Check SPECs (a shipped name, a folder, a file, '-' for standard input; all of specs/ when none is named).
+
+    Exit status 1 says that there are errors.
+    """
+    if specs == ("-",):
+        if fix or show:
+            refuse("standard input can be checked, but not fixed")
+        reports = [compile_text(sys.stdin.buffer.read().decode(errors="replace"), "<stdin>")[1]]
+    else:
+        reports = [_lint(target, fix=fix, show=show) for target in spec_targets(specs)]
     click.echo(FORMATS[form](reports), nl=False)
     if any(report.failed or (strict and report.diagnostics) for report in reports):
         click.get_current_context().exit(FINDINGS)
+
+
+def _lint(target: catalog.Target, *, fix: bool, show: bool) -> Report:
+    """The report of one spec, after its fixes where they were asked for."""
+    report = compile_path(target.path)[1]
+    if not (fix or show) or not report.diagnostics:
+        return report
+    mended, count = mend(report.source.text, report.source.path)
+    if not count:
+        return report
+    old, new = report.source.text.splitlines(keepends=True), mended.splitlines(keepends=True)
+    click.echo("".join(difflib.unified_diff(old, new, report.source.path, report.source.path)), err=True, nl=False)
+    if show:
+        return report
+    _write(target.path, mended)
+    return compile_path(target.path)[1]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        refuse(f"cannot write {path}: {error.strerror}")

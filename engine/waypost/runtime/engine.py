@@ -26,6 +26,7 @@ from waypost.runtime.ledger import Ledger
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, Result
 from waypost.runtime.request import Wire
+from waypost.runtime.results import Mapped
 from waypost.runtime.sources.lines import Line, TooLong
 from waypost.runtime.store import Store
 
@@ -175,8 +176,8 @@ class _Run:
             results = self.program.map_many(
                 [line.data for line in lines], [line.offset for line in lines], source.first_line, now
             )
-            for line, found in zip(lines, results, strict=True):
-                commands += self._offer(source, line, found, now)
+            for line, row in zip(lines, results, strict=True):
+                commands += self._offer(source, line, [row] if isinstance(row, Mapped) else row, now)
             self._carry_out(commands)
             self.options.progress(source, self.lane.ledger)
             await self._step()

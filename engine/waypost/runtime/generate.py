@@ -119,7 +119,7 @@ def _chunk(plan: p.Plan, makers: dict[str, _Maker], w: Writer) -> None:
                 with w.block(f"if kind == {kind!r}:"):
                     message = makers[name].inline()
                     w.line(
-                        f"out[index] = [Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))]"
+                        f"out[index] = Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))"
                     )
                     w.line("continue")
             others = [

@@ -113,8 +113,8 @@ class Program:
 
     def map_many(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
-    ) -> list[list[Result]]:
-        """`map` of many lines: one list of results a line, in one generated loop for what is simple."""
+    ) -> list[Mapped | list[Result]]:
+        """`map` of many lines, in one generated loop for what is simple: for each line its one message, or the list of its results."""
         out: list[Any] = [None] * len(lines)
         rest: list[int] = []
         self._map_chunk(self._decode, lines, offsets, first_line, now, out, rest)
