@@ -59,7 +59,12 @@ def test_machine_format_says_the_same() -> None:
     assert row["fix"]["text"] == "$.properties.total"
 
 
-FIXABLE = [path for path in BAD if "fix available with --fix" in path.with_suffix(".txt").read_text(encoding="utf-8")]
+def is_fixable(path: Path) -> bool:
+    _, report = compile_text(path.read_text(encoding="utf-8"), path.name)
+    return any(item.fix is not None and item.fix.safe for item in report.diagnostics)
+
+
+FIXABLE = [path for path in BAD if is_fixable(path)]
 
 
 @pytest.mark.parametrize("path", FIXABLE, ids=lambda path: path.stem)
@@ -74,6 +79,24 @@ def test_safe_fix_removes_the_finding_and_nothing_else(path: Path) -> None:
         line for line in difflib.ndiff(text.splitlines(), mended.splitlines()[1:]) if line.startswith(("+ ", "- "))
     ]
     assert len(changed) == 2
+
+
+@pytest.mark.parametrize(
+    ("comment", "codes"),
+    [
+        ("", ["P103"]),
+        ("# waypost: allow P103 (our gateway adds it)", []),
+        ("# waypost: allow P103", ["P103", "C103"]),
+        ("# waypost: allow P102 (no)", ["P103", "C103"]),
+        ("# waypost: allow Q109 (other)", ["P103", "C102"]),
+        ("# waypost: allow nonsense (x)", ["P103", "C103"]),
+    ],
+)
+def test_one_line_is_excused_from_one_rule(comment: str, codes: list[str]) -> None:
+    text = (CASES / "good.yaml").read_text(encoding="utf-8").replace("id: $.messageId", f"id: $.tenant  {comment}")
+    plan, report = compile_text(text, "x.yaml")
+    assert [item.code for item in report.diagnostics] == codes
+    assert (plan is not None) == (not report.failed)
 
 
 def reports_of(*names: str) -> list[Report]:

@@ -1,4 +1,4 @@
-"""The compiler's table of contents: source -> document -> spec -> check -> lower -> plan.
+"""The compiler's table of contents: source -> document -> spec -> check (and excuse) -> lower -> plan.
 
 Takes a spec's text and the path to show for it. Gives the plan (None when there are errors) and the Report of everything found in one run.
 """
@@ -13,6 +13,7 @@ from waypost.compiler.diagnostic import Report
 from waypost.compiler.lower import lower
 from waypost.compiler.reader import read_spec
 from waypost.compiler.source import Source
+from waypost.compiler.suppress import excuse
 from waypost.plan import Plan
 
 
@@ -27,6 +28,7 @@ def compile_text(text: str, path: str) -> tuple[Plan | None, Report]:
     if spec is None:
         return None, report
     check(spec, report)
+    excuse(report)
     return (None if report.failed else lower(spec, source)), report
 
 

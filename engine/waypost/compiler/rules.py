@@ -94,6 +94,8 @@ X101 secret-leaks | A secret setting may reach only auth, url, headers and query
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
+C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
+C103 suppression | A suppression names a rule that leaves room for judgement, and says why.
 """
 
 
@@ -108,3 +110,6 @@ def _read(table: str) -> dict[str, Rule]:
 
 RULES = _read(_TABLE)
 """Every rule by its code."""
+
+JUDGEMENT = ("P103", "Q108", "Q109", "M215", "D105", "D107", "X103", "C101")
+"""The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""

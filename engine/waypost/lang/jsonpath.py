@@ -19,8 +19,6 @@ from typing import Any
 from waypost.lang.errors import LangError
 from waypost.lang.values import MISSING
 
-WILD = "*"
-
 
 @dataclass(frozen=True)
 class Wild:

@@ -12,7 +12,6 @@ names in the expression, in order.
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,15 +71,6 @@ def parse(text: str, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value
     if not parts:
         return p.Const(value="")
     return parts[0] if len(parts) == 1 else p.Text(parts=parts)
-
-
-def lone_path(text: str) -> str | None:
-    """The JSONPath of a template that is only an event path, which reads better without the template."""
-    pieces = list(split(text))
-    if len(pieces) != 1 or pieces[0].kind != "code":
-        return None
-    node = _Reader(pieces[0], frozenset(ROOTS)).value()
-    return node.path if isinstance(node, p.Path) else None
 
 
 def split(text: str) -> Iterator[Piece]:
@@ -378,8 +368,3 @@ def _quoted(step: str | int) -> str:
     if isinstance(step, int):
         return str(step)
     return values.encode(step).decode()
-
-
-@functools.cache
-def filter_names() -> tuple[str, ...]:
-    return tuple(filters.FILTERS)

@@ -15,7 +15,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,7 +79,6 @@ class Summary:
     unread: bool = False
     seconds: float = 0.0
     fault: str = ""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def status(self) -> int:

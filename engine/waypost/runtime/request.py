@@ -54,11 +54,6 @@ class RequestProgram:
         self._bound = bound
         self._masked = bound.masked()
 
-    @property
-    def many(self) -> bool:
-        """Whether a request carries a batch (`$messages`)."""
-        return self.policy.batch is not None
-
     def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None:
         """The body's bytes before and after the messages; None for a request without a body. Their length does not depend on `now`."""
         return self._envelope(self._request, self._auth, self._env(self._bound, group, now))
