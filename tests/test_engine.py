@@ -134,6 +134,16 @@ def test_trouble_is_retried_and_nothing_is_lost(script: list[int], tmp_path: Pat
     assert summary.ledger.attempts_again == len(script)
 
 
+def test_person_is_told_of_an_outage_and_its_end(tmp_path: Path) -> None:
+    write_events(tmp_path / "e.ndjson", 10)
+    said: list[str] = []
+    with Receiver(port=0, answer=misbehaving([503] * 6)) as receiver:
+        summary = deliver(receiver.url, tmp_path / "e.ndjson", tmp_path, notice=said.append)
+    assert summary.status == 0
+    assert [text.split(" (")[0] for text in said] == ["the destination fails", "the destination works again"]
+    assert "it answers 503" in said[0]
+
+
 def test_sent_at_is_stamped_anew_and_messages_are_the_same_at_each_attempt(tmp_path: Path) -> None:
     instants = iter(range(1_800_000_000, 1_900_000_000))
     write_events(tmp_path / "e.ndjson", 5)
@@ -273,6 +283,23 @@ def test_bad_lines_become_dead_letters_with_their_bytes(tmp_path: Path) -> None:
     assert summary.ledger.read == 7
     assert summary.ledger.closes
     assert stat.S_IMODE((tmp_path / "dead.ndjson").stat().st_mode) == 0o600
+
+
+def test_fault_of_ours_ends_the_run(tmp_path: Path) -> None:
+    """An exception while sending is raised, not waited for."""
+
+    class Broken:
+        async def send(self, wire: Any, timeout_s: float) -> Any:
+            raise ZeroDivisionError
+
+        async def close(self) -> None:
+            return None
+
+    write_events(tmp_path / "e.ndjson", 3)
+    source = FileSource(tmp_path / "e.ndjson")
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run(program_for("http://127.0.0.1:9"), [source], Broken(), Options(tmp_path / "d")))
+    source.close()
 
 
 def test_unreachable_host_gives_up_with_nothing_consumed(tmp_path: Path) -> None:

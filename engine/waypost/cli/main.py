@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import Any
 
 import click
 
 from waypost import __version__
+
+FAULT = 70
 
 COMMANDS = {
     "lint": ("waypost.cli.lint", "Check specs; every finding with its line, column and fix."),
@@ -84,6 +87,11 @@ def main() -> None:
         # The reader has gone (`| head`): not our fault and not news.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _leave(0)
+    except Exception:
+        # Nobody below catches what is our fault; here it gets its status, and its traceback for the report.
+        traceback.print_exc()
+        click.echo("waypost: this is a fault of waypost, please report it with the lines above", err=True)
+        _leave(FAULT)
     _leave(status)
 
 

@@ -32,6 +32,9 @@ from waypost.runtime.store import Store
 
 SAVE_EVERY_S = 1.0
 
+BIG = 32 << 10
+"""A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
+
 
 class Source(Protocol):
     """Where events come from: runtime/sources/."""
@@ -110,9 +113,11 @@ class _Run:
         self.sender = sender
         self.options = options
         self.store = store
-        self.lane = Lane(dict(program.requests), _gates(program, options.jitter), options.jitter)
+        self.gates = _gates(program, options.jitter)
+        self.failing = False
+        self.lane = Lane(dict(program.requests), self.gates, options.jitter)
         self.letters = DeadLetters(options.dead_letters, program.owner, program.plan, program.settings.secrets())
-        self.answers: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue()
+        self.answers: asyncio.Queue[tuple[int, Answer | Exception]] = asyncio.Queue()
         self.tasks: set[asyncio.Task[None]] = set()
         self.signals = 0
         self.stop_at: float | None = None
@@ -240,26 +245,37 @@ class _Run:
                 task.add_done_callback(self.tasks.discard)
 
     async def _send(self, command: Send) -> None:
-        kind = self.program.requests[command.request]
-        now = self.options.clock()
-        masked = self.options.masked
-        big = sum(map(len, command.bodies)) > 32 << 10 and kind.policy.gzip
-        # Compressing half a megabyte takes long enough to hold everything else up.
-        wire = (
-            await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
-            if big
-            else kind.render(command.group, command.bodies, now, masked=masked)
-        )
-        self.lane.ledger.bytes += len(wire.body)
-        answer = await self.sender.send(wire, kind.policy.timeout_s)
+        try:
+            answer: Answer | Exception = await self._attempt(command)
+        except Exception as error:
+            # A fault of ours must end the run: an answer that never comes would leave it waiting for ever.
+            answer = error
         await self.answers.put((command.batch, answer))
 
-    def _settle(self, batch: int, answer: Answer) -> None:
+    async def _attempt(self, command: Send) -> Answer:
+        kind = self.program.requests[command.request]
+        now, masked = self.options.clock(), self.options.masked
+        if sum(map(len, command.bodies)) > BIG and kind.policy.gzip:
+            wire = await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
+        else:
+            wire = kind.render(command.group, command.bodies, now, masked=masked)
+        self.lane.ledger.bytes += len(wire.body)
+        return await self.sender.send(wire, kind.policy.timeout_s)
+
+    def _settle(self, batch: int, answer: Answer | Exception) -> None:
+        if isinstance(answer, Exception):
+            raise answer
         if answer.status == "unsent":
             self.last_error = answer.error
         else:
             self.connected = True
         self._carry_out(self.lane.settle(batch, answer, self.options.clock()))
+        failing = any(gate.open for gate in self.gates.values())
+        if failing != self.failing:
+            self.failing = failing
+            why = answer.error or f"it answers {answer.status}"
+            waiting = f"the destination fails ({why}): trying it now and then; Ctrl-C keeps the rest for the next run"
+            self.options.notice(waiting if failing else "the destination works again")
 
     def _save(self, *, force: bool = False) -> None:
         now = time.monotonic()
