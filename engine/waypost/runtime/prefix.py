@@ -77,6 +77,7 @@ def splice(head: bytes, behind: bytes) -> Raw:
     """Two encoded objects as one, the members of `head` first. `behind` has none of its names."""
     if head == b"{}":
         return Raw(behind)
-    if behind[1:].lstrip()[:1] == b"}":
+    # An empty object may hold white space; any other begins its first name here.
+    if behind[1] != 34 and behind[1:].strip() == b"}":
         return Raw(head)
     return Raw(head[:-1] + b"," + behind[1:])
