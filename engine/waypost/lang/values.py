@@ -107,8 +107,13 @@ def _encode_hook(value: Any) -> Any:
     raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
 
 
-encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_encode_hook).encode
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_hook)
+
+encode: Callable[[Any], bytes] = _ENCODER.encode
 """Compact UTF-8 JSON. `msgspec.Raw` inside is copied as it stands."""
+
+encode_lines: Callable[[Any], bytes] = _ENCODER.encode_lines
+"""The same for the items of a list, each with a line feed behind it."""
 
 
 def typeof(value: Any) -> str:
@@ -194,7 +199,7 @@ def to_array(value: Any) -> list[Any]:
 
 _TIME = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:(?P<mark>[Tt ])(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?:(?P<mark>[Tt ])(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?)?"
     r"(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 _EPOCH = dt.datetime(1970, 1, 1)

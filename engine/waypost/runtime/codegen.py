@@ -9,6 +9,7 @@ A node with no cheap form (several matches, `$each`, item paths) is bound as a c
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from msgspec import Raw
 from waypost import plan as p
 from waypost.lang import filters
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import codegen_checks, identity, prefix, support
+from waypost.runtime import block, codegen_checks, identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.identity import plain_names
 from waypost.runtime.layout import Layout, Slot, nameable
@@ -41,8 +42,8 @@ class Scope:
     condition: Callable[[str], str]
     shares: bool = False
     """Whether this action reads members of an object that it also merges."""
-    fast: bool = False
-    """Whether the event always comes from the fast decoder, whose types then need no second look."""
+    kind: str | None = None
+    """The event's type, where it is known: the event comes from the fast decoder then, whose types need no second look."""
     origin: str = "line, at"
     """The text of the event's line and of its (offset, first line), for what identifies it."""
 
@@ -60,6 +61,10 @@ class Values:
 
     def slot(self, steps: tuple[str, ...], how: str) -> Expr:
         """The event's value at a plain path of names, as an Expr of form "slot" or "raw"."""
+        if steps == ("type",) and self.scope.kind is not None:
+            name = f"TYPE_{self.scope.kind}"
+            self.w.names[name] = self.scope.kind
+            return Expr(name, "text", sure=True)
         slot = self.layout.use(steps, how)
         parent = self._owner(steps)
         name = self.w.cached(f"{parent}.{slot.attribute}", f"{parent}.{slot.attribute}", _hint(slot))
@@ -90,13 +95,12 @@ class Values:
         if known:
             return known
         name = self.w.fresh(_hint(slot))
-        self.w.names.update(
-            {f"DECODE_{slot.index}": slot.decode, f"LOAD_{slot.index}": slot.load, f"EMPTY_{slot.index}": slot.empty}
-        )
+        tail = f"{self.layout.name}_{slot.index}"
+        self.w.names.update({f"DECODE{tail}": slot.decode, f"LOAD{tail}": slot.load, f"EMPTY{tail}": slot.empty})
         with self.w.block("try:"):
-            self.w.line(f"{name} = EMPTY_{slot.index} if {raw} is MISSING else DECODE_{slot.index}({raw})")
+            self.w.line(f"{name} = EMPTY{tail} if {raw} is MISSING else DECODE{tail}({raw})")
         with self.w.block("except ValidationError:"):
-            self.w.line(f"{name} = LOAD_{slot.index}({raw})")
+            self.w.line(f"{name} = LOAD{tail}({raw})")
         self.w.know(key, name)
         return name
 
@@ -136,9 +140,9 @@ class Values:
     def ref(self, node: p.Ref) -> Expr:
         if node.name == "meta.id":
             event_id = self.slot(("messageId",), "scalar")
-            return self.assign(
-                f"meta_id({event_id.text}, {self.scope.origin}, {self.w.literal(self.scope.action)}, None)", "text"
-            )
+            known = event_id.text if event_id.form == "slot" else self.decoded(event_id)
+            action = self.w.literal(self.scope.action)
+            return self.assign(f"meta_id({known}, {self.scope.origin}, {action}, None)", "text")
         if node.name.startswith("settings."):
             return Expr(self.w.bind("setting", self.scope.settings(node.name)), "value")
         return self.interpreted(node)
@@ -194,14 +198,19 @@ class Values:
                 self.w.line(f"{whole.text} = {whole.text} or MISSING")
         return whole
 
-    def entries(self, entries: dict[str, p.Value]) -> dict[str, Expr]:
-        """The entries of an object; what is left out for good has none."""
+    def entries(self, entries: dict[str, p.Value], *, own: bool = False) -> dict[str, Expr]:
+        """The entries of an object; what is left out for good has none. `own`: the decoded event becomes this object."""
         held: dict[str, Expr] = {}
         for key, node in entries.items():
             if not isinstance(node, p.Omit):
                 with self.w.field(key):
-                    held[key] = self.value(node)
+                    stored = codegen_checks.own(self, key, node, self._target(key)) if own else None
+                    held[key] = stored or self.value(node)
         return held
+
+    def _target(self, key: str) -> str:
+        slot = self.layout.root.children.get(key)
+        return f"e.{slot.attribute if slot else key}"
 
     def omit(self, node: p.Omit) -> Expr:
         return NOTHING
@@ -301,7 +310,7 @@ class Values:
             base = self.slot(steps, "object")
             if not node.entries:
                 held = base.text
-                quick = f"{held} if {held}.__class__ is Raw and bytes({held})[0] == 123 else object_raw({held})"
+                quick = f"{held} if {held}.__class__ is Raw and first({held}) == BRACE else object_raw({held})"
                 return self.assign(quick, "out", "merge")
             shared = self._shared(steps, node)
             same = identity.identity(
@@ -337,7 +346,7 @@ class Values:
             with self.w.block("else:"):
                 self.w.line(f"{struct} = {self.struct((*steps, key))}")
             self.w.know(_struct_key((*steps, key)), struct)
-        tests = [f"{shape} is not None", *identity.tests(same, shape)]
+        tests = [f"{shape} is not None"]
         tests += [f"not {self.scope.condition(text)}" for text in same.unless]
         with self.w.block(f"if {' and '.join(tests)}:"):
             self.w.line(f"{result} = {base.text}")
@@ -424,6 +433,9 @@ NAMES: dict[str, Any] = {
     "blank": support.blank,
     "members": support.members,
     "object_raw": support.object_raw,
+    "first": struct.Struct("B").unpack_from,
+    "BRACE": (123,),
+    "PLAIN": block.PLAIN,
     "picked": support.picked,
     "string_of": support.string_of,
     "filled_string_of": support.filled_string_of,

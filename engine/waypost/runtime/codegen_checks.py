@@ -49,11 +49,59 @@ def _instant(v: Values, source: str) -> Expr:
     return Expr(result, "text")
 
 
+def own(v: Values, key: str, node: p.Value, target: str) -> Expr | None:
+    """A field that has its own name in the event, and is sent as the decoder gives it where nothing is wrong; None for any other.
+
+    `target` is where the message holds it. Text has passed its checks while it was decoded; a time is judged with all others of the chunk
+    (block.py), for which the local is kept in the Expr.
+    """
+    if not isinstance(node, p.From) or node.default is not None or not isinstance(node.of, p.Path):
+        return None
+    if plain_names(node.of.path) != (key,):
+        return None
+    if _inline_text(node):
+        return _own_text(v, node, target)
+    if node == p.From(of=node.of, type="datetime", nulls="omit"):
+        source = v.slot((key,), "scalar").text
+        result = v.assign(f"{source} if {source}.__class__ is str else PLAIN", "time", "time")
+        with v.w.block(f"if {result.text} is not {source} and {source} is not MISSING:"):
+            v.w.line(f"{target} = datetime_of({source})")
+        return Expr(result.text, "time", stored=True)
+    return None
+
+
+def _own_text(v: Values, node: p.From, target: str) -> Expr:
+    source = v.scalar(node.of).text
+    _promised(v, node)
+    result = v.assign(source, "text", "text").text
+    with v.w.block(f"if {result}.__class__ is not str{'' if node.required else f' and {result} is not MISSING'}:"):
+        v.w.line(f"{result} = {_reader(node)}({source}){' or MISSING' if node.empty == 'omit' else ''}")
+        if node.max_length is not None:
+            with v.w.block(f"if {result} is not MISSING and len({result}) > {node.max_length}:"):
+                v.w.line(_over(node, result))
+        if node.required:
+            with v.w.block(f"if {result} is MISSING:"):
+                v.w.line("raise Fault('required', 'a value is required and there is none')")
+        v.w.line(f"{target} = {result}")
+    return Expr(result, "text", sure=node.required, stored=True)
+
+
+def _reader(node: p.From) -> str:
+    if node.invalid == "omit":
+        return "string_or_missing"
+    return "filled_string_of" if node.empty == "omit" else "string_of"
+
+
+def _over(node: p.From, text: str) -> str:
+    """What is done with a text that is too long."""
+    if node.invalid == "omit":
+        return f"{text} = MISSING"
+    return f"raise Fault('too_long', f'{{len({text})}} characters, at most {node.max_length} are allowed')"
+
+
 def _text_checks(v: Values, node: p.From) -> Expr:
     of = v.scalar(node.of)
-    read = (
-        "string_or_missing" if node.invalid == "omit" else "filled_string_of" if node.empty == "omit" else "string_of"
-    )
+    read = _reader(node)
     source = of.text if of.form != "out" else v.decoded(of)
     sure = of.form == "slot" and _promised(v, node)
     if of.form == "text":
@@ -68,23 +116,22 @@ def _text_checks(v: Values, node: p.From) -> Expr:
         # What is `sure` and still a text of its own was short enough for the decoder.
         other = f"{result.text} is not {source} and " if sure else ""
         with v.w.block(f"if {other}{result.text} is not MISSING and len({result.text}) > {node.max_length}:"):
-            if node.invalid == "omit":
-                v.w.line(f"{result.text} = MISSING")
-            else:
-                v.w.line(
-                    f"raise Fault('too_long', f'{{len({result.text})}} characters, at most {node.max_length} are allowed')"
-                )
+            v.w.line(_over(node, result.text))
     return result
 
 
 def _promised(v: Values, node: p.From) -> bool:
-    """Notes what a text must be for the fast decoder to take it; whether that can be relied on here."""
+    """Notes what a text must be for the fast decoder to take it; whether that can be relied on here.
+
+    A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands.
+    """
     assert isinstance(node.of, p.Path)
-    slot = v.layout.at(plain_names(node.of.path) or ())
+    steps = plain_names(node.of.path) or ()
+    slot = v.layout.at(steps)
     slot.filled = slot.filled or node.empty == "omit"
     if node.max_length is not None:
         slot.longest = min(slot.longest or node.max_length, node.max_length)
-    return v.scope.fast
+    return v.scope.kind is not None and all(v.layout.at(steps[:end]).nested for end in range(1, len(steps)))
 
 
 def _inline_text(node: p.From) -> bool:

@@ -71,7 +71,7 @@ def _compare(node: fql.Compare, v: Values) -> str:
 def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
     """A field against a constant. Text and booleans need no decoding: a list or object in the field is Raw, and equals neither."""
     field = _field(path, v)
-    if field is None or field.form != "slot":
+    if field is None or field.form not in ("slot", "text"):
         return f"equal({_operand(path, v)}, {_constant(literal, v)})"
     value = literal.value
     if isinstance(value, str):

@@ -22,12 +22,13 @@ class Expr:
     """An atom of generated code and what it holds at run time.
 
     `form`: "slot" (decoded scalar, Raw list or object, or MISSING), "raw" (Raw or MISSING), "text" (str or MISSING), "value" (decoded
-    JSON or MISSING), "out" (anything that encodes, or MISSING). `sure`: never MISSING.
+    JSON or MISSING), "out" (anything that encodes, or MISSING). `sure`: never MISSING. `stored`: the message has it already.
     """
 
     text: str
     form: str
     sure: bool = False
+    stored: bool = False
 
 
 class Writer:

@@ -21,9 +21,9 @@ from waypost.lang import fql, values
 from waypost.lang.values import MISSING
 from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
+from waypost.runtime.express import Express
 from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.parts import url_parts
-from waypost.runtime.results import Filtered, Mapped
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,6 @@ class Bindings:
     meta_id: Callable[..., str]
     parts: dict[str, list[p.Value]]
     """For each request, the event-dependent parts that divide batches."""
-
-
-CHUNK = "map_chunk"
-"""The name of the function that maps a chunk."""
-
-FREQUENT = ("track", "page", "identify", "screen", "group")
-"""Event types in the order of their usual numbers."""
 
 
 class Sign:
@@ -69,85 +62,36 @@ class Generated:
     names: dict[str, Any]
     fields: list[str]
     layout: Layout
+    express: Express
     functions: dict[str, tuple[str | None, str]] = field(default_factory=dict)
 
 
 def generate(plan: p.Plan, bindings: Bindings) -> Generated:
-    layout = Layout()
+    layout, express = Layout(), Express(plan)
     layout.use(("type",), "scalar")
-    _generate(plan, bindings, layout)
+    _generate(plan, bindings, layout, express)
     layout.build()
-    return _generate(plan, bindings, layout)
+    return _generate(plan, bindings, layout, express)
 
 
-def _generate(plan: p.Plan, bindings: Bindings, layout: Layout) -> Generated:
+def _generate(plan: p.Plan, bindings: Bindings, layout: Layout, express: Express) -> Generated:
     w = Writer()
     w.names.update(codegen.NAMES, **codegen_fql.NAMES)
     w.names.update(
         meta_id=bindings.meta_id,
         encode=values.encode,
-        Mapped=Mapped,
-        NO_ACTION=Filtered(None, None, "no_action"),
         DecodeError=msgspec.DecodeError,
         NO_MATCH=NO_MATCH,
         OFF=OFF,
         WHERE=WHERE,
     )
-    makers = {name: _Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
+    makers = {name: Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
     functions = {name: maker.function() for name, maker in makers.items()}
-    _chunk(plan, makers, w)
-    return Generated("\n".join(w.lines) + "\n", w.names, w.fields, layout, functions)
+    express.write(makers, w)
+    return Generated("\n".join(w.lines) + "\n", w.names, w.fields, layout, express, functions)
 
 
-def _chunk(plan: p.Plan, makers: dict[str, _Maker], w: Writer) -> None:
-    """A function that maps lines one after another, for the event types that one simple action takes.
-
-    What faults, or is not so simple, goes to `rest`: those lines are mapped one by one.
-    """
-    w.line("# the events of a chunk, those types first that are most frequent")
-    with (
-        w.function(f"def {CHUNK}(decode, lines, offsets, first_line, now, out, rest):"),
-        w.block("for index, line in enumerate(lines):"),
-    ):
-        with w.block("try:"):
-            # Raw members are not checked for UTF-8 by their decoder.
-            with w.block("if not line.isascii():"):
-                w.line("line.decode()")
-            w.line("e = decode(line)")
-            w.line("kind = e.type")
-            for kind, name in _alone(plan, makers):
-                with w.block(f"if kind == {kind!r}:"):
-                    message = makers[name].inline()
-                    w.line(
-                        f"out[index] = Mapped({name!r}, None, {plan.actions[name].request!r}, (), encode({message}))"
-                    )
-                    w.line("continue")
-            others = [
-                kind for kind in fql.EVENT_TYPES if all(maker.type not in (None, kind) for maker in makers.values())
-            ]
-            if others and len(makers) == len(plan.actions):
-                with w.block(f"if kind in {tuple(others)!r}:"):
-                    w.line("out[index] = [NO_ACTION]")
-                    w.line("continue")
-        with w.block("except (Fault, DecodeError, UnicodeDecodeError, RecursionError):"):
-            w.line("pass")
-        w.line("rest.append(index)")
-
-
-def _alone(plan: p.Plan, makers: dict[str, _Maker]) -> list[tuple[str, str]]:
-    """(event type, action) where exactly one action takes the type, and does so without further conditions."""
-    if any(action.each is not None for action in plan.actions.values()) or any(
-        maker.type is None for maker in makers.values()
-    ):
-        return []
-    takers: dict[str, list[str]] = {}
-    for name, maker in makers.items():
-        takers.setdefault(maker.type or "", []).append(name)
-    known = [kind for kind in FREQUENT if kind in takers] + [kind for kind in takers if kind not in FREQUENT]
-    return [(kind, takers[kind][0]) for kind in known if len(takers[kind]) == 1 and makers[takers[kind][0]].simple]
-
-
-class _Maker:
+class Maker:
     """Generates one action. State: the writer and layout that it adds to."""
 
     def __init__(self, plan: p.Plan, name: str, bindings: Bindings, w: Writer, layout: Layout) -> None:
@@ -167,13 +111,7 @@ class _Maker:
         return p.mentions(self.action.mapping, lambda node: isinstance(node, p.Pick))
 
     @property
-    def simple(self) -> bool:
-        """Whether a message is all that can come of it, but for faults."""
-        action = self.action
-        return self.rest is None and action.enabled and action.where is None and not self.parts and not self._late
-
-    @property
-    def _late(self) -> list[p.Require]:
+    def late(self) -> list[p.Require]:
         """What `require` asks of fields that no local holds."""
         mapping = self.action.mapping
         entries = mapping.entries if isinstance(mapping, p.Object) and all(map(nameable, mapping.entries)) else {}
@@ -182,7 +120,7 @@ class _Maker:
             need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)
         ]
 
-    def _values(self, origin: str, *, fast: bool = False) -> codegen.Values:
+    def _values(self, origin: str, layout: Layout, kind: str | None = None) -> codegen.Values:
         held: list[codegen.Values] = []
 
         def condition(text: str) -> str:
@@ -191,13 +129,13 @@ class _Maker:
         def interpret(node: p.Value) -> Callable[..., Any]:
             return self._bindings.interpret(self.name, node)
 
-        scope = codegen.Scope(self.name, self._bindings.settings, interpret, condition, self._shares, fast, origin)
-        held.append(codegen.Values(self._w, self._layout, scope))
+        scope = codegen.Scope(self.name, self._bindings.settings, interpret, condition, self._shares, kind, origin)
+        held.append(codegen.Values(self._w, layout, scope))
         return held[0]
 
     def function(self) -> tuple[str | None, str]:
         """The action as a function of one event: (event type, its name)."""
-        w, v = self._w, self._values("line, at")
+        w, v = self._w, self._values("line, at", self._layout)
         function = w.fresh(self.name)
         w.line(f"# {self._plan.name!r}, {self.name!r}")
         with w.function(f"def {function}(e, line, at, now):"):
@@ -210,13 +148,46 @@ class _Maker:
                 self._deliver(v)
         return self.type, function
 
-    def inline(self) -> str:
-        """The statements of a simple action within a loop; gives the text of its message."""
-        v = self._values("line, (offsets[index], first_line)", fast=True)
-        top, message = _mapping(self.action.mapping, v)
+    def values(self, kind: str, layout: Layout) -> codegen.Values:
+        """What writes this action within a loop over decoded events of one type."""
+        return self._values("lines[index], (offsets[index], first_line)", layout, kind)
+
+    def test(self, v: codegen.Values) -> str | None:
+        """The text of what is left to test of the trigger."""
+        return None if self.rest is None else f"({codegen_fql.condition(self.rest, v)})"
+
+    def message(self, v: codegen.Values, *, own: bool = False) -> tuple[dict[str, Expr], str, str]:
+        """The statements that map and check one message. Gives its fields, its text, and that of (action, request, group).
+
+        `own`: the decoded event becomes the message.
+        """
+        w = v.w
+        if own:
+            assert isinstance(self.action.mapping, p.Object)
+            top, message = v.entries(self.action.mapping.entries, own=True), "e"
+        else:
+            top, message = _mapping(self.action.mapping, v)
+        late = self.late
         for need in self.action.require:
-            _require_early(need, top, v)
-        return message
+            if need not in late:
+                _require_early(need, top, v)
+        if not own:
+            w.line(f"message = {message}")
+            message = "message"
+        for need in late:
+            _require_late(need, v)
+        parts = self._group(v)
+        if parts:
+            return top, message, f"({self.name!r}, {self.action.request!r}, ({', '.join(parts)},))"
+        return top, message, w.bind("owner", (self.name, self.action.request, ()))
+
+    def _group(self, v: codegen.Values) -> list[str]:
+        """The texts of the event's parts of the request; a part of the url without a value is a fault."""
+        parts = [v.assign(v.decoded(v.value(part)), "value").text for part in self.parts]
+        for part in parts[: self.url_parts]:
+            with v.w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
+                v.w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
+        return parts
 
     def _deliver(self, v: codegen.Values) -> None:
         """The statements that map, check and give one message."""
@@ -224,19 +195,8 @@ class _Maker:
         if self.action.where is not None:
             with w.block(f"if not ({v.scope.condition(self.action.where)}):"):
                 w.line("return WHERE")
-        top, body = _mapping(self.action.mapping, v)
-        late = self._late
-        for need in self.action.require:
-            if need not in late:
-                _require_early(need, top, v)
-        w.line(f"message = {body}")
-        for need in late:
-            _require_late(need, v)
-        parts = [v.assign(v.decoded(v.value(part)), "value").text for part in self.parts]
-        for part in parts[: self.url_parts]:
-            with w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
-                w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
-        w.line(f"return message, ({', '.join(parts)},)" if parts else "return message")
+        _, message, owner = self.message(v)
+        w.line(f"return {message}, {owner}[2]" if self.parts else f"return {message}")
 
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:

@@ -1,18 +1,17 @@
 """When a `$merge` of one object with further keys changes nothing: then its bytes pass as they are.
 
 Takes a Merge whose one operand stands at the same path as itself. Gives an `Identity`: a msgspec type whose decoder accepts only objects that
-the keys leave alone (their typed leaves have their type already), the fields that must then be absent, and the conditions that must not hold;
-or None where that cannot be known. One scan of the object in C answers for every key, however it is escaped.
+the keys leave alone (their typed leaves have their type already, and what they take out is not there), and the conditions that must not
+hold; or None where that cannot be known. One scan of the object in C answers for every key, however it is escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from waypost import plan as p
 from waypost.lang import jsonpath
@@ -21,11 +20,14 @@ from waypost.runtime.layout import nameable
 
 @dataclass(frozen=True)
 class Identity:
-    """`shape` is a struct type; `absent` are attribute paths of it that must be MISSING; `unless` are FQL conditions that must not hold."""
+    """`shape` is a struct type; `unless` are FQL conditions that must not hold."""
 
     shape: type[msgspec.Struct]
-    absent: tuple[str, ...]
     unless: tuple[str, ...]
+
+
+Never = Annotated[int, Meta(ge=1, le=0)]
+"""The type of a member that must not be there: it has no value."""
 
 
 def plain_names(path: str) -> tuple[str, ...] | None:
@@ -50,47 +52,37 @@ def _merge(node: p.Merge, steps: tuple[str, ...], extra: dict[str, tuple[str, An
         return None
     fields: list[tuple[str, Any, Any]] = []
     rename: dict[str, str] = {}
-    absent: list[str] = []
     unless: list[str] = []
     for index, (key, entry) in enumerate(node.entries.items()):
-        found = _entry(entry, (*steps, key), unless) if nameable(key) else None
-        if found is None:
+        type_ = _entry(entry, (*steps, key), unless) if nameable(key) else None
+        if type_ is None:
             return None
-        name = f"k{index}"
-        type_, inner = found
-        absent += [name + path for path in inner]
-        if type_ is not None:
-            fields.append((name, type_ | UnsetType, UNSET))
-            rename[name] = key
+        if type_ is not Any:
+            fields.append((f"k{index}", type_ | UnsetType, UNSET))
+            rename[f"k{index}"] = key
     for key, row in extra.items():
         fields.append(row)
         rename[row[0]] = key
-    return Identity(
-        msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False), tuple(absent), tuple(unless)
-    )
+    return Identity(msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False), tuple(unless))
 
 
-def _entry(node: p.Value, steps: tuple[str, ...], unless: list[str]) -> tuple[Any, list[str]] | None:
-    """(the type that the member must have, None when any will do; what of it must be absent), or None."""
+def _entry(node: p.Value, steps: tuple[str, ...], unless: list[str]) -> Any:
+    """The type that the member must have; Any when any will do, None when that cannot be known."""
     if isinstance(node, p.Omit):
-        return Raw, [""]
+        return Never
     if isinstance(node, p.Path):
-        return (None, []) if plain_names(node.path) == steps else None
+        return Any if plain_names(node.path) == steps else None
     if isinstance(node, p.When):
         other = None if node.otherwise is None else _entry(node.otherwise, steps, unless)
         if other is not None:
             unless.append(node.test)
         return other
     if isinstance(node, p.From):
-        type_ = _leaf(node)
         same = isinstance(node.of, p.Path) and plain_names(node.of.path) == steps
-        return (type_, []) if same and type_ is not None and node.default is None and not node.required else None
+        return _leaf(node) if same and node.default is None and not node.required else None
     if isinstance(node, p.Merge):
         inner = _merge(node, steps, {})
-        if inner is None or inner.unless:
-            return None
-        # An object that is missing has no member to be absent.
-        return inner.shape, [f".{path}" for path in inner.absent]
+        return inner.shape if inner is not None and not inner.unless else None
     return None
 
 
@@ -103,21 +95,3 @@ def _leaf(node: p.From) -> Any:
     if node.type != "string":
         return None
     return Annotated[str, Meta(min_length=1 if node.empty == "omit" else None, max_length=node.max_length)]
-
-
-def tests(found: Identity, shape: str) -> Iterator[str]:
-    """The Python tests, on the decoded shape, of what must be absent."""
-    for path in found.absent:
-        head, _, rest = path.partition(".")
-        if rest:
-            yield f"({shape}.{head} is MISSING or {' and '.join(_nested(f'{shape}.{head}', rest))})"
-        else:
-            yield f"{shape}.{head} is MISSING"
-
-
-def _nested(owner: str, path: str) -> Iterator[str]:
-    head, _, rest = path.partition(".")
-    if not rest:
-        yield f"{owner}.{head} is MISSING"
-    else:
-        yield f"({owner}.{head} is MISSING or {' and '.join(_nested(f'{owner}.{head}', rest))})"

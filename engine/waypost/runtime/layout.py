@@ -13,7 +13,7 @@ token in the general loader) and raises for everything else.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -73,9 +73,10 @@ def _no_loader(raw: Any) -> Any:
 
 
 class Layout:
-    """The slots of one plan. `use` collects paths; `build` makes the decoders, after which `root.load(line)` gives a struct."""
+    """The slots of one plan, or of one event type of it. `use` collects paths; `build` makes the decoders. `name` tells several apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.root = Slot("event")
 
     def use(self, steps: tuple[str, ...], how: str) -> Slot:
@@ -97,21 +98,28 @@ class Layout:
             slot = slot.children[step]
         return slot
 
-    def build(self) -> None:
+    def build(self, tag: str | None = None, order: Sequence[str] = ()) -> None:
+        """Makes the structs. With `tag`, the root is one of a tagged union on `type`, its fields may be assigned, and those of `order` stand
+        first, in that order: it can be encoded as the message itself."""
         for index, slot in enumerate(self.root.walk()):
             slot.index = index
+        children = self.root.children
+        self.root.children = {name: children[name] for name in dict.fromkeys((*order, *children))}
         for slot in reversed(list(self.root.walk())):
-            if slot.children:
-                _build(slot)
+            if slot.children or slot is self.root:
+                _build(slot, tag if slot is self.root else None)
 
 
-def _build(slot: Slot) -> None:
+def _build(slot: Slot, tag: str | None = None) -> None:
     fields: list[tuple[str, Any, Any]] = []
     rename: dict[str, str] = {}
     for child in slot.children.values():
         child.attribute = _attribute(child)
         rename[child.attribute] = child.name
         fields.append((child.attribute, *_field(child)))
+    if tag is not None:
+        slot.struct = msgspec.defstruct(f"Event_{tag}", fields, rename=rename, tag=tag, tag_field="type", gc=False)
+        return
     slot.struct = msgspec.defstruct(f"Event{slot.index}", fields, rename=rename, frozen=True, gc=False)
     slot.empty, slot.broken = slot.struct(), slot.struct()
     slot.decode = msgspec.json.Decoder(slot.struct).decode

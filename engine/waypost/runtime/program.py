@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -21,10 +22,15 @@ from waypost.lang import values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
-from waypost.runtime.generate import CHUNK, OFF, WHERE, Bindings, Generated, Sign, generate
+from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, clean_lines, decode_clean, is_utf8
+from waypost.runtime.express import CHUNK
+from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids
+
+PIECE = 48 << 10
+"""How many bytes are decoded at a time: enough that a call costs nothing, few enough that they stay in the processor's cache."""
 
 Result = Mapped | Rejected | Filtered
 At = tuple[int, bytes]
@@ -59,6 +65,7 @@ class Program:
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
         self._map_chunk = generated.names[CHUNK]
+        self._express = generated.express.decoder
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
@@ -111,16 +118,71 @@ class Program:
             return [wrong]
         return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
 
+    def map_block(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Block | None:
+        """What the program makes of whole lines, each with one event: the fast way. `offset` is that of `data`.
+
+        `data` has no line feed at its end. None where it is not one JSON object a line, or not UTF-8: then the lines are mapped by `map_many`.
+        """
+        count = clean_lines(data)
+        if self._express is None or not count or not is_utf8(data):
+            return None
+        lines = Lines(data)
+        return self._block(decode_clean(self._express, data, count), lines, Offsets(lines, offset), first_line, now)
+
+    def map_data(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Iterator[Block]:
+        """`map_block` over pieces of `data`, whole lines without a line feed at the end; what is not clean goes line by line."""
+        start = 0
+        while start < len(data):
+            end = data.find(b"\n", start + PIECE)
+            piece = data[start:] if end < 0 else data[start:end]
+            block = self.map_block(piece, offset + start, first_line, now)
+            if block is None:
+                lines = Lines(piece)
+                block = self._map_lines(lines.all(), Offsets(lines, offset + start), first_line, now)
+            yield block
+            start += len(piece) + 1
+
     def map_many(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
-        """`map` of many lines, in one generated loop for what is simple: for each line its one message, or the list of its results."""
-        out: list[Any] = [None] * len(lines)
+        """`map` of many lines: for each line its one message, or the list of its results."""
+        return list(self._map_lines(lines, offsets, first_line, now).rows())
+
+    def _map_lines(self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float) -> Block:
+        """A block of lines of which some may be anything: those that are one JSON object are decoded together."""
+        good = [line[:1] == b"{" and line[-1:] == b"}" for line in lines]
+        data = b"\n".join(compress(lines, good))
+        if clean_lines(data) != sum(good) or not is_utf8(data):
+            good = [fine and b"\n" not in line and is_utf8(line) for fine, line in zip(good, lines, strict=True)]
+            data = b"\n".join(compress(lines, good))
+        events = iter(decode_clean(self._express, data, sum(good)) if self._express and data else ())
+        spread = [next(events, None) if fine else None for fine in good]
+        return self._block(spread, lines, offsets, first_line, now)
+
+    def _block(
+        self, events: list[Any], lines: Indexed[bytes], offsets: Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        ready: list[Any] = []
+        times: list[str] = []
+        block = Block(len(events), b"", [])
         rest: list[int] = []
-        self._map_chunk(self._decode, lines, offsets, first_line, now, out, rest)
-        for index in rest:
-            out[index] = self.map(lines[index], offsets[index], first_line, now)
-        return out
+        self._map_chunk(
+            events, lines, offsets, first_line, now, ready, block.owners, times, block.idle, block.several, rest
+        )
+        if times and not are_plain(times):
+            rest += self._judge(ready, times, block, rest)
+        block.encoded = values.encode_lines(ready)
+        block.others = {index: self.map(lines[index], offsets[index], first_line, now) for index in rest}
+        return block
+
+    def _judge(self, ready: list[Any], times: list[str], block: Block, rest: list[int]) -> list[int]:
+        """Takes out the messages with a time that is not sent as it stands; gives their lines, which are mapped alone."""
+        wrong = [index for index, time in enumerate(times) if not are_plain([time])]
+        block.others = {index: [] for index in rest}
+        lines = [block.line_of(index) for index in wrong]
+        for index in reversed(wrong):
+            del ready[index], block.owners[index]
+        return lines
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1
