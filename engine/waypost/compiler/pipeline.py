@@ -9,16 +9,23 @@ from pathlib import Path
 
 from waypost.compiler import document
 from waypost.compiler.check import check
-from waypost.compiler.diagnostic import Report
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.lower import lower
 from waypost.compiler.reader import read_spec
-from waypost.compiler.source import Source
+from waypost.compiler.source import Source, Span
+from waypost.compiler.spec import Spec
 from waypost.compiler.suppress import excuse
 from waypost.plan import Plan
 
 
 def compile_text(text: str, path: str) -> tuple[Plan | None, Report]:
     """Compiles a spec. Never raises for anything that a person can type."""
+    spec, report = checked_text(text, path)
+    return (None if spec is None else lower(spec, report.source)), report
+
+
+def checked_text(text: str, path: str) -> tuple[Spec | None, Report]:
+    """All but the last stage: the spec, with its positions, or None when there are errors."""
     source = Source(path, text.removeprefix("\ufeff"))
     report = Report(source)
     root = document.read(source, report)
@@ -29,21 +36,23 @@ def compile_text(text: str, path: str) -> tuple[Plan | None, Report]:
         return None, report
     check(spec, report)
     excuse(report)
-    return (None if report.failed else lower(spec, source)), report
+    return (None if report.failed else spec), report
 
 
 def compile_file(path: Path) -> tuple[Plan | None, Report]:
     """Compiles a file, shown as it was named. Raises OSError; bytes that are not UTF-8 are a finding."""
+    report = read_file(path)
+    return (None, report) if report.failed else compile_text(report.source.text, report.source.path)
+
+
+def read_file(path: Path) -> Report:
+    """The Report of a file, with its text. Raises OSError; bytes that are not UTF-8 are a finding."""
     data = path.read_bytes()
     try:
-        text = data.decode()
+        return Report(Source(path.as_posix(), data.decode().removeprefix("\ufeff")))
     except UnicodeDecodeError as error:
-        from waypost.compiler.diagnostic import Diagnostic, Label
-        from waypost.compiler.source import Span
-
-        source = Source(str(path), data[: error.start].decode())
-        report = Report(source)
-        end = len(source.text)
+        report = Report(Source(path.as_posix(), data[: error.start].decode()))
+        end = len(report.source.text)
         report.add(
             Diagnostic(
                 "Y101",
@@ -52,5 +61,4 @@ def compile_file(path: Path) -> tuple[Plan | None, Report]:
                 "save it as UTF-8",
             )
         )
-        return None, report
-    return compile_text(text, path.as_posix())
+        return report

@@ -65,7 +65,12 @@ def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
         if name.text in seen:
             values.add("M211", f"the key `{name.text}` is picked twice", name.span)
         seen.add(name.text)
-    return Val(p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))), node.span, (of,))
+    return Val(
+        p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))),
+        node.span,
+        (of,),
+        keys={name.text: name.span for name in names},
+    )
 
 
 def each(values: Values, node: Map, held: Node, place: Place) -> Val:
@@ -111,7 +116,13 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
     constants = {name.text: values.closed.constant(value) for name, value in table.entries} if table else {}
     other = values.value(else_node, place) if else_node is not None else None
     parts = (of,) if other is None else (of, other)
-    return Val(p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None), node.span, parts)
+    return Val(
+        p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None),
+        node.span,
+        parts,
+        keys={name.text: name.span for name, _ in table.entries} if table else {},
+        words=_spans(node),
+    )
 
 
 def checked(values: Values, node: Map, held: Node, place: Place) -> Val:

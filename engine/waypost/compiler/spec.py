@@ -30,7 +30,8 @@ class Located(Generic[T]):
 class Val:
     """An expression: the plan's node, its span, its parts in written order, and the scalar it was read from, if it was one.
 
-    `keys` are the spans of an object's or merge's keys; `words` those of an operator's words (`type`, `enum`, ...).
+    `keys` are the spans of the keys of an object, a merge, a pick or a lookup's table; `words` those of an operator's words (`type`,
+    `enum`, ...).
     """
 
     node: p.Value

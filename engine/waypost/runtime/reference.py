@@ -28,7 +28,9 @@ Result = Mapped | Rejected | Filtered
 
 @dataclass(frozen=True)
 class Env:
-    """What an expression may reach. `group` holds a request's event parts; `meta` gives `meta.*`; `now` is Unix milliseconds."""
+    """What an expression may reach. `group` holds a request's event parts; `meta` gives `meta.*`; `now` is Unix milliseconds.
+
+    `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
 
     event: Any
     settings: Bound
@@ -36,6 +38,10 @@ class Env:
     item: Any = MISSING
     group: tuple[Any, ...] = ()
     meta: Callable[[str], Any] = lambda name: MISSING
+    watch: Watch | None = None
+
+
+Watch = Callable[[p.Value, Env], Any]
 
 
 class BadEvent(Exception):
@@ -82,6 +88,11 @@ def _refuse_surrogates(value: Any) -> None:
 
 def evaluate(node: p.Value, env: Env) -> Any:
     """The value of a node, or MISSING. Raises Fault, with the field inside the node where one is to blame."""
+    return step(node, env) if env.watch is None else env.watch(node, env)
+
+
+def step(node: p.Value, env: Env) -> Any:
+    """`evaluate` of this node itself; what is inside it is watched again."""
     return _EVALUATORS[type(node)](node, env)
 
 
@@ -328,10 +339,16 @@ def map_action(plan: p.Plan, name: str, settings: Bound, origin: Origin, now: fl
 
 
 def map_action_on(
-    plan: p.Plan, name: str, settings: Bound, event: Any, origin: Origin, now: float
+    plan: p.Plan,
+    name: str,
+    settings: Bound,
+    event: Any,
+    origin: Origin,
+    now: float,
+    watch: Watch | None = None,
 ) -> list[Result] | None:
     action = plan.actions[name]
-    env = Env(event, settings, int(now * 1000))
+    env = Env(event, settings, int(now * 1000), watch=watch)
     if not holds(action.trigger, env):
         return None
     if not action.enabled:

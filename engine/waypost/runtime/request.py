@@ -54,9 +54,10 @@ class RequestProgram:
         self._bound = bound
         self._masked = bound.masked()
 
-    def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None:
+    def envelope(self, group: tuple[Any, ...], now: float, *, masked: bool = False) -> tuple[bytes, bytes] | None:
         """The body's bytes before and after the messages; None for a request without a body. Their length does not depend on `now`."""
-        return self._envelope(self._request, self._auth, self._env(self._bound, group, now))
+        request, auth = (self._shown, self._shown_auth) if masked else (self._request, self._auth)
+        return self._envelope(request, auth, self._env(self._masked if masked else self._bound, group, now))
 
     def render(self, group: tuple[Any, ...], bodies: Sequence[bytes], now: float, *, masked: bool = False) -> Wire:
         """The request for these message bodies. `now` is the instant of the attempt, Unix seconds."""

@@ -69,7 +69,7 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
                     f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with --set {name}={_form(setting)}"
                 )
             continue
-        values[name] = _typed(plan.name, name, setting, value)
+        values[name] = typed(plan.name, name, setting, value)
         if setting.type == "choice":
             data[name] = setting.choices[values[name]]
     secret = frozenset(name for name, setting in plan.settings.items() if setting.secret)
@@ -92,7 +92,8 @@ def resolve(text: str) -> tuple[str, bool]:
     return text, False
 
 
-def _typed(plan: str, name: str, setting: Setting, value: Any) -> Any:
+def typed(plan: str, name: str, setting: Setting, value: Any) -> Any:
+    """A given value in the setting's type. `plan` is the name that an error begins with."""
     if setting.type == "choice":
         if value in setting.choices:
             return value

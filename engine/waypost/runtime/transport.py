@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,14 +31,54 @@ UNSENT = (
 )
 
 
-class Transport:
-    """State: the current pool of connections and when it was made."""
+@dataclass(frozen=True)
+class Sent:
+    """A request as it leaves: what the client made of a Wire."""
 
-    def __init__(self, connections: int = 16) -> None:
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+Script = Callable[[Sent], Answer]
+"""Stands for the network: sees each request that leaves, and answers it."""
+
+
+class Scripted(httpx.AsyncBaseTransport):
+    """The place of the sockets, taken by a script: everything before and after them stays real (`waypost test`)."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        answer = self._script(Sent(request.method, str(request.url), headers, await request.aread()))
+        if answer.status == "unsent":
+            raise httpx.ConnectError("the script lets no request leave", request=request)
+        if answer.status == "unanswered":
+            raise httpx.ReadTimeout("the script does not answer", request=request)
+        raw = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        return httpx.Response(int(answer.status), headers=raw, stream=httpx.ByteStream(answer.body))
+
+
+def url_as_sent(url: str) -> str:
+    """A url as the client writes it. Raises ValueError for one that cannot be sent to."""
+    try:
+        return str(httpx.URL(url))
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+
+
+class Transport:
+    """State: the current pool of connections and when it was made. `script` takes the place of the network."""
+
+    def __init__(self, connections: int = 16, script: Script | None = None) -> None:
         # httpx logs every url at INFO, and a url may hold a secret.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._connections = connections
+        self._network = None if script is None else Scripted(script)
         self._client = self._make()
         self._made = asyncio.get_running_loop().time()
         self._old: list[httpx.AsyncClient] = []
@@ -46,7 +88,9 @@ class Transport:
             max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0
         )
         direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
-        return httpx.AsyncClient(limits=limits, follow_redirects=False, mounts=direct, http2=False)
+        return httpx.AsyncClient(
+            limits=limits, follow_redirects=False, mounts=direct, http2=False, transport=self._network
+        )
 
     async def send(self, wire: Wire, timeout_s: float) -> Answer:
         """One attempt."""

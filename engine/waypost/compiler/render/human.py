@@ -26,27 +26,36 @@ def summary(reports: Sequence[Report]) -> str:
 
 
 def frame(diagnostic: Diagnostic, source: Source) -> str:
-    line, column = source.position(diagnostic.label.span.start)
-    labels = sorted([diagnostic.label, *diagnostic.others], key=lambda label: label.span)
-    width = max(len(str(source.position(label.span.start)[0])) for label in labels)
-    rows = [
-        f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}",
-        f"{' ' * width}--> {source.path}:{line}:{column}",
-        f"{' ' * width} |",
-    ]
-    last: int | None = None
-    for label in labels:
-        number = source.position(label.span.start)[0]
-        if last is not None and number > last + 1:
-            rows.append(f"{'.' * width} |")
-        rows += _underlined(label, source, width, "^" if label is diagnostic.label else "-", repeat=number != last)
-        last = number
-    rows.append(f"{' ' * width} |")
+    labels = (diagnostic.label, *diagnostic.others)
+    shown = excerpt(diagnostic.label, diagnostic.others, source)
+    width = margin(labels, source)
+    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}", *shown]
     if diagnostic.help:
         rows.append(f"help: {diagnostic.help}")
     hints = ["fix available with --fix"] if diagnostic.fix is not None and diagnostic.fix.safe else []
     rows.append(f"{' ' * width} = " + f"   {'= '}".join([*hints, f"waypost explain {diagnostic.code}"]))
     return "\n".join(rows) + "\n"
+
+
+def margin(labels: Sequence[Label], source: Source) -> int:
+    """The columns that the line numbers take."""
+    return max(len(str(source.position(label.span.start)[0])) for label in labels)
+
+
+def excerpt(main: Label, others: Sequence[Label], source: Source) -> list[str]:
+    """The place, and the lines of the file with every label under its stretch."""
+    line, column = source.position(main.span.start)
+    labels = sorted([main, *others], key=lambda label: label.span)
+    width = margin(labels, source)
+    rows = [f"{' ' * width}--> {source.path}:{line}:{column}", f"{' ' * width} |"]
+    last: int | None = None
+    for label in labels:
+        number = source.position(label.span.start)[0]
+        if last is not None and number > last + 1:
+            rows.append(f"{'.' * width} |")
+        rows += _underlined(label, source, width, "^" if label is main else "-", repeat=number != last)
+        last = number
+    return [*rows, f"{' ' * width} |"]
 
 
 def _underlined(label: Label, source: Source, width: int, mark: str, *, repeat: bool) -> list[str]:

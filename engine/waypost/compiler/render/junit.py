@@ -20,13 +20,13 @@ def render(reports: Sequence[Report]) -> str:
         for item in found:
             line, column = report.source.position(item.label.span.start)
             rows.append(f"    <testcase classname={path} name={quoteattr(f'{item.code} at {line}:{column}')}>")
-            shown = escape(_printable(frame(item, report.source)))
-            rows.append(f"      <failure message={quoteattr(_printable(item.message))}>{shown}</failure>")
+            shown = escape(printable(frame(item, report.source)))
+            rows.append(f"      <failure message={quoteattr(printable(item.message))}>{shown}</failure>")
             rows.append("    </testcase>")
         rows.append("  </testsuite>")
     return "\n".join([*rows, "</testsuites>"]) + "\n"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without the control characters that XML has no way to hold."""
     return "".join(character if character >= " " or character in "\t\n" else "\ufffd" for character in text)
