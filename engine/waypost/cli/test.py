@@ -2,62 +2,97 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
+from waypost import catalog
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
-from waypost.compiler.render import FORMATS
-from waypost.runtime.settings import SettingError
-from waypost.testing import BadTests, golden_diff, golden_text, read_cases, run_case
+from waypost.testing.render import human, json, junit
+from waypost.testing.suite import GOLDEN, TESTS, Result, Wanted, run_spec
+from waypost.testing.watch import changes
+
+RENDER: dict[str, Callable[..., str]] = {"human": human.render, "json": json.render, "junit": junit.render}
 
 
 @click.command(name="test")
 @click.argument("specs", nargs=-1)
 @click.option("--update", is_flag=True, help="Rewrite golden.json; then review its diff.")
+@click.option("-k", "named", default="", metavar="TEXT", help="Run only tests whose name contains TEXT.")
+@click.option("--coverage", is_flag=True, help="Say what of each spec no test reaches.")
+@click.option("--min", "least", type=click.FloatRange(0, 100), help="Fail when tests reach less of a spec, in percent.")
+@click.option("--format", "form", type=click.Choice(list(RENDER)), default="human", help="How results are shown.")
+@click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML to this file as well.")
+@click.option("--watch", is_flag=True, help="Run again when a spec, its tests or golden.json changes; Ctrl-C ends.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every test.")
-def command(specs: tuple[str, ...], update: bool, verbose: bool) -> None:
-    """Run the tests.yaml beside each SPEC (all of specs/ when none is named) and compare each request with golden.json."""
+def command(
+    specs: tuple[str, ...],
+    update: bool,
+    named: str,
+    coverage: bool,
+    least: float | None,
+    form: str,
+    junit_path: Path | None,
+    watch: bool,
+    verbose: bool,
+) -> None:
+    """Run the tests.yaml beside each SPEC (all of specs/ when none is named) and compare each request with golden.json.
+
+    Exit status 0: all passed, 1: something failed or is wrong with a spec or its tests, 2: usage.
+    """
     targets = spec_targets(specs)
-    passed = failed = 0
-    for target in targets:
-        good, bad = _test(target.path, update=update, verbose=verbose)
-        passed, failed = passed + good, failed + bad
-    click.echo(f"{passed} passed, {failed} failed")
-    if failed:
-        click.get_current_context().exit(FINDINGS)
+    wanted = Wanted(named, update, coverage or least is not None, least)
+
+    def once() -> int:
+        results = [_run(target, wanted) for target in targets]
+        if named and not any(result.outcomes or result.failed for result in results):
+            refuse(f"no test has `{named}` in its name")
+        click.echo(RENDER[form](results, verbose=verbose), nl=False)
+        if junit_path is not None:
+            _write(junit_path, junit.render(results))
+        return FINDINGS if any(result.failed for result in results) else 0
+
+    if watch:
+        _watch(targets, once)
+    else:
+        click.get_current_context().exit(once())
 
 
-def _test(spec: Path, *, update: bool, verbose: bool) -> tuple[int, int]:
-    """(passed, failed) of one spec; a golden file that differs counts as one failure."""
-    plan = compile_or_leave(spec)
-    path = spec.with_name("tests.yaml")
-    if not path.is_file():
-        click.echo(f"{path}: there are no tests")
-        return 0, 1
+def _run(target: catalog.Target, wanted: Wanted) -> Result:
     try:
-        cases = read_cases(path)
-        outcomes = [run_case(plan, case) for case in cases]
-    except BadTests as error:
-        click.echo(FORMATS["human"]([error.report]), nl=False)
-        return 0, 1
-    except SettingError as error:
-        refuse(f"{path}: {error}")
-    for outcome in outcomes:
-        if outcome.faults:
-            click.echo(f"FAIL {path}:{outcome.case.line}: {outcome.case.name}")
-            click.echo("".join(f"     {fault}\n" for fault in outcome.faults), nl=False)
-        elif verbose:
-            click.echo(f"ok   {path}:{outcome.case.line}: {outcome.case.name}")
-    bad = sum(bool(outcome.faults) for outcome in outcomes)
-    golden, text = spec.with_name("golden.json"), golden_text(outcomes)
-    if update:
-        golden.write_text(text, encoding="utf-8")
-    elif diff := golden_diff(golden, text):
-        click.echo(
-            f"FAIL {golden}: what goes over the wire has changed; review, then `waypost test {spec.parent} --update`\n{diff}",
-            nl=False,
-        )
-        return len(outcomes) - bad, bad + 1
-    return len(outcomes) - bad, bad
+        return run_spec(target.path, compile_or_leave(target.path), wanted)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refuse(f"cannot read or write {error.filename}: {error.strerror}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        refuse(f"cannot write {path}: {error.strerror}")
+
+
+def _watch(targets: Sequence[catalog.Target], once: Callable[[], int]) -> None:
+    """Runs now and after each change, until Ctrl-C. What a run says is wrong does not end the watch."""
+    paths = [path for target in targets for path in (target.path, *(target.path.with_name(n) for n in (TESTS, GOLDEN)))]
+    try:
+        _once(once)
+        for changed in changes(paths, time.sleep):
+            click.echo(f"\n{', '.join(map(str, changed))} changed")
+            _once(once)
+    except KeyboardInterrupt:
+        return
+
+
+def _once(once: Callable[[], int]) -> None:
+    try:
+        once()
+    except click.exceptions.Exit:
+        pass
+    except click.ClickException as error:
+        error.show()

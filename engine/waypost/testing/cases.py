@@ -1,0 +1,305 @@
+"""tests.yaml becomes tests: the event's bytes, the replies of the destination, and what is expected, each with its place in the file.
+
+Takes the file and the plan it tests. Gives Cases and the Report of everything that has no meaning there: the vocabulary is closed, as a
+spec's is, so that no expectation is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waypost.compiler import document, units
+from waypost.compiler.closed import Closed, describe
+from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.document import Map, Node, Scalar, Seq
+from waypost.compiler.pipeline import read_file
+from waypost.compiler.source import Span
+from waypost.compiler.suggest import nearest
+from waypost.lang import values
+from waypost.plan import Plan
+from waypost.runtime.outcome import Answer
+from waypost.runtime.results import FILTERED, REASONS
+from waypost.runtime.settings import SettingError, typed
+
+TEST = ("name", "event", "line", "settings", "replies", "expect")
+EXPECT = ("action", "request", "message", "rejected", "field", "filtered", "outcome", "attempts", "waited")
+REPLY = ("status", "headers", "body")
+OUTCOMES = ("ok", "dead", "stop", "rejected", "filtered")
+MAX_REPLIES = 500
+
+_STATUS = re.compile(r"[1-5][0-9][0-9]|unsent|unanswered")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the destination answers to one attempt."""
+
+    answer: Answer
+    span: Span
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one delivery should come to. `wanted` is `node` as values."""
+
+    wanted: dict[str, Any]
+    node: Map
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test. `event` is the line's bytes; `span` is that of its name, `expect_span` that of all its expectations."""
+
+    name: str
+    span: Span
+    event: bytes
+    settings: dict[str, Any]
+    replies: tuple[Reply, ...]
+    expect: tuple[Expectation, ...]
+    expect_span: Span
+
+
+def read_cases(path: Path, plan: Plan) -> tuple[list[Case], Report]:
+    """The tests of a file; none of them may be run when the report has failed. Raises OSError."""
+    report = read_file(path)
+    if report.failed:
+        return [], report
+    if not report.source.text.strip():
+        report.add(Diagnostic("Y101", "the file is empty", Label(Span(0, 0), "expected `tests:`")))
+        return [], report
+    root = document.read(report.source, report)
+    for node in _scalars(root):
+        if any("\ud800" <= character <= "\udfff" for character in node.text):
+            found = Label(node.span, "it holds half of a surrogate pair")
+            report.add(Diagnostic("Y101", "this text is not Unicode", found))
+            return [], report
+    return _Reader(Closed(report), plan).file(root), report
+
+
+def _scalars(root: Node | None) -> Iterator[Scalar]:
+    for node in document.walk(root) if root is not None else ():
+        if isinstance(node, Scalar):
+            yield node
+        elif isinstance(node, Map):
+            yield from (name for name, _ in node.entries)
+
+
+class _Reader:
+    """State: the names that tests have taken."""
+
+    def __init__(self, closed: Closed, plan: Plan) -> None:
+        self.closed = closed
+        self.plan = plan
+        self.names: dict[str, Span] = {}
+
+    def file(self, root: Node | None) -> list[Case]:
+        top = self.closed.map(root, "a tests file")
+        if top is None:
+            return []
+        self.closed.keys(top, ("settings", "tests"), "a tests file")
+        shared = self.settings(top.get("settings"))
+        tests = self.closed.need(top, "tests", "a tests file", "add at least one: `- {name: …, event: …, expect: …}`")
+        if tests is not None and not (isinstance(tests, Seq) and tests.items):
+            found = "found none" if isinstance(tests, Seq) else f"found {describe(tests)}"
+            self.closed.add("S104", "`tests` is a list of tests", tests.span, found)
+        found_cases = [self.case(node, shared) for node in (tests.items if isinstance(tests, Seq) else ())]
+        cases = [case for case in found_cases if case is not None]
+        settings_key = top.key("settings") or top.key("tests")
+        for case in cases:
+            self.need_settings(case, settings_key.span if settings_key else top.span)
+        return cases
+
+    def case(self, node: Node, shared: Mapping[str, Any]) -> Case | None:
+        closed = self.closed
+        held = closed.map(node, "a test")
+        if held is None:
+            return None
+        closed.keys(held, TEST, "a test")
+        name_node = closed.need(held, "name", "a test", "say in one sentence what should happen")
+        name = self.name(name_node)
+        event = self.event(held)
+        own = self.settings(held.get("settings"))
+        replies = self.replies(held.get("replies"))
+        expect_node = closed.need(held, "expect", "a test", "such as `expect: {outcome: ok}`")
+        expect = self.expectations(expect_node)
+        if name_node is None or expect_node is None:
+            return None
+        return Case(name, name_node.span, event, {**shared, **own}, replies, expect, expect_node.span)
+
+    def name(self, node: Node | None) -> str:
+        if node is None:
+            return ""
+        name = self.closed.text(node, "`name`")
+        if not name.strip() and isinstance(node, Scalar):
+            self.closed.add("S104", "`name` is a sentence", node.span, "found none")
+        if name in self.names and name:
+            first = Label(self.names[name], "the first one")
+            what = f"two tests are named `{name}`"
+            self.closed.report.add(
+                Diagnostic("Y102", what, Label(node.span, "golden.json keeps one entry a name"), "", (first,))
+            )
+        self.names.setdefault(name, node.span)
+        return name
+
+    # The event.
+
+    def event(self, test: Map) -> bytes:
+        event, line = test.get("event"), test.get("line")
+        key = test.key("line")
+        if event is None and line is None:
+            self.closed.need(test, "event", "a test", "or `line: …`, the line's own text")
+            return b""
+        if event is not None and key is not None:
+            self.closed.add("S108", "a test has one event, and this has `event` and `line`", key.span)
+            return b""
+        if line is not None:
+            return self.closed.text(line, "`line`").encode()
+        if not isinstance(event, Map):
+            assert event is not None
+            help_text = "write `line: '…'` to test a line that is no event"
+            self.closed.add("S104", "`event` is a map", event.span, f"found {describe(event)}", help_text)
+            return b""
+        return values.encode(self.tokens(event))
+
+    def tokens(self, node: Node) -> Any:
+        """JSON values. Numbers keep the text they were written with."""
+        if isinstance(node, Map):
+            return {name.text: self.tokens(value) for name, value in node.entries}
+        if isinstance(node, Seq):
+            return [self.tokens(item) for item in node.items]
+        return values.number_token(node.text) if node.kind in ("int", "float") else self.closed.constant(node)
+
+    # Settings.
+
+    def settings(self, node: Node | None) -> dict[str, Any]:
+        held = self.closed.map(node, "`settings`")
+        found: dict[str, Any] = {}
+        for name, value in held.entries if held else ():
+            setting = self.plan.settings.get(name.text)
+            if setting is None:
+                known = list(self.plan.settings)
+                near = nearest(name.text, known)
+                self.closed.add(
+                    "T108",
+                    f"{self.plan.name} has no setting `{name.text}`",
+                    name.span,
+                    f"did you mean `{near}`?" if near else "",
+                    f"its settings are {', '.join(known)}" if known else "it has none",
+                )
+                continue
+            if not isinstance(value, Scalar) or value.kind == "null":
+                self.closed.add("S104", "a setting is one value", value.span, f"found {describe(value)}")
+                continue
+            found[name.text] = given = self.closed.constant(value)
+            try:
+                typed(self.plan.name, name.text, setting, given)
+            except SettingError as error:
+                self.closed.add("S104", str(error), value.span)
+        return found
+
+    def need_settings(self, case: Case, place: Span) -> None:
+        for name, setting in self.plan.settings.items():
+            if setting.optional or setting.default is not None or case.settings.get(name, "") != "":
+                continue
+            what = f"the test `{case.name}` needs the setting `{name}`"
+            self.closed.add("S103", what, place, "missing here", f"add it: `settings: {{{name}: …}}`")
+
+    # Replies.
+
+    def replies(self, node: Node | None) -> tuple[Reply, ...]:
+        if node is None:
+            return ()
+        if not isinstance(node, Seq):
+            help_text = "write `replies: [{status: 429}, {status: 200}]`"
+            self.closed.add("S104", "`replies` is a list", node.span, f"found {describe(node)}", help_text)
+            return ()
+        if len(node.items) > MAX_REPLIES:
+            what = f"at most {MAX_REPLIES:,} replies can be scripted"
+            self.closed.add("S104", what, node.span, f"found {len(node.items):,}")
+            return ()
+        found = [self.reply(item) for item in node.items]
+        return tuple(item for item in found if item is not None)
+
+    def reply(self, node: Node) -> Reply | None:
+        held = self.closed.map(node, "a reply")
+        if held is None:
+            return None
+        self.closed.keys(held, REPLY, "a reply")
+        status_node = self.closed.need(held, "status", "a reply", "such as `{status: 429}`")
+        status = self.status(status_node)
+        body_node = held.get("body")
+        body = b""
+        if isinstance(body_node, Scalar) and body_node.kind == "text":
+            body = body_node.text.encode()
+        elif body_node is not None:
+            body = values.encode(self.tokens(body_node))
+        return Reply(Answer(status, self.headers(held.get("headers")), body), held.span)
+
+    def status(self, node: Node | None) -> str:
+        if node is None:
+            return "200"
+        if isinstance(node, Scalar) and _STATUS.fullmatch(node.text):
+            return node.text
+        help_text = "`unsent`: no connection; `unanswered`: sent, and no answer came"
+        what = "`status` is a number from 100 to 599, `unsent` or `unanswered`"
+        self.closed.add("S104", what, node.span, f"found {describe(node)}", help_text)
+        return "200"
+
+    def headers(self, node: Node | None) -> dict[str, str]:
+        held = self.closed.map(node, "`headers`")
+        found: dict[str, str] = {}
+        for name, value in held.entries if held else ():
+            if not _TOKEN.fullmatch(name.text):
+                self.closed.add("D103", f"`{name.text}` is no name of a header", name.span)
+                continue
+            text = self.closed.text(value, f"the header `{name.text}`")
+            if not text.isprintable():
+                self.closed.add("S104", "a header is one line of text", value.span, "a line break or control character")
+                continue
+            found[name.text.lower()] = text
+        return found
+
+    # Expectations.
+
+    def expectations(self, node: Node | None) -> tuple[Expectation, ...]:
+        if node is None:
+            return ()
+        if isinstance(node, Seq) and not node.items:
+            help_text = "an event that nothing takes is one delivery: `expect: {filtered: no_action}`"
+            self.closed.add("S104", "`expect` names at least one delivery", node.span, "found none", help_text)
+        found = [self.expectation(item) for item in (node.items if isinstance(node, Seq) else (node,))]
+        return tuple(item for item in found if item is not None)
+
+    def expectation(self, node: Node) -> Expectation | None:
+        closed = self.closed
+        held = closed.map(node, "an expectation")
+        if held is None:
+            return None
+        closed.keys(held, EXPECT, "an expectation")
+        known = [name for name in held.entries if name[0].text in EXPECT]
+        if not known:
+            help_text = f"its keys are {', '.join(EXPECT)}"
+            closed.add("S104", "an expectation names at least one thing", held.span, "found none", help_text)
+        return Expectation({name.text: self.wanted(name.text, value) for name, value in known}, held)
+
+    def wanted(self, key: str, node: Node) -> Any:
+        closed, what = self.closed, f"`{key}`"
+        if key == "action":
+            return closed.one_of(node, self.plan.actions, what, "")
+        if key in ("rejected", "filtered", "outcome"):
+            words = {"rejected": REASONS, "filtered": FILTERED, "outcome": OUTCOMES}[key]
+            return closed.one_of(node, words, what, "")
+        if key == "attempts":
+            return closed.integer(node, what)
+        if key == "waited":
+            return closed.quantity(node, what, units.seconds, units.TIME_HELP)
+        if key == "field":
+            return closed.text(node, what)
+        if key == "request":
+            closed.map(node, what)
+        return self.tokens(node)

@@ -1,0 +1,147 @@
+"""What was expected against what was found: failures, each with its place in tests.yaml and a diff.
+
+Takes a Case and its Course. Gives Failures; none says that the test passed. Of a message or request a subset is expected: objects may have
+more than is written, everything else is equal, numbers by value; `<absent>` says that a key must not be there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from waypost.compiler.diagnostic import Label
+from waypost.compiler.document import Map, Node
+from waypost.lang import fql, values
+from waypost.testing.cases import Case, Expectation
+from waypost.testing.course import MAX_ATTEMPTS, Course, Delivered
+
+ABSENT = "<absent>"
+CLOCK_STEP = 0.0015
+"""The virtual clock's own steps are shorter than this many seconds: a wait may be off by as much."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`label` is the expectation that was not met, `others` more of the same delivery. `diff`: expected against found, or empty."""
+
+    message: str
+    label: Label
+    others: tuple[Label, ...] = ()
+    diff: str = ""
+
+
+def judge(case: Case, course: Course) -> list[Failure]:
+    if course.endless:
+        last = course.answered[-1][1] if course.answered else None
+        because = f"; the last answer was {last.status}{f' ({last.error})' if last.error else ''}" if last else ""
+        label = Label(case.span, f"not over after {MAX_ATTEMPTS:,} attempts")
+        return [Failure(f"the delivery never ends{because}", label)]
+    found: list[Failure] = []
+    if len(case.expect) != len(course.ended):
+        label = Label(case.expect_span, f"found {'; '.join(told(item) for item in course.ended)}")
+        found.append(Failure(f"expected {_deliveries(len(case.expect))}, found {len(course.ended)}", label))
+    else:
+        for wanted, item in zip(case.expect, course.ended, strict=True):
+            failure = _judge_one(wanted, item, course)
+            if failure is not None:
+                found.append(failure)
+    if course.unasked:
+        count = len(course.unasked)
+        label = Label(course.unasked[0].span, "never asked for")
+        found.append(
+            Failure(f"{count} of {len(case.replies)} replies {'was' if count == 1 else 'were'} not used", label)
+        )
+    return found
+
+
+def told(item: Delivered) -> str:
+    """One delivery in a few words."""
+    reason = f": {item.reason}" if item.reason else ""
+    return f"{item.action or 'no action'} {item.outcome}{reason}{f' at {item.at}' if item.at else ''}"
+
+
+def _deliveries(count: int) -> str:
+    return f"{count} {'delivery' if count == 1 else 'deliveries'}"
+
+
+def _judge_one(expected: Expectation, item: Delivered, course: Course) -> Failure | None:
+    wanted, node = dict(expected.wanted), expected.node
+    if not {"outcome", "rejected", "filtered"} & wanted.keys():
+        wanted["outcome"] = "ok"
+    found = {key: value for key, value in _found(item, course).items() if key in wanted}
+    if "waited" in wanted:
+        close = abs(wanted["waited"] - course.waited) <= CLOCK_STEP
+        found["waited"] = wanted["waited"] if close else round(course.waited, 3)
+        wanted["waited"], found["waited"] = f"{wanted['waited']:g}s", f"{found['waited']:g}s"
+    labels = list(_differences(wanted, found, node, node))
+    if not labels:
+        return None
+    message = f"expected something else of this delivery: {told(item)}"
+    if course.stopped:
+        message += f" ({course.stopped})"
+    return Failure(message, labels[0], tuple(labels[1:]), _diff(wanted, _shown(wanted, found)))
+
+
+def _found(item: Delivered, course: Course) -> dict[str, Any]:
+    found: dict[str, Any] = {"outcome": item.outcome, "attempts": course.attempts}
+    for key, value in (
+        ("action", item.action),
+        ("rejected", item.reason if item.outcome == "rejected" else ""),
+        ("filtered", item.reason if item.outcome == "filtered" else ""),
+        ("field", item.at),
+    ):
+        if value:
+            found[key] = value
+    if item.body:
+        found["message"] = values.decode(item.body)
+    if item.request:
+        found["request"] = item.request
+    return found
+
+
+def _differences(wanted: Any, found: Any, node: Node | None, parent: Node) -> Iterator[Label]:
+    """A label where `found` lacks what is wanted, at the innermost place that is written."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key, value in wanted.items():
+            inner = node.get(key) if isinstance(node, Map) else None
+            place = inner or node or parent
+            if value == ABSENT:
+                if key in found:
+                    yield Label(place.span, f"found {_text(found[key])}")
+            elif key in found:
+                yield from _differences(value, found[key], inner, place)
+            else:
+                yield Label(place.span, "found nothing")
+    elif not fql.equal(wanted, found):
+        yield Label((node or parent).span, f"found {_text(found)}")
+
+
+def _shown(wanted: Any, found: Any) -> Any:
+    """The part of `found` that is spoken of, in the order and notation of what is wanted."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        shown = {}
+        for key, value in wanted.items():
+            if key in found:
+                shown[key] = _shown(value, found[key])
+            elif value == ABSENT:
+                shown[key] = ABSENT
+        return shown
+    return wanted if fql.equal(wanted, found) else found
+
+
+def _diff(wanted: Any, found: Any) -> str:
+    rows = difflib.unified_diff(_pretty(wanted), _pretty(found), "expected", "found", lineterm="")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _pretty(value: Any) -> list[str]:
+    return msgspec.json.format(values.encode(value), indent=2).decode().splitlines()
+
+
+def _text(value: Any) -> str:
+    text = values.encode(value).decode()
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,1 @@
+"""Results of tests become text: for people, as JSON, and as JUnit's XML."""
