@@ -77,12 +77,14 @@ def _judge_one(expected: Expectation, item: Delivered, course: Course) -> Failur
         close = abs(wanted["waited"] - course.waited) <= CLOCK_STEP
         found["waited"] = wanted["waited"] if close else round(course.waited, 3)
         wanted["waited"], found["waited"] = f"{wanted['waited']:g}s", f"{found['waited']:g}s"
-    labels = list(_differences(wanted, found, node, node))
-    if not labels:
+    differences = list(_differences(wanted, found, node, node))
+    if not differences:
         return None
-    message = f"expected something else of this delivery: {told(item)}"
+    paths = ", ".join(f"`{path}`" for path, _ in differences)
+    message = f"{paths} {'is' if len(differences) == 1 else 'are'} not as expected; found {told(item)}"
     if course.stopped:
         message += f" ({course.stopped})"
+    labels = [label for _, label in differences]
     return Failure(message, labels[0], tuple(labels[1:]), _diff(wanted, _shown(wanted, found)))
 
 
@@ -103,21 +105,23 @@ def _found(item: Delivered, course: Course) -> dict[str, Any]:
     return found
 
 
-def _differences(wanted: Any, found: Any, node: Node | None, parent: Node) -> Iterator[Label]:
-    """A label where `found` lacks what is wanted, at the innermost place that is written."""
+def _differences(
+    wanted: Any, found: Any, node: Node | None, parent: Node, path: str = ""
+) -> Iterator[tuple[str, Label]]:
+    """A dotted path and a label where `found` lacks what is wanted, at the innermost place that is written."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         for key, value in wanted.items():
             inner = node.get(key) if isinstance(node, Map) else None
-            place = inner or node or parent
+            place, at = inner or node or parent, f"{path}.{key}" if path else key
             if value == ABSENT:
                 if key in found:
-                    yield Label(place.span, f"found {_text(found[key])}")
+                    yield at, Label(place.span, f"found {_text(found[key])}")
             elif key in found:
-                yield from _differences(value, found[key], inner, place)
+                yield from _differences(value, found[key], inner, place, at)
             else:
-                yield Label(place.span, "found nothing")
+                yield at, Label(place.span, "found nothing")
     elif not fql.equal(wanted, found):
-        yield Label((node or parent).span, f"found {_text(found)}")
+        yield path, Label((node or parent).span, f"found {_text(found)}")
 
 
 def _shown(wanted: Any, found: Any) -> Any:

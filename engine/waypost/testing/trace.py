@@ -6,6 +6,7 @@ which gives the same messages (tests/test_differential.py), evaluates the event 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -188,15 +189,16 @@ class Tracer:
         if not frame.inner:
             return
         condition = self.points.conditions.get(id(node))
-        reached = len(frame.inner) - 1 + (frame.fault is not None)
+        # Where an item is refused, the ones behind it are not seen.
+        left = len(frame.inner) if frame.fault is not None else math.inf
         for item in _items(frame.inner[0][1]):
-            if not reached:
+            if not left:
                 break
             held = condition is None or self._holds(condition, replace(env, item=item))
             self._mark(node, "kept" if held else "dropped")
             if held:
                 self._mark(node, "item")
-                reached -= 1
+                left -= 1
 
     def _merge(self, node: p.Merge, frame: Frame, env: Env) -> None:
         merged = [value for _, value in frame.inner[: len(node.of)] if isinstance(value, dict)]

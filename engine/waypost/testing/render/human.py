@@ -54,7 +54,7 @@ def place(outcome: Outcome, source: Source) -> str:
 
 
 def failure_text(failure: Failure, source: Source) -> str:
-    rows = [f"{failure.message}", *excerpt(failure.label, failure.others, source)]
+    rows = [f"error: {failure.message}", *excerpt(failure.label, failure.others, source)]
     return "".join(f"{row}\n" for row in rows) + failure.diff
 
 
