@@ -407,6 +407,7 @@ FAULTS = [
     ("settings: {key: k}", "S103", "a tests file needs `tests`"),
     ("- a", "S104", "a tests file is a map"),
     ("", "Y101", "the file is empty"),
+    ("tests: &a [&a 1]", "Y105", "anchors and aliases"),
     ("tests: [3]", "S104", "a test is a map"),
     (GOOD.replace("name: second", "name: first"), "Y102", "two tests are named `first`"),
     (GOOD.replace("name: second", "name: null"), "S104", "`name` is text"),

@@ -7,12 +7,13 @@ marks; what it would do silently (tags that swallow a negation, anchors, duplica
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.scalars import char_offsets
@@ -91,7 +92,10 @@ def read(source: Source, report: Report) -> Node | None:
         )
         return None
     try:
-        root = YAML(typ="safe", pure=True).compose(source.text)
+        with warnings.catch_warnings():
+            # Anchors are refused one by one; ruamel's own word about a repeated one would go to standard error.
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            root = YAML(typ="safe", pure=True).compose(source.text)
     except MarkedYAMLError as error:
         report.add(_syntax(error, source))
         return None

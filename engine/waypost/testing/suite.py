@@ -7,7 +7,7 @@ and the coverage where it was asked for. Writes only golden.json, and only with 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.compiler.diagnostic import Report
@@ -59,7 +59,6 @@ class Result:
     diff: str = ""
     coverage: Coverage | None = None
     least: float | None = None
-    selected: bool = field(default=False)
 
     @property
     def golden(self) -> Path:
@@ -101,7 +100,6 @@ def run_spec(spec: Path, plan: Plan, wanted: Wanted) -> Result:
         diff=_golden(spec.with_name(GOLDEN), cases, outcomes, wanted),
         coverage=_coverage(spec, outcomes) if wanted.coverage else None,
         least=wanted.least,
-        selected=bool(wanted.named),
     )
 
 
