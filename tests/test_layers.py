@@ -20,8 +20,10 @@ MAY_IMPORT = {
     "catalog": set(),
     "compiler": {"compiler", "lang", "plan", "catalog"},
     "runtime": {"runtime", "lang", "plan"},
+    "notation": {"notation", "lang", "plan"},
+    "diffing": {"diffing", "notation", "runtime", "lang", "plan"},
     "testing": {"testing", "runtime", "compiler", "lang", "plan", "catalog"},
-    "cli": {"cli", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
+    "cli": {"cli", "diffing", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
 }
 DOORS = {
     "ruamel": {"compiler/document.py"},

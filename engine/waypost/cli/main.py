@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": ("waypost.cli.explain", "What a rule code means, with a bad and a good example."),
     "rules": ("waypost.cli.rules", "List every rule."),
     "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
+    "diff": ("waypost.cli.diff", "What changes between two specs, plans or git revisions, and on the wire."),
     "run": ("waypost.cli.run", "Deliver events to a destination."),
     "preview": ("waypost.cli.preview", "What one event becomes, field by field."),
     "receive": ("waypost.cli.receive", "A local server that shows what arrives, and misbehaves when told to."),
