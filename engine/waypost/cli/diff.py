@@ -91,7 +91,9 @@ def _settings(old: Plan, new: Plan, pairs: Iterable[str]) -> dict[str, object]:
     given = read_settings(pairs, new)
     for name in given:
         if name not in old.settings and name not in new.settings:
-            refuse(f"neither side has a setting `{name}`")
+            refuse(
+                f"there is no setting `{name}` on either side (there is: {', '.join({**old.settings, **new.settings}) or 'none'})"
+            )
     found: dict[str, object] = {**stand_ins(old), **stand_ins(new)}
     for name, setting in old.settings.items():
         other = new.settings.get(name)

@@ -62,19 +62,23 @@ def _plan(sides: Sides) -> Iterator[Change]:
 
 
 def _connection(sides: Sides) -> Iterator[Change]:
-    rows = []
-    for connection in (sides.old.connection, sides.new.connection):
-        order = None if connection is None else connection.order_by
-        rows.append(
-            {
-                "sources": notation.constant(connection.sources) if connection and connection.sources else "",
-                "order_by": "" if order is None else notation.value(order),
-            }
-        )
-    for word in ("sources", "order_by"):
-        before, after = rows[0][word], rows[1][word]
-        if before != after:
-            yield sides.change("connection_changed", "another value", word, field=word, old=before, new=after)
+    before, after = _words(sides.old.connection), _words(sides.new.connection)
+    for word in dict.fromkeys([*before, *after]):
+        left, right = before.get(word, ""), after.get(word, "")
+        if left != right:
+            yield sides.change("connection_changed", "another value", word, field=word, old=left, new=right)
+
+
+def _words(connection: p.Connection | None) -> dict[str, str]:
+    """What a connection says besides its name, which is its plan's."""
+    if connection is None:
+        return {}
+    held = {word: getattr(connection, word) for word in connection.__struct_fields__ if word != "name"}
+    return {
+        word: notation.value(item) if isinstance(item, p.Node) else notation.constant(msgspec.to_builtins(item))  # type: ignore[arg-type]
+        for word, item in held.items()
+        if item is not None
+    }
 
 
 def _owner(plan: p.Plan) -> str:
@@ -155,7 +159,8 @@ def _action(sides: Sides, name: str) -> Iterator[Change]:
     pointer = f"actions.{name}"
     if old.enabled != new.enabled:
         kind, reason = ("action_enabled", "is switched on") if new.enabled else ("action_disabled", "is switched off")
-        yield sides.change(kind, reason, pointer, action=name)
+        shown = [f"enabled: {notation.constant(side.enabled)}" for side in (old, new)]
+        yield sides.change(kind, reason, pointer, action=name, old=shown[0], new=shown[1])
     for word in ("title", "description"):
         before, after = getattr(old, word), getattr(new, word)
         if before != after:

@@ -7,7 +7,7 @@ that it is; where they part, the field comes from elsewhere, and only the types 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from waypost import notation
@@ -30,33 +30,30 @@ class _Field:
     new: p.Value | None
 
 
-def differences(old: p.Value, new: p.Value, path: Path = ()) -> list[Found]:
-    """The fields that differ, in the order of the new side."""
+def differences(old: p.Value, new: p.Value, show: Callable[[p.Value], str] = notation.value) -> list[Found]:
+    """The fields that differ, in the order of the new side; `show` puts their values in words."""
     found: dict[Path, tuple[_Field, list[Raw]]] = {}
-    for field, kind, reason in _walk(_Field(path, old, new), old, new):
+    for field, kind, reason in _walk(_Field((), old, new), old, new):
         found.setdefault(field.path, (field, []))[1].append((kind, reason))
-    return [_joined(field, raw) for field, raw in found.values()]
+    return [_joined(field, raw, show) for field, raw in found.values()]
 
 
 def reads_meta_id(node: p.Value | None) -> bool:
     return node is not None and p.mentions(node, lambda inner: isinstance(inner, p.Ref) and inner.name == "meta.id")
 
 
-def _joined(field: _Field, raw: list[Raw]) -> Found:
+def _joined(field: _Field, raw: list[Raw], show: Callable[[p.Value], str]) -> Found:
     """One Found of all that was seen of a field: its kind is the first breaking one, its reason all reasons."""
     kinds = [kind for kind, _ in raw]
     kind = next((kind for kind in kinds if kind in BREAKING), kinds[0])
     if field.old is not None and field.new is not None and "type_changed" not in kinds:
-        before, after = shapes.types(field.old), shapes.types(field.new)
-        if before is not None and (after is None or not after <= before):
-            raw = [("type_changed", f"{shapes.shown(before)} becomes {shapes.shown(after)}"), *raw]
+        was, is_now = shapes.types(field.old), shapes.types(field.new)
+        if was is not None and (is_now is None or not is_now <= was):
+            raw = [("type_changed", f"{shapes.shown(was)} becomes {shapes.shown(is_now)}"), *raw]
             kind = kind if kind in BREAKING else "type_changed"
     reasons = dict.fromkeys(reason for _, reason in raw)
-    return Found(kind, field.path, "; ".join(reasons), _shown(field.old), _shown(field.new))
-
-
-def _shown(node: p.Value | None) -> str:
-    return "" if node is None else notation.value(node)
+    before, after = ("" if node is None else show(node) for node in (field.old, field.new))
+    return Found(kind, field.path, "; ".join(reasons), before, after)
 
 
 Walked = Iterator[tuple[_Field, str, str]]
@@ -70,6 +67,8 @@ def _walk(field: _Field, old: p.Value, new: p.Value) -> Walked:
         after = new if isinstance(new, p.From) else p.From(of=new)
         for kind, reason in check_differences(before, after):
             yield field, kind, reason
+        if before.required and after.required and not shapes.same(before.of, after.of):
+            yield field, "check_tighter", "is required of another source"
         yield from _walk(field, before.of, after.of)
     elif isinstance(old, (p.Object, p.Merge)) and isinstance(new, (p.Object, p.Merge)):
         yield from _operands(field, old, new)
@@ -89,7 +88,14 @@ def _walk(field: _Field, old: p.Value, new: p.Value) -> Walked:
     elif isinstance(new, p.When) and new.otherwise is None and shapes.same(old, new.then):
         yield field, "field_narrower", f"only when {new.test}"
     else:
-        yield field, "field_changed", "comes from elsewhere"
+        yield field, "field_changed", _other(old, new)
+
+
+def _other(old: p.Value, new: p.Value) -> str:
+    if isinstance(old, p.Const) and isinstance(new, p.Const):
+        return "another value"
+    moved = isinstance(old, (p.Path, p.Ref)) and isinstance(new, (p.Path, p.Ref))
+    return "comes from elsewhere" if moved else "is made in another way"
 
 
 # Objects.

@@ -59,8 +59,8 @@ def _human_change(change: Change, index: int, sample: Summary | None) -> list[st
         f"{change.reason} ({change.kind})"
     ]
     for sign, shown, at in (("-", change.old, change.old_at), ("+", change.new, change.new_at)):
-        if shown or not (change.old or change.new):
-            rows.append(f"  {sign} {_cut(_one_line(shown)) or MISSING}  {at}".rstrip())
+        if shown:
+            rows.append(f"  {sign} {_cut(_one_line(shown))}  {at}".rstrip())
     touched = _touched(change, index, sample)
     return [*rows, f"  {touched}"] if touched else rows
 
@@ -69,7 +69,7 @@ def _touched(change: Change, index: int, sample: Summary | None) -> str:
     if sample is None or not change.path:
         return ""
     counts = [sample.actions[action] for action in change.actions]
-    total = sum(max(count.old, count.new) for count in counts)
+    total = sum(count.same + count.differ + count.appear + count.vanish for count in counts)
     return f"{sample.touched[index]} of {total} messages"
 
 

@@ -55,29 +55,26 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
         yield change("method_changed", "another method", "method", old.method, new.method)
     if not shapes.same(old.url, new.url):
         yield change("url_changed", "another url", "url", notation.text(old.url), notation.text(new.url))
-    for found in differences(_values(old), _values(new)):
+    before, after = (
+        p.Object(entries={"headers": p.Object(entries=side.headers), "query": p.Object(entries=side.query)})
+        for side in (old, new)
+    )
+    left, right = (p.Object(entries={} if side.body is None else {"body": side.body}) for side in (old, new))
+    for found in (*differences(before, after, _text), *differences(left, right)):
         yield change(found.kind, found.reason, ".".join(found.path), found.old, found.new)
     for word, show in _LIMITS.items():
-        left, right = show(old), show(new)
-        if left != right:
-            yield change("limit_changed", _moved(left, right), word, left, right)
+        was, is_now = show(old), show(new)
+        if was != is_now:
+            yield change("limit_changed", _moved(was, is_now), word, was, is_now)
     yield from _dedupe(old.dedupe, new.dedupe, change)
     for status in sorted({*old.responses, *new.responses}):
-        left, right = _outcomes(old, status), _outcomes(new, status)
-        if left != right:
-            yield change("response_changed", _moved(left, right), f"responses.{status}", left, right)
+        was, is_now = _outcomes(old, status), _outcomes(new, status)
+        if was != is_now:
+            yield change("response_changed", _moved(was, is_now), f"responses.{status}", was, is_now)
 
 
-def _values(request: p.Request) -> p.Value:
-    """What of a request is made of values, as one object."""
-    entries: dict[str, p.Value] = {}
-    if request.headers:
-        entries["headers"] = p.Object(entries=request.headers)
-    if request.query:
-        entries["query"] = p.Object(entries=request.query)
-    if request.body is not None:
-        entries["body"] = request.body
-    return p.Object(entries=entries)
+def _text(node: p.Value) -> str:
+    return notation.value(node) if isinstance(node, p.Object) else notation.text(node)
 
 
 def _moved(old: str, new: str) -> str:

@@ -115,13 +115,25 @@ class Sample:
         counts.reasons[why] = counts.reasons.get(why, 0) + 1
         if isinstance(old, Mapped):
             counts.vanish += 1
-            self._example(line, key, "vanishes", why, [])
+            self._one_sent(line, key, "vanishes", why, old, new)
         elif isinstance(new, Mapped):
             counts.appear += 1
-            self._example(line, key, "appears", why, [])
-        for result in (old, new):
-            if isinstance(result, Rejected):
-                self._touch(key[0], [tuple(result.field.split("."))])
+            self._one_sent(line, key, "appears", why, new, old)
+
+    def _one_sent(self, line: Line, key: Key, kind: str, why: str, sent: Mapped, other: Result | None) -> None:
+        """A message of one side alone; where the other refuses it, the field that is to blame."""
+        if not isinstance(other, Rejected):
+            self._example(line, key, kind, why, [])
+            return
+        path = tuple(other.field.split(".")) if other.field else ()
+        self._touch(key[0], [path] if path else [])
+        if self._wanted(key[0], kind):
+            held = values.decode(sent.body)
+            for name in path:
+                held = held.get(name, MISSING) if isinstance(held, dict) else MISSING
+            was, is_now = (held, MISSING) if kind == "vanishes" else (MISSING, held)
+            rows = [self._row(key[0], path, was, is_now)] if path else []
+            self._example(line, key, kind, f"{why}: {other.message}", rows)
 
     def _both_sent(self, line: Line, counts: Counts, old: Mapped, new: Mapped) -> None:
         key = (new.action, new.item)
@@ -149,9 +161,11 @@ class Sample:
             self._example(line, key, "differs", "sent -> sent", rows)
 
     def _row(self, action: str, path: tuple[str, ...], old: Any, new: Any) -> FieldChange:
-        plan = self._old.plan if new is MISSING else self._new.plan
         pointer = ".".join(["actions", action, "mapping", *(key.partition("[")[0] for key in path)])
-        return FieldChange(_dotted(path), _json(old), _json(new), position(plan.source, pointer))
+        sides = (self._new, self._old) if action in self._new.plan.actions else (self._old,)
+        # The deepest place: a field that is gone stands only in the old spec.
+        found = max((position(side.plan.source, pointer) for side in sides), key=lambda at: at.count(":"))
+        return FieldChange(_dotted(path), _json(old), _json(new), found)
 
     def _touch(self, action: str, paths: list[tuple[str, ...]]) -> None:
         """Counts the message for each Change of a field at, above or below one of the paths."""

@@ -62,7 +62,9 @@ class Sides:
 def position(source: p.Source, pointer: str) -> str:
     """`file:line:column` of the pointer or of what encloses it."""
     while pointer:
-        if pointer in source.positions:
-            return f"{source.file}:{source.positions[pointer]}"
+        at = source.positions.get(pointer, "")
+        if at:
+            # What a connection lays over its destination stands in another file.
+            return at if at.count(":") > 1 else f"{source.file}:{at}"
         pointer = pointer.rpartition(".")[0]
     return source.file
