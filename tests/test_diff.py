@@ -142,7 +142,7 @@ tests = st.recursive(
 atoms = st.sampled_from([None, 0, 1, 1.5, 2, "A", "x", "1", True, ["x"], {}])
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(tests, tests, st.lists(st.tuples(atoms, atoms, atoms, atoms), min_size=1, max_size=8))
 def test_relation_is_never_wrong_about_an_event(old: str, new: str, events: list[Any]) -> None:
     """Mutation that turns this red: a negated comparison without its "or is no number"."""
@@ -165,13 +165,13 @@ def bare(plan: p.Plan) -> Any:
     return shapes.normal(msgspec.structs.replace(plan, digest="", source=p.Source(file="")))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(plans)
 def test_a_plan_does_not_differ_from_itself(plan: p.Plan) -> None:
     assert compare(plan, p.load(p.dump(plan))) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(plans, plans, st.integers(0, 10**9))
 def test_any_two_plans_can_be_compared(old: p.Plan, new: p.Plan, seed: int) -> None:
     """Nothing raises; no change is silent; where nothing changed, no message does."""

@@ -68,6 +68,7 @@ _NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _LOOSE = re.compile(r"[A-Za-z0-9_\u0080-\U0010ffff -]+")
 _INDEX = re.compile(r"0|-?[1-9][0-9]*")
 _SLICE = re.compile(r"\s*(0|-?[1-9][0-9]*)?\s*:\s*(0|-?[1-9][0-9]*)?\s*(?::\s*(0|-?[1-9][0-9]*)?)?\s*")
+_ESCAPED_APOSTROPHE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
 _MAX_INT = 2**53 - 1
 
 
@@ -245,7 +246,7 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     inner = text[start + 1 : at]
     as_json = inner.replace("\\'", "'").replace('"', '\\"') if quote == "'" else inner
     try:
-        if quote == '"' and "\\'" in inner:
+        if quote == '"' and _ESCAPED_APOSTROPHE.search(inner):
             raise ValueError
         name = json.loads(f'"{as_json}"')
         name.encode()
