@@ -17,8 +17,12 @@ Note = Callable[[str, int], None]
 def lower(spec: Spec, source: Source) -> p.Plan:
     requests, names = _requests(spec)
     positions: dict[str, str] = {}
+    note = _noting(source, positions)
+    for name, setting in spec.settings.items():
+        note(f"settings.{name}", setting.name.span.start)
     for name, action in spec.actions.items():
-        _positions(action, f"actions.{name}", source, positions)
+        _request_positions(action.request, f"requests.{names[name]}", note)
+        _positions(action, f"actions.{name}", note)
     return p.seal(
         p.Plan(
             name=spec.name.value,
@@ -84,11 +88,25 @@ def _action(action: ActionSpec, request: str) -> p.Action:
     )
 
 
-def _positions(action: ActionSpec, prefix: str, source: Source, found: dict[str, str]) -> None:
+def _noting(source: Source, found: dict[str, str]) -> Note:
     def note(name: str, start: int) -> None:
         line, column = source.position(start)
         found[name] = f"{line}:{column}"
 
+    return note
+
+
+def _request_positions(request: RequestSpec, prefix: str, note: Note) -> None:
+    """The place of each word of a request; its method and url stand at one."""
+    method = request.method
+    note(prefix, method.span.start)
+    note(f"{prefix}.url", request.url.span.start)
+    for word, span in request.spans.items():
+        if not word.endswith(" key") and word != method.value:
+            note(f"{prefix}.{word}", span.start)
+
+
+def _positions(action: ActionSpec, prefix: str, note: Note) -> None:
     note(prefix, action.name.span.start)
     note(f"{prefix}.trigger", action.trigger.scalar.span.start)
     _fields(action.mapping, f"{prefix}.mapping", note)
