@@ -208,12 +208,14 @@ def test_examples_are_bounded_and_ids_are_kept() -> None:
 def test_a_changed_mapping_names_the_field_both_sources_and_the_count(tmp_path: Path) -> None:
     """The issue's own words: the field, the old and new source and the count over examples/events.ndjson."""
     text = (ROOT / SEGMENT).read_text(encoding="utf-8")
+    line = text[: text.index("event: {$from: $.event,")].count("\n") + 1
     new = tmp_path / "new.yaml"
     new.write_text(text.replace("event: {$from: $.event,", "event: {$from: $.name,"), encoding="utf-8")
     status, out, _ = waypost("diff", "specs/segment", str(new), "--events", "examples/events.ndjson")
     assert status == 0
     assert "breaking  send_track event: is required of another source; comes from elsewhere (check_tighter)" in out
-    assert "- {$from: $.event, type: string, empty: omit, required: true}  specs/segment/destination.yaml:102:7" in out
+    at = f"specs/segment/destination.yaml:{line}:7"
+    assert f"- {{$from: $.event, type: string, empty: omit, required: true}}  {at}" in out
     assert f"+ {{$from: $.name, type: string, empty: omit, required: true}}  {new}:102:7" in out
     assert "95 of 95 messages" in out
     assert "sent -> rejected: required: 95" in out
