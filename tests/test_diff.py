@@ -216,7 +216,7 @@ def test_a_changed_mapping_names_the_field_both_sources_and_the_count(tmp_path: 
     assert "breaking  send_track event: is required of another source; comes from elsewhere (check_tighter)" in out
     at = f"specs/segment/destination.yaml:{line}:7"
     assert f"- {{$from: $.event, type: string, empty: omit, required: true}}  {at}" in out
-    assert f"+ {{$from: $.name, type: string, empty: omit, required: true}}  {new}:102:7" in out
+    assert f"+ {{$from: $.name, type: string, empty: omit, required: true}}  {new}:{line}:7" in out
     assert "95 of 95 messages" in out
     assert "sent -> rejected: required: 95" in out
 
