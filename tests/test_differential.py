@@ -31,8 +31,13 @@ def comparable(result: Any) -> Any:
 
 
 def tokens(body: bytes) -> Any:
-    """JSON with each number as its own text, so that 1.50 is not 1.5."""
-    return json.loads(body, parse_float=lambda text: ("number", text), parse_int=lambda text: ("number", text))
+    """JSON with each number as its own text, so that 1.50 is not 1.5, and each object as its members in order."""
+    return json.loads(
+        body,
+        parse_float=lambda text: ("number", text),
+        parse_int=lambda text: ("number", text),
+        object_pairs_hook=lambda pairs: list(dict(pairs).items()),
+    )
 
 
 def all_ways(program: Program, lines: list[bytes]) -> list[list[Any]]:

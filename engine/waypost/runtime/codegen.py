@@ -364,14 +364,15 @@ class Values:
 
     def merge_all(self, node: p.Merge) -> Expr:
         """Any merge, member by member."""
-        whole = self.assign("{}", "out", "merged")
-        seen = self.w.fresh("seen")
-        self.w.line(f"{seen} = False")
-        for operand in node.of:
-            part = self.assign(f"members({self.operand(operand)})", "value", "part")
-            with self.w.block(f"if {part.text} is not None:"):
-                self.w.line(f"{seen} = True")
-                self.w.line(f"{whole.text}.update({part.text})")
+        parts = [self.assign(f"members({self.operand(operand)})", "out", "part").text for operand in node.of]
+        whole = self.assign(f"merged({', '.join(parts)})" if len(parts) > 1 else parts[0], "out", "merged")
+        if not node.entries:
+            with self.w.block(f"if {whole.text} is None:"):
+                self.w.line(f"{whole.text} = MISSING")
+            return whole
+        seen = self.assign(f"{whole.text} is not None", "value", "seen").text
+        with self.w.block(f"if not {seen}:"):
+            self.w.line(f"{whole.text} = {{}}")
         for key, entry in node.entries.items():
             with self.w.field(key):
                 name = self.w.literal(key)
@@ -432,6 +433,7 @@ NAMES: dict[str, Any] = {
     "absent": support.absent,
     "blank": support.blank,
     "members": support.members,
+    "merged": support.merged,
     "object_raw": support.object_raw,
     "first": struct.Struct("B").unpack_from,
     "BRACE": (123,),
@@ -444,7 +446,7 @@ NAMES: dict[str, Any] = {
     "Raw": Raw,
     "ValidationError": msgspec.ValidationError,
     "fromisoformat": datetime.fromisoformat,
-    "splice": prefix.splice,
+    "beside": prefix.beside,
     "datetime_of": support.typed("datetime"),
     "scalar_key": support.scalar_key,
     "as_object": support.as_object,

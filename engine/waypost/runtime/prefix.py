@@ -1,7 +1,7 @@
-"""A merge of picked members with one object behind them: the picked ones are put before the object's own bytes.
+"""A merge of picked members with one object, which decides: defaults for what it lacks.
 
-Takes a `$merge` whose operands are `$pick`s followed by one path, without further keys. Writes statements: where the object has none of the
-picked names (one look at its shape tells), its bytes follow the picked members as they are; else it is merged member by member.
+Takes a `$merge` whose operands are `$pick`s followed by one path, without further keys. Writes statements: one look at the object's shape
+tells which of the picked names it lacks, and those are put behind its own bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from waypost import plan as p
+from waypost.lang import values
+from waypost.lang.values import MISSING
 from waypost.runtime import identity
 from waypost.runtime.emit import Expr
 from waypost.runtime.layout import nameable
@@ -26,7 +28,9 @@ def fits(node: p.Merge) -> bool:
     *picks, last = node.of
     if not isinstance(last, p.Path) or identity.plain_names(last.path) is None:
         return False
-    return all(
+    keys = [key for pick in picks if isinstance(pick, p.Pick) for key in pick.keys]
+    # A name that two of them pick would stand where the one stands that has it.
+    return len(set(keys)) == len(keys) and all(
         isinstance(pick, p.Pick)
         and isinstance(pick.of, p.Path)
         and _base(pick.of) is not None
@@ -42,11 +46,8 @@ def _base(path: p.Path) -> tuple[str, ...] | None:
 def generate(v: Values, node: p.Merge) -> Expr:
     *picks, last = node.of
     assert isinstance(last, p.Path)
-    held: dict[str, list[Expr]] = {}
-    for pick in picks:
-        assert isinstance(pick, p.Pick)
-        for key, expr in (v.picked_slots(pick) or {}).items():
-            held.setdefault(key, []).append(expr)
+    found = [v.picked_slots(pick) or {} for pick in picks if isinstance(pick, p.Pick)]
+    held = {key: expr for slots in reversed(found) for key, expr in slots.items()}
     steps = identity.plain_names(last.path)
     assert steps is not None
     behind = v.slot(steps, "object").text
@@ -55,29 +56,24 @@ def generate(v: Values, node: p.Merge) -> Expr:
     struct = msgspec.defstruct("Picked", [(name, Any, UNSET) for name, _, _ in fields], rename=rename, gc=False)
     shape = msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
     result, look = v.w.fresh("merge"), v.w.fresh("shape")
-    nothing = v.w.bind("nothing", shape())
     v.look(shape, behind, look)
-    with v.w.block(f"if {look} == {nothing} and {behind} is not MISSING:"):
-        picked = ", ".join(_last_present(exprs) for exprs in held.values())
-        v.w.line(f"{result} = splice(encode({v.w.bind('picked', struct)}({picked})), bytes({behind}))")
+    with v.w.block(f"if {look} is not None:"):
+        picked = [f"{expr.text} if {look}.k{index} is MISSING else MISSING" for index, expr in enumerate(held.values())]
+        v.w.line(f"{result} = beside({behind}, {v.w.bind('picked', struct)}({', '.join(picked)}))")
     with v.w.block("else:"):
         v.w.line(f"{result} = {v.merge_all(node).text}")
     return Expr(result, "out")
 
 
-def _last_present(exprs: list[Expr]) -> str:
-    """The text of the last of these that is present: a later operand wins."""
-    text = exprs[0].text
-    for expr in exprs[1:]:
-        text = f"({text} if {expr.text} is MISSING else {expr.text})"
-    return text
-
-
-def splice(head: bytes, behind: bytes) -> Raw:
-    """Two encoded objects as one, the members of `head` first. `behind` has none of its names."""
-    if head == b"{}":
-        return Raw(behind)
+def beside(own: Any, more: Any) -> Any:
+    """An object's bytes (or MISSING) with the members of the struct `more`, which has none of its names, behind its own."""
+    found = values.encode(more)
+    if own is MISSING:
+        return MISSING if found == b"{}" else Raw(found)
+    if found == b"{}":
+        return own
+    data = bytes(own)
     # An empty object may hold white space; any other begins its first name here.
-    if behind[1] != 34 and behind[1:].strip() == b"}":
-        return Raw(head)
-    return Raw(head[:-1] + b"," + behind[1:])
+    if data[1] != 34 and data[1:].strip() == b"}":
+        return Raw(found)
+    return Raw(b"%b,%b" % (data[:-1], found[1:]))

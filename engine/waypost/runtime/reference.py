@@ -166,13 +166,13 @@ def _as_object(value: Any) -> dict[str, Any] | None:
 
 
 def _merge(node: p.Merge, env: Env) -> Any:
+    operands = [_as_object(evaluate(operand, env)) for operand in node.of]
     found: dict[str, Any] = {}
     seen = False
-    for operand in node.of:
-        members = _as_object(evaluate(operand, env))
+    for members in reversed(operands):
         if members is not None:
             seen = True
-            found.update(members)
+            found.update({key: value for key, value in members.items() if key not in found})
     for key, entry in node.entries.items():
         with _within(key):
             value = evaluate(entry, env)

@@ -63,6 +63,17 @@ def members(value: Any) -> dict[str, Any] | None:
     raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
 
 
+def merged(*parts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Several objects' members (`members`), later wins: those of the last in its order, then what the others have besides. None of none."""
+    found: dict[str, Any] | None = None
+    for part in reversed(parts):
+        if found is None:
+            found = part
+        elif part is not None:
+            found.update({key: value for key, value in part.items() if key not in found})
+    return found
+
+
 def object_raw(value: Any) -> Any:
     """An object as it stands; missing for missing and null. Another value is a Fault (wrong_shape)."""
     if value.__class__ is Raw:
