@@ -7,6 +7,7 @@ installed wheel carries `specs/` and `compiled/` in `_catalog/`; an editable ins
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _INSTALLED = _PACKAGE / "_catalog"
 ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent.parent
 
 SPEC = "destination.yaml"
+CONNECTIONS = "waypost.yaml"
 
 
 class NotFound(Exception):
@@ -23,7 +25,7 @@ class NotFound(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """`kind` is "plan" (a compiled file) or "spec" (YAML). `name` is the destination's."""
+    """`kind` is "plan" (a compiled file), "spec" or "connections" (YAML). `name` is the destination's or the file's."""
 
     kind: str
     path: Path
@@ -49,20 +51,19 @@ def find(text: str) -> Target:
     if path.is_dir():
         return _folder(path)
     if path.is_file():
-        kind = "plan" if path.suffix == ".json" else "spec"
-        return Target(kind, path, path.parent.name if path.name == SPEC else path.stem)
+        return Target("plan", path, path.stem) if path.suffix == ".json" else _file(path)
     if "/" not in text and path.suffix in ("", ".json") and shipped_plan(path.stem).is_file():
         return Target("plan", shipped_plan(path.stem), path.stem)
     raise NotFound(_explain(text))
 
 
 def find_spec(text: str) -> Target:
-    """What to compile or lint: a spec file, a folder with one, or a shipped destination's name."""
+    """What to compile or lint: a spec or connections file, a folder with one, or a shipped destination's name."""
     path = Path(text)
     if path.is_dir():
         return _folder(path)
     if path.is_file():
-        return Target("spec", path, path.parent.name if path.name == SPEC else path.stem)
+        return _file(path)
     if "/" not in text and shipped_spec(text).is_file():
         return Target("spec", shipped_spec(text), text)
     raise NotFound(_explain(text))
@@ -73,6 +74,35 @@ def local_specs() -> list[Target]:
     return [Target("spec", path, path.parent.name) for path in sorted(Path("specs").glob(f"*/{SPEC}"))]
 
 
+def local_connections() -> list[Target]:
+    """The working folder's connections file, if it has one."""
+    path = Path(CONNECTIONS)
+    return [Target("connections", path, path.stem)] if path.is_file() else []
+
+
+def is_connections(name: str, text: str) -> bool:
+    """Whether a YAML file holds connections rather than a spec: by its name, else by its first words."""
+    if Path(name).name in (CONNECTIONS, SPEC):
+        return Path(name).name == CONNECTIONS
+    return re.search(r"^connections[ \t]*:", text, re.MULTILINE) is not None and not re.search(
+        r"^spec[ \t]*:", text, re.MULTILINE
+    )
+
+
+def connection_plans(file: Path) -> Path:
+    """The folder of a connections file's plans: compiled/connections beside it, a folder of its own there for another name."""
+    folder = file.parent / "compiled" / "connections"
+    return folder if file.name == CONNECTIONS else folder / file.stem
+
+
+def near(path: Path) -> str:
+    """A path as people read it: from the working folder when it lies in it."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
 def plan_path(spec: Path) -> Path:
     """Where a spec's plan is committed: compiled/NAME.json beside specs/NAME/destination.yaml, else NAME.json beside the file."""
     if spec.name == SPEC and spec.resolve().parent.parent.name == "specs":
@@ -81,10 +111,17 @@ def plan_path(spec: Path) -> Path:
 
 
 def _folder(path: Path) -> Target:
-    spec = path / SPEC
-    if spec.is_file():
-        return Target("spec", spec, path.resolve().name)
+    for kind, name in (("spec", SPEC), ("connections", CONNECTIONS)):
+        if (path / name).is_file():
+            return Target(kind, path / name, path.resolve().name)
     raise NotFound(f"the folder {path} has no {SPEC}")
+
+
+def _file(path: Path) -> Target:
+    text = "" if path.name in (CONNECTIONS, SPEC) else path.read_text(encoding="utf-8", errors="replace")
+    if is_connections(path.name, text):
+        return Target("connections", path, path.stem)
+    return Target("spec", path, path.parent.name if path.name == SPEC else path.stem)
 
 
 def _explain(text: str) -> str:

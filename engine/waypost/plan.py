@@ -1,11 +1,14 @@
 """The door between the two halves: what the compiler writes and the runtime executes.
 
 Takes nothing from either half. Gives frozen structs, `dump` (struct to reviewable JSON bytes) and `load` (bytes to struct, or a
-`PlanError` that a person can act on). A plan holds no secret and no setting value: those are bound when it is linked for a run.
+`PlanError` that a person can act on). A plan holds no secret: those are bound when it is linked for a run.
 
 Why expressions are trees but triggers are text: a trigger is short and reads best as the author wrote it, so the runtime parses its
 (canonical) text once, at link time. Templates are trees because the template subset is paths, constants, filters and arithmetic, so
 running a plan needs neither Jinja nor ruamel.
+
+A connection's plan says all that a run needs: its settings as they were written (`env:NAME` and `file:PATH` stay references) and its sources.
+Why its plain setting values stand in it: docs/decisions/0006-connection-plans.md.
 """
 
 from __future__ import annotations
@@ -294,18 +297,47 @@ class Action(Struct, frozen=True, omit_defaults=True, kw_only=True):
     require: list[Require] = []
 
 
-class Source(Struct, frozen=True, kw_only=True):
-    """Where each leaf was written: `positions` maps "actions.send_track.mapping.event" to "line:column". Not part of the digest."""
+class Source(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where each leaf was written: `positions` maps "actions.send_track.mapping.event" to "line:column" in `file`, or to
+    "other file:line:column". Not part of the digest.
+
+    A connection's plan also says what it was compiled from, so that a run without the compiler knows a stale one: `inputs` maps each file (as
+    seen from the connections file) to its `fingerprint`, and `together` names every connection of that file.
+    """
 
     file: str
-    positions: dict[str, str] = {}
+    positions: dict[str, str]
+    inputs: dict[str, str] = {}
+    together: list[str] = []
+
+
+class Feed(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A source of a connection: exactly one of `files` (paths or globs), `http` ("host:port") and `stdin`.
+
+    `write_keys` are references (`env:NAME`, `file:PATH`), never keys. `emits` are event types; empty: any. `follow`: wait for more lines at the
+    end of the files. `start` is where a new lane begins: "start" or "now".
+    """
+
+    name: str
+    files: list[str] = []
+    http: str | None = None
+    stdin: bool = False
+    write_keys: list[str] = []
+    emits: list[str] = []
+    follow: bool = False
+    start: str = "now"
 
 
 class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The connection a plan was compiled for: its name goes into meta.id, `order_by` keeps equal values out of parallel requests."""
+    """The connection a plan was compiled for: its name goes into meta.id, `order_by` keeps equal values out of parallel requests.
+
+    `settings` are as they were written: constants, and `env:NAME` or `file:PATH` for what is bound when the plan is linked.
+    """
 
     name: str
-    sources: list[str] = []
+    enabled: bool = True
+    settings: dict[str, Any] = {}
+    sources: list[Feed] = []
     order_by: Value | None = None
 
 
@@ -324,7 +356,18 @@ class Plan(Struct, frozen=True, kw_only=True):
     connection: Connection | None = None
     requests: dict[str, Request]
     actions: dict[str, Action]
-    source: Source = field(default_factory=lambda: Source(file=""))
+    source: Source = field(default_factory=lambda: Source(file="", positions={}))
+
+
+def place(source: Source, pointer: str) -> str:
+    """Where a leaf was written, as "file:line:column"; "" when it is not known."""
+    at = source.positions.get(pointer, "")
+    return at if not at or at.count(":") > 1 else f"{source.file}:{at}"
+
+
+def fingerprint(data: bytes) -> str:
+    """What `Source.inputs` keeps of a file; the same for LF and CRLF, with and without a byte order mark."""
+    return hashlib.sha256(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
 
 
 def rewrite(node: Value, change: Callable[[Value], Value | None]) -> Value:
@@ -358,7 +401,7 @@ def mentions(node: Value, wanted: Callable[[Value], bool]) -> bool:
 
 def seal(plan: Plan) -> Plan:
     """The plan with its digest filled in."""
-    bare = msgspec.structs.replace(plan, digest="", source=Source(file=""))
+    bare = msgspec.structs.replace(plan, digest="", source=Source(file="", positions={}))
     digest = hashlib.sha256(msgspec.json.encode(bare)).hexdigest()
     return msgspec.structs.replace(plan, digest=digest)
 

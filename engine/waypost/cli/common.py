@@ -51,14 +51,18 @@ def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
     return found
 
 
-def spec_targets(specs: tuple[str, ...]) -> list[catalog.Target]:
-    """The specs that were named, or all of specs/ when none was."""
+def spec_targets(specs: tuple[str, ...], *, connections: bool = False) -> list[catalog.Target]:
+    """The specs that were named, or all of specs/ when none was; with `connections` also connections files (./waypost.yaml)."""
     try:
-        targets = [catalog.find_spec(text) for text in specs] or catalog.local_specs()
+        targets = [catalog.find_spec(text) for text in specs]
     except catalog.NotFound as error:
         refuse(str(error))
+    targets = targets or [*catalog.local_specs(), *(catalog.local_connections() if connections else [])]
     if not targets:
         refuse("there is no specs/ folder here: name a spec")
+    for target in targets:
+        if target.kind == "connections" and not connections:
+            refuse(f"{target.path} is a connections file, and this takes a spec")
     return targets
 
 
@@ -70,6 +74,8 @@ def load_target(text: str) -> Plan:
         refuse(str(error))
     if target.kind == "plan":
         return read_plan(target.path)
+    if target.kind == "connections":
+        refuse(f"{target.path} holds connections: name the plan of one, in {catalog.connection_plans(target.path)}/")
     from waypost.cli.compiling import compile_or_leave
 
     return compile_or_leave(target.path)

@@ -8,9 +8,10 @@ import click
 
 from waypost import catalog
 from waypost.cli.common import FINDINGS, refuse, spec_targets
-from waypost.cli.compiling import compile_path
+from waypost.cli.compiling import compile_connections_path, compile_path, merged
+from waypost.compiler.diagnostic import Report
 from waypost.compiler.render import FORMATS
-from waypost.plan import dump
+from waypost.plan import Plan, dump
 
 
 @click.command(name="compile")
@@ -23,28 +24,63 @@ from waypost.plan import dump
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when a compiled plan is missing or stale.")
 @click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="human", help="How findings are shown.")
 def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str) -> None:
-    """Compile SPECs (a shipped name, a folder, a file; all of specs/ when none is named) into compiled/NAME.json."""
-    targets = spec_targets(specs)
-    if output is not None and len(targets) != 1:
+    """Compile SPECs (a shipped name, a folder, a file; all of specs/ and ./waypost.yaml when none is named) into compiled/NAME.json.
+
+    A connections file becomes one plan a connection, compiled/connections/NAME.json beside it.
+    """
+    targets = spec_targets(specs, connections=True)
+    if output is not None and (len(targets) != 1 or targets[0].kind == "connections"):
         refuse("--output takes exactly one SPEC")
-    reports, stale = [], []
+    reports: list[Report] = []
+    stale: list[str] = []
     for target in targets:
-        plan, report = compile_path(target.path)
-        reports.append(report)
-        if plan is None:
-            continue
-        path = output or catalog.plan_path(target.path)
+        plans, found = _compile(target)
+        reports += found
+        if output is not None:
+            plans = dict.fromkeys([output], *plans.values()) if plans else {}
+        old = left_over(target, plans) if not any(report.failed for report in found) else []
         if check:
-            if not path.is_file() or path.read_bytes() != dump(plan):
-                stale.append((path, target.path))
-        else:
+            stale += [
+                f"{path} is {state(path)}: run `waypost compile {target.path}` and commit the result"
+                for path, plan in plans.items()
+                if not path.is_file() or path.read_bytes() != dump(plan)
+            ]
+            stale += [
+                f"{path} is left over: run `waypost compile {target.path}` and commit its removal" for path in old
+            ]
+            continue
+        for path, plan in plans.items():
             _write(path, dump(plan))
+        for path in old:
+            path.unlink()
+            click.echo(f"removed {path}", err=True)
     if any(report.diagnostics for report in reports):
-        click.echo(FORMATS[form](reports), err=True, nl=False)
-    for path, spec in stale:
-        click.echo(f"{path} is stale: run `waypost compile {spec}` and commit the result", err=True)
+        click.echo(FORMATS[form](merged(reports)), err=True, nl=False)
+    for line in stale:
+        click.echo(line, err=True)
     if stale or any(report.failed for report in reports):
         click.get_current_context().exit(FINDINGS)
+
+
+def _compile(target: catalog.Target) -> tuple[dict[Path, Plan], list[Report]]:
+    """Each plan of a target by the path it is committed at."""
+    if target.kind == "connections":
+        folder = catalog.connection_plans(target.path)
+        compiled, reports = compile_connections_path(target.path)
+        return {folder / f"{plan.connection.name}.json": plan for plan in compiled if plan.connection}, reports
+    plan, report = compile_path(target.path)
+    return ({} if plan is None else {catalog.plan_path(target.path): plan}), [report]
+
+
+def left_over(target: catalog.Target, plans: dict[Path, Plan]) -> list[Path]:
+    """Plans of connections that the file has no more."""
+    if target.kind != "connections":
+        return []
+    return [path for path in sorted(catalog.connection_plans(target.path).glob("*.json")) if path not in plans]
+
+
+def state(path: Path) -> str:
+    return "stale" if path.is_file() else "missing"
 
 
 def _write(path: Path, data: bytes) -> None:

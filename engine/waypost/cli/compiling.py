@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from waypost.cli.common import FINDINGS, refuse
+from waypost.compiler.connections import compile_connections
 from waypost.compiler.diagnostic import Report
-from waypost.compiler.pipeline import compile_file
+from waypost.compiler.pipeline import compile_file, read_file
 from waypost.compiler.render import FORMATS
 from waypost.plan import Plan
 
@@ -19,6 +21,25 @@ def compile_path(path: Path) -> tuple[Plan | None, Report]:
         return compile_file(path)
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
+
+
+def compile_connections_path(path: Path) -> tuple[list[Plan], list[Report]]:
+    """The plans of a connections file, and the reports of it and of its destinations' specs."""
+    try:
+        report = read_file(path)
+        return ([], [report]) if report.failed else compile_connections(report.source.text, report.source.path)
+    except OSError as error:
+        refuse(f"cannot read {error.filename or path}: {error.strerror}")
+
+
+def merged(reports: Iterable[Report]) -> list[Report]:
+    """One report a file: a destination's spec may have been judged by itself and under several connections files."""
+    found: dict[str, Report] = {}
+    for report in reports:
+        first = found.setdefault(report.source.path, report)
+        for item in report.found.values() if first is not report else ():
+            first.add(item)
+    return list(found.values())
 
 
 def compile_or_leave(path: Path) -> Plan:

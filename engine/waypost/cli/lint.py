@@ -10,10 +10,9 @@ import click
 
 from waypost import catalog
 from waypost.cli.common import FINDINGS, refuse, spec_targets
-from waypost.cli.compiling import compile_path
+from waypost.cli.compiling import compile_connections_path, compile_path, merged
 from waypost.compiler.diagnostic import Report
-from waypost.compiler.fixes import mend
-from waypost.compiler.pipeline import compile_text
+from waypost.compiler.fixes import judge, mend
 from waypost.compiler.render import FORMATS
 
 
@@ -31,28 +30,35 @@ def command(specs: tuple[str, ...], form: str, strict: bool, fix: bool, show: bo
     if specs == ("-",):
         if fix or show:
             refuse("standard input can be checked, but not fixed")
-        reports = [compile_text(sys.stdin.buffer.read().decode(errors="replace"), "<stdin>")[1]]
+        reports = [judge(sys.stdin.buffer.read().decode(errors="replace"), "<stdin>")]
     else:
-        reports = [_lint(target, fix=fix, show=show) for target in spec_targets(specs)]
+        targets = spec_targets(specs, connections=True)
+        reports = merged(report for target in targets for report in _lint(target, fix=fix, show=show))
     click.echo(FORMATS[form](reports), nl=False)
     if any(report.failed or (strict and report.diagnostics) for report in reports):
         click.get_current_context().exit(FINDINGS)
 
 
-def _lint(target: catalog.Target, *, fix: bool, show: bool) -> Report:
-    """The report of one spec, after its fixes where they were asked for."""
-    report = compile_path(target.path)[1]
+def _judge(target: catalog.Target) -> list[Report]:
+    """The report of a spec; for connections, theirs and those of their destinations."""
+    return compile_connections_path(target.path)[1] if target.kind == "connections" else [compile_path(target.path)[1]]
+
+
+def _lint(target: catalog.Target, *, fix: bool, show: bool) -> list[Report]:
+    """The reports of one file, after its fixes where they were asked for."""
+    reports = _judge(target)
+    report = reports[0]
     if not (fix or show) or not report.diagnostics:
-        return report
+        return reports
     mended, count = mend(report.source.text, report.source.path)
     if not count:
-        return report
+        return reports
     old, new = report.source.text.splitlines(keepends=True), mended.splitlines(keepends=True)
     click.echo("".join(difflib.unified_diff(old, new, report.source.path, report.source.path)), err=True, nl=False)
     if show:
-        return report
+        return reports
     _write(target.path, mended)
-    return compile_path(target.path)[1]
+    return _judge(target)
 
 
 def _write(path: Path, text: str) -> None:

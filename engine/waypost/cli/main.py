@@ -26,6 +26,8 @@ COMMANDS = {
     "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
     "diff": ("waypost.cli.diff", "What changes between two specs, plans or git revisions, and on the wire."),
     "run": ("waypost.cli.run", "Deliver events to a destination."),
+    "connections": ("waypost.cli.connections", "The connections of waypost.yaml: state, sources, actions."),
+    "check": ("waypost.cli.check", "Send the credential probe of a destination or of each connection."),
     "preview": ("waypost.cli.preview", "What one event becomes, field by field."),
     "receive": ("waypost.cli.receive", "A local server that shows what arrives, and misbehaves when told to."),
     "show": ("waypost.cli.show", "A destination's plan, or the program generated from it."),

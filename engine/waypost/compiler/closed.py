@@ -5,6 +5,7 @@ Takes document nodes and a Report; gives Python values. Family S. `x-*` keys are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,7 +44,17 @@ PLACES = {
     "shared": "the top level",
     "actions": "the top level",
     "request": "the top level, an action or a shared block",
+    "connections": "a connections file",
+    "sources": "a connections file or a connection",
+    "destination": "a connection",
+    "order_by": "a connection",
+    "write_keys": "a source",
+    "emits": "a source",
+    "follow": "a source",
 }
+
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def describe(node: Node) -> str:
@@ -113,6 +124,12 @@ class Closed:
                     key.span,
                     help=f"its keys are {', '.join(known)}; a private note begins with `x-`",
                 )
+
+    def name(self, name: Scalar, what: str) -> None:
+        if not _NAME.fullmatch(name.text):
+            self.add(
+                "S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`"
+            )
 
     def need(self, node: Map, key: str, what: str, help: str = "") -> Node | None:
         found = node.get(key)

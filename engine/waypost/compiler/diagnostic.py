@@ -5,7 +5,8 @@ Takes what the stages report. Gives one `Report` a file: sorted, without repeats
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 from waypost.compiler.source import Source, Span
 
@@ -15,10 +16,11 @@ SPOILING = ("Y103", "Y106", "Y107")
 
 @dataclass(frozen=True)
 class Label:
-    """A stretch of the file and what to say of it."""
+    """A stretch of the file and what to say of it. `source` is set where that file is another than the finding's."""
 
     span: Span
     text: str = ""
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Diagnostic:
     others: tuple[Label, ...] = ()
     fix: Fix | None = None
     severity: str = "error"
+    hidden: bool = False
+    """What the label marks is a secret, and is not shown."""
 
 
 @dataclass
@@ -66,6 +70,14 @@ class Report:
             if item.code in SPOILING or self.source.position(item.label.span.start)[0] not in spoiled
         ]
         return sorted(kept, key=lambda item: (item.label.span, item.code))
+
+    @property
+    def shown(self) -> Source:
+        """The file as it may be shown: what is secret in it is `*`, character by character, so that every position holds."""
+        text = self.source.text
+        for span in (item.label.span for item in self.found.values() if item.hidden):
+            text = text[: span.start] + re.sub(r"[^\r\n]", "*", text[span.start : span.end]) + text[span.end :]
+        return self.source if text is self.source.text else replace(self.source, text=text)
 
     @property
     def failed(self) -> bool:

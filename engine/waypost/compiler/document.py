@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -84,12 +84,13 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TAGS = "tag:yaml.org,2002:"
 
 
-def read(source: Source, report: Report) -> Node | None:
-    """The document's tree."""
+SPEC = "a spec, beginning with `spec: 1`"
+
+
+def read(source: Source, report: Report, expected: str = SPEC) -> Node | None:
+    """The document's tree. `expected` is what to say of an empty file."""
     if not source.text.strip("\ufeff \t\r\n"):
-        report.add(
-            Diagnostic("Y101", "the file is empty", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`"))
-        )
+        report.add(Diagnostic("Y101", "the file is empty", Label(Span(0, 0), f"expected {expected}")))
         return None
     try:
         with warnings.catch_warnings():
@@ -107,11 +108,7 @@ def read(source: Source, report: Report) -> Node | None:
         report.add(Diagnostic("Y101", "the file is nested too deeply", Label(Span(0, 0))))
         return None
     if root is None:
-        report.add(
-            Diagnostic(
-                "Y101", "the file holds only comments", Label(Span(0, 0), "expected a spec, beginning with `spec: 1`")
-            )
-        )
+        report.add(Diagnostic("Y101", "the file holds only comments", Label(Span(0, 0), f"expected {expected}")))
         return None
     return _Builder(source, report).node(root, 0)
 
@@ -319,6 +316,17 @@ def walk(node: Node) -> Iterator[Node]:
     )
     for child in children:
         yield from walk(child)
+
+
+def moved(node: Node, by: int, source: Source) -> Node:
+    """The tree as part of a joined source: each span counts `by` characters more."""
+    span = Span(node.span.start + by, node.span.end + by)
+    if isinstance(node, Seq):
+        return Seq(tuple(moved(item, by, source) for item in node.items), span)
+    if isinstance(node, Map):
+        entries = ((moved(name, by, source), moved(value, by, source)) for name, value in node.entries)
+        return Map(tuple((name, value) for name, value in entries if isinstance(name, Scalar)), span)
+    return replace(node, span=span, source=source)
 
 
 def _unreadable(message: str, source: Source) -> Diagnostic:

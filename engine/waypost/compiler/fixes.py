@@ -6,6 +6,8 @@ nothing safe is left, so that each fix is judged on the text that it changes.
 
 from __future__ import annotations
 
+from waypost.catalog import is_connections
+from waypost.compiler.connections import compile_connections
 from waypost.compiler.diagnostic import Report
 from waypost.compiler.pipeline import compile_text
 
@@ -25,11 +27,16 @@ def apply(report: Report) -> tuple[str, int]:
     return text, count
 
 
+def judge(text: str, path: str) -> Report:
+    """The findings in a spec or a connections file itself."""
+    return compile_connections(text, path)[1][0] if is_connections(path, text) else compile_text(text, path)[1]
+
+
 def mend(text: str, path: str) -> tuple[str, int]:
     """The text after all safe fixes, and how many there were."""
     total = 0
     for _ in range(ROUNDS):
-        mended, count = apply(compile_text(text, path)[1])
+        mended, count = apply(judge(text, path))
         if not count or mended == text:
             break
         text, total = mended, total + count

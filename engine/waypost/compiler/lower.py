@@ -1,11 +1,13 @@
 """A checked spec becomes a plan: expressions already hold the plan's nodes, so this joins them, names the requests and keeps positions.
 
-Takes a Spec without errors and its Source. Gives a sealed Plan. Same spec, same bytes.
+Takes a Spec without errors and its Source (joined with the connections file's where a connection lies over it). Gives a sealed Plan. Same
+spec, same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from waypost import plan as p
 from waypost.compiler.source import Source
@@ -14,7 +16,14 @@ from waypost.compiler.spec import ActionSpec, AuthSpec, RequestSpec, Spec, Val
 Note = Callable[[str, int], None]
 
 
-def lower(spec: Spec, source: Source) -> p.Plan:
+def lower(
+    spec: Spec,
+    source: Source,
+    connection: p.Connection | None = None,
+    inputs: Mapping[str, str] = MappingProxyType({}),
+    together: Sequence[str] = (),
+) -> p.Plan:
+    """`inputs` and `together` are what the plan's source map says of a connection's origin."""
     requests, names = _requests(spec)
     positions: dict[str, str] = {}
     note = _noting(source, positions)
@@ -32,9 +41,10 @@ def lower(spec: Spec, source: Source) -> p.Plan:
             settings={name: item.setting for name, item in spec.settings.items()},
             auth=_auth(spec.auth),
             check=_probe(spec.check) if spec.check else None,
+            connection=connection,
             requests=requests,
             actions={name: _action(action, names[name]) for name, action in spec.actions.items()},
-            source=p.Source(file=source.path, positions=positions),
+            source=p.Source(file=source.path, positions=positions, inputs=dict(inputs), together=list(together)),
         )
     )
 
@@ -90,8 +100,9 @@ def _action(action: ActionSpec, request: str) -> p.Action:
 
 def _noting(source: Source, found: dict[str, str]) -> Note:
     def note(name: str, start: int) -> None:
-        line, column = source.position(start)
-        found[name] = f"{line}:{column}"
+        part, begin = source.part(start)
+        line, column = part.position(start - begin)
+        found[name] = f"{line}:{column}" if begin == 0 else f"{part.path}:{line}:{column}"
 
     return note
 

@@ -45,13 +45,13 @@ def compile_file(path: Path) -> tuple[Plan | None, Report]:
     return (None, report) if report.failed else compile_text(report.source.text, report.source.path)
 
 
-def read_file(path: Path) -> Report:
-    """The Report of a file, with its text. Raises OSError; bytes that are not UTF-8 are a finding."""
-    data = path.read_bytes()
+def read_file(path: Path, shown: str = "") -> Report:
+    """The Report of a file, with its text, shown as it was named or as said. Raises OSError; bytes that are not UTF-8 are a finding."""
+    data, shown = path.read_bytes(), shown or path.as_posix()
     try:
-        return Report(Source(path.as_posix(), data.decode().removeprefix("\ufeff")))
+        return Report(Source(shown, data.decode().removeprefix("\ufeff")))
     except UnicodeDecodeError as error:
-        report = Report(Source(path.as_posix(), data[: error.start].decode()))
+        report = Report(Source(shown, data[: error.start].decode()))
         end = len(report.source.text)
         report.add(
             Diagnostic(

@@ -7,6 +7,7 @@ them), then auth, check, and each action after `reuse.py` has laid its blocks ov
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from waypost import plan as p
@@ -15,7 +16,8 @@ from waypost.compiler.diagnostic import Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.reader_request import read_auth, read_request
 from waypost.compiler.reader_values import MAPPING, TRIGGER, Place, Values
-from waypost.compiler.reuse import Blocks, check_own_omits, lay_over
+from waypost.compiler.reuse import Blocks, Layer, check_own_omits, is_omit, lay_actions, lay_over
+from waypost.compiler.source import Span
 from waypost.compiler.spec import ActionSpec, Located, RequireSpec, SettingSpec, Spec, Val
 
 VERSION = 1
@@ -25,10 +27,9 @@ ACTION = ("title", "description", "trigger", "use", "like", "enabled", *BLOCK)
 SETTING = ("type", "choices", "default", "optional", "secret", "label", "description")
 SETTING_TYPES = ("string", "integer", "number", "boolean", "url")
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
-
-def read_spec(root: Node, report: Report) -> Spec | None:
+def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None:
+    """`layer` is what a connection lays over the spec."""
     closed = Closed(report)
     top = closed.map(root, "a spec")
     if top is None:
@@ -50,7 +51,7 @@ def read_spec(root: Node, report: Report) -> Spec | None:
         settings=settings,
         auth=read_auth(top.get("auth"), values),
         check=read_request(check_node, values, probe=True) if check_node is not None else None,
-        actions=_actions(top, closed, values),
+        actions=_actions(top, closed, values, layer),
         texts={"used_settings": values.used_settings},
     )
 
@@ -77,7 +78,7 @@ def _settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
     for name, value in held.entries if held else ():
         if name.text.startswith("x-"):
             continue
-        _name(name, closed, "a setting")
+        closed.name(name, "a setting")
         inner = closed.map(value, f"the setting `{name.text}`")
         if inner is not None:
             found[name.text] = SettingSpec(
@@ -86,13 +87,6 @@ def _settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
                 {key.text: item.span for key, item in inner.entries},
             )
     return found
-
-
-def _name(name: Scalar, closed: Closed, what: str) -> None:
-    if not _NAME.fullmatch(name.text):
-        closed.add(
-            "S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`"
-        )
 
 
 def _setting(name: Scalar, node: Map, closed: Closed) -> p.Setting:
@@ -165,39 +159,58 @@ def _choices(node: Node | None, closed: Closed) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _actions(top: Map, closed: Closed, values: Values) -> dict[str, ActionSpec]:
+def _actions(top: Map, closed: Closed, values: Values, layer: Layer) -> dict[str, ActionSpec]:
     report = closed.report
-    shared = _blocks(top.get("shared"), closed)
     node = closed.map(closed.need(top, "actions", "a spec", "add at least one action"), "`actions`")
-    raw = {name.text: value for name, value in node.entries if not name.text.startswith("x-")} if node else {}
-    if node is not None and not raw:
+    keys = {name.text: name for name, _ in node.entries} if node else {}
+    maps = _action_maps(node.entries, closed) if node else {}
+    overs: dict[str, Map] = {}
+    if layer.actions is not None:
+        _action_maps([entry for entry in layer.actions.entries if not is_omit(entry[1])], closed)
+        overs = lay_actions(maps, keys, layer.actions, report)
+    named = node is not None and any(not name.text.startswith("x-") for name, _ in node.entries)
+    if node is not None and (not named or (layer.actions is not None and not maps)):
         closed.add("S103", "`actions` needs at least one action", node.span, "found none")
-    maps = {
-        name: value
-        for name, value in raw.items()
-        if closed.map(value, f"the action `{name}`") is not None and isinstance(value, Map)
-    }
-    for name, value in maps.items():
-        closed.keys(value, ACTION, f"the action `{name}`")
-        for word in ("use", "like"):
-            closed.texts(value.get(word), f"`{word}`")
-    blocks = Blocks(shared, maps, report)
+    shared, shared_keys = _shared(top, layer, closed)
+    blocks = Blocks(shared, maps, report, overs)
     request = closed.map(top.get("request"), "`request`")
+    if layer.request is not None:
+        request = layer.request if request is None else lay_over(request, layer.request, report)
     found: dict[str, ActionSpec] = {}
     for name in maps:
-        key = node.key(name) if node else None
-        if key is None:
-            continue
-        _name(key, closed, "an action")
-        action = _action(key, blocks.action(name), request, values)
+        closed.name(keys[name], "an action")
+        action = _action(keys[name], blocks.action(name), request, values)
         if action is not None:
             found[name] = action
-    shared_node = top.get("shared")
-    if isinstance(shared_node, Map):
-        blocks.unused({name.text: name.span for name, _ in shared_node.entries})
+    blocks.unused(shared_keys)
     if request is not None and not found and not report.failed:
         read_request(request, values)
     return found
+
+
+def _action_maps(entries: Iterable[tuple[Scalar, Node]], closed: Closed) -> dict[str, Map]:
+    """The actions that are maps, their keys judged."""
+    found: dict[str, Map] = {}
+    for name, value in entries:
+        if name.text.startswith("x-"):
+            continue
+        held = closed.map(value, f"the action `{name.text}`")
+        if held is None:
+            continue
+        found[name.text] = held
+        closed.keys(held, ACTION, f"the action `{name.text}`")
+        for word in ("use", "like"):
+            closed.texts(held.get(word), f"`{word}`")
+    return found
+
+
+def _shared(top: Map, layer: Layer, closed: Closed) -> tuple[dict[str, Map], dict[str, Span]]:
+    """The shared blocks, a connection's laid over the spec's, and where each is named."""
+    shared = _blocks(top.get("shared"), closed)
+    for name, over in _blocks(layer.shared, closed).items():
+        shared[name] = lay_over(shared[name], over, closed.report, ("require",)) if name in shared else over
+    nodes = (node for node in (layer.shared, top.get("shared")) if isinstance(node, Map))
+    return shared, {name.text: name.span for node in nodes for name, _ in node.entries}
 
 
 def _blocks(node: Node | None, closed: Closed) -> dict[str, Map]:
@@ -206,7 +219,7 @@ def _blocks(node: Node | None, closed: Closed) -> dict[str, Map]:
     for name, value in held.entries if held else ():
         if name.text.startswith("x-"):
             continue
-        _name(name, closed, "a shared block")
+        closed.name(name, "a shared block")
         block = closed.map(value, f"the shared block `{name.text}`")
         if block is not None:
             closed.keys(block, BLOCK, f"the shared block `{name.text}`")

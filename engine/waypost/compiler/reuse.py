@@ -1,5 +1,7 @@
 """One rule of laying over, for `use`, `like`, an action's `request` and a connection.
 
+A connection's actions come last, over what an action is `like`, what it `use`s and its own: `$omit` may remove what any of them brings.
+
 Takes document nodes. Gives document nodes, in which every leaf still stands where it was written. Plain maps (`$merge` ones too) are joined
 key by key, and `$merge` counts as a key; everything else replaces whole; lists replace, but `require` adds up; `$omit` removes a key, or
 stays where a `$merge` could bring the key back. Faults are of family U.
@@ -7,7 +9,10 @@ stays where a `$merge` could bring the key back. Faults are of family U.
 
 from __future__ import annotations
 
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.source import Span
 from waypost.compiler.suggest import nearest
@@ -26,6 +31,15 @@ def is_plain_map(node: Node) -> bool:
 
 def _is_operator(name: str) -> bool:
     return name.startswith("$") and not name.startswith("$$")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a connection lays over its destination's spec."""
+
+    request: Map | None = None
+    shared: Map | None = None
+    actions: Map | None = None
 
 
 def lay_over(base: Map, over: Map, report: Report, adds: tuple[str, ...] = ()) -> Map:
@@ -88,6 +102,37 @@ def omit_of_nothing(name: Scalar, node: Node, report: Report) -> None:
     )
 
 
+def lay_actions(below: dict[str, Map], keys: dict[str, Scalar], over: Map, report: Report) -> dict[str, Map]:
+    """Takes the spec's actions and their keys; adds and removes what a connection adds and removes, and gives what it lays over the others."""
+    overs: dict[str, Map] = {}
+    for name, node in over.entries:
+        if is_omit(node):
+            if below.pop(name.text, None) is None:
+                omit_of_nothing(name, node, report)
+        elif not isinstance(node, Map) or name.text.startswith("x-"):
+            continue
+        elif name.text in below:
+            overs[name.text] = node
+        elif node.get("like") is None and node.get("trigger") is None:
+            _no_such_action(name, below, report)
+        else:
+            below[name.text], keys[name.text] = node, name
+    return overs
+
+
+def _no_such_action(name: Scalar, actions: dict[str, Map], report: Report) -> None:
+    near = nearest(name.text, actions)
+    report.add(
+        Diagnostic(
+            "U104",
+            f"the destination has no action `{name.text}` to lay this over",
+            Label(name.span, f"did you mean `{near}`?" if near else ""),
+            f"its actions are {', '.join(actions)}; an added one has `like:` or a `trigger:`",
+            fix=Fix(name.span, near, safe=True) if near else None,
+        )
+    )
+
+
 def check_own_omits(node: Node, report: Report) -> None:
     """In what is left after laying over, an `$omit` stands beside a `$merge`; another one removes nothing."""
     if isinstance(node, Map):
@@ -102,22 +147,26 @@ def check_own_omits(node: Node, report: Report) -> None:
 
 
 class Blocks:
-    """The shared blocks and raw actions of a spec. State: which blocks have been used."""
+    """The shared blocks and raw actions of a spec, and what a connection lays over each action. State: which blocks have been used."""
 
-    def __init__(self, shared: dict[str, Map], actions: dict[str, Map], report: Report) -> None:
+    def __init__(
+        self, shared: dict[str, Map], actions: dict[str, Map], report: Report, overs: Mapping[str, Map] = {}
+    ) -> None:
         self.shared = shared
         self.actions = actions
         self.report = report
+        self.overs = overs
         self.used: set[str] = set()
 
     def action(self, name: str, seen: tuple[str, ...] = ()) -> Map:
         """An action with what it is `like` and what it `use`s below it."""
         own = self.actions[name]
+        over = self.overs.get(name, Map((), own.span))
         whole = Map((), own.span)
-        like = own.get("like")
+        like = over.get("like") or own.get("like")
         if isinstance(like, Scalar):
             whole = self._like(like, name, seen, whole)
-        for block in self._names(own.get("use")):
+        for block in self._names(over.get("use") or own.get("use")):
             found = self.shared.get(block.text)
             if found is None:
                 near = nearest(block.text, self.shared)
@@ -134,8 +183,10 @@ class Blocks:
                 continue
             self.used.add(block.text)
             whole = lay_over(whole, found, self.report, ("require",))
-        bare = Map(tuple(entry for entry in own.entries if entry[0].text not in ("use", "like")), own.span)
-        return lay_over(whole, bare, self.report, ("require",))
+        for layer in (own, over):
+            bare = Map(tuple(entry for entry in layer.entries if entry[0].text not in ("use", "like")), own.span)
+            whole = lay_over(whole, bare, self.report, ("require",))
+        return whole
 
     def _like(self, like: Scalar, name: str, seen: tuple[str, ...], whole: Map) -> Map:
         if like.text not in self.actions:

@@ -77,9 +77,11 @@ Q109 same-dedupe-key | Two actions send one event under one deduplication key: t
 U101 unknown-block | There is no shared block of that name.
 U102 omit-of-nothing | `$omit` of a key that is neither inherited nor merged in.
 U103 map-over-leaf | A plain map laid over a single value: the two cannot be joined key by key.
-U104 unknown-action | There is no action of that name to be like.
+U104 unknown-action | There is no action of that name to be like, or to lay a connection's words over.
 U105 circle | Actions that are built on each other in a circle.
 U106 unused-block | A shared block that nobody uses.
+U107 unknown-source | A connection gets its events from the sources of its file; another name would mean no events at all.
+U108 unknown-destination | A connection sends to a shipped destination or to a spec, and there is none of that name or path.
 D101 not-https | Events are personal data: they travel encrypted.
 D102 url | The host of a request is fixed by the spec or a setting, never by an event.
 D103 header | The header is no legal name, or one that the engine sets.
@@ -93,9 +95,13 @@ D110 auth-body | `auth: body` adds members to the JSON object around the message
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
+X104 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
+X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.
+C106 unused-source | A source that no connection uses is not read; whoever wrote it expects its events somewhere.
+C107 source-without-action | Every event of the source would be filtered: what it emits is taken by no action of its connections.
 """
 
 
@@ -111,5 +117,5 @@ def _read(table: str) -> dict[str, Rule]:
 RULES = _read(_TABLE)
 """Every rule by its code."""
 
-JUDGEMENT = ("P103", "Q108", "Q109", "M215", "D105", "D107", "X103", "C101")
+JUDGEMENT = ("P103", "Q108", "Q109", "M215", "D105", "D107", "X103", "X105", "C101", "C106", "C107")
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""

@@ -1,7 +1,7 @@
 """A file's text and positions in it.
 
 Takes a path and text. Gives `Source` with its line index; a `Span` is a pair of character offsets into that text. Lines and columns count
-from 1, columns in characters.
+from 1, columns in characters. Two files whose nodes stand in one tree are `joined`: a span then counts through both, and `part` tells the file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Source:
 
     path: str
     text: str
+    parts: tuple[Source, ...] = ()
     starts: list[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +39,21 @@ class Source:
         line = bisect.bisect_right(self.starts, offset)
         return line, offset - self.starts[line - 1] + 1
 
+    def part(self, offset: int) -> tuple[Source, int]:
+        """The file that an offset stands in, and where that file begins: the source itself at 0, unless it is joined."""
+        begin = 0
+        for part in self.parts:
+            if offset <= begin + len(part.text):
+                return part, begin
+            begin += len(part.text) + 1
+        return self, 0
+
     def line(self, number: int) -> str:
         """The text of a line, without its line break."""
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         return self.text[self.starts[number - 1] : end].rstrip("\r\n")
+
+
+def joined(first: Source, second: Source) -> Source:
+    """Both as one: the second begins one character behind the first (`len(first.text) + 1`)."""
+    return Source(first.path, f"{first.text}\n{second.text}", (first, second))

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from waypost.plan import Plan
+from waypost.plan import Plan, place
 from waypost.runtime.lane import Dead
 from waypost.runtime.outcome import Answer
 
@@ -80,9 +80,8 @@ class DeadLetters:
 
     def _spec(self, letter: Dead) -> str | None:
         """Where the spec says what the field is to be: file:line:column."""
-        source = self._plan.source
-        place = source.positions.get(f"actions.{letter.action}.mapping.{letter.field}") if letter.field else None
-        return f"{source.file}:{place}" if place else None
+        pointer = f"actions.{letter.action}.mapping.{letter.field}"
+        return place(self._plan.source, pointer) or None if letter.field else None
 
     def _response(self, answer: Answer | None) -> dict[str, Any] | None:
         if answer is None:

@@ -52,8 +52,8 @@ def _actions(program: Program, env: reference.Env) -> str:
 
 
 def _place(plan: p.Plan, pointer: str) -> str:
-    at = plan.source.positions.get(pointer)
-    return f"   ({plan.source.file}:{at})" if at else ""
+    at = p.place(plan.source, pointer)
+    return f"   ({at})" if at else ""
 
 
 def _result(program: Program, result: Mapped | Rejected | Filtered, env: reference.Env, line: bytes, now: float) -> str:

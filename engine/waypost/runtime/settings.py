@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from waypost.lang.urls import base_url
 from waypost.lang.values import MISSING
 from waypost.plan import Plan, Setting
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingError(Exception):
@@ -133,18 +132,7 @@ def _read_boolean(value: Any) -> Any:
 
 
 def _read_url(value: Any) -> Any:
-    if not isinstance(value, str) or any(character.isspace() for character in value):
-        return None
-    try:
-        split = urlsplit(value)
-        host = split.hostname
-    except ValueError:
-        return None
-    if not host or split.username or split.query or split.fragment:
-        return None
-    if split.scheme == "https" or (split.scheme == "http" and host in LOOPBACK):
-        return value.rstrip("/")
-    return None
+    return base_url(value) if isinstance(value, str) else None
 
 
 _READERS = {

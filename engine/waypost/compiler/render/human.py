@@ -14,7 +14,7 @@ from waypost.compiler.source import Source
 
 def render(reports: Sequence[Report]) -> str:
     """Every finding as a frame, then one line that counts them."""
-    frames = [frame(diagnostic, report.source) for report in reports for diagnostic in report.diagnostics]
+    frames = [frame(diagnostic, report.shown) for report in reports for diagnostic in report.diagnostics]
     return "\n".join([*frames, summary(reports)]) + "\n"
 
 
@@ -27,8 +27,8 @@ def summary(reports: Sequence[Report]) -> str:
 
 def frame(diagnostic: Diagnostic, source: Source) -> str:
     labels = (diagnostic.label, *diagnostic.others)
-    shown = excerpt(diagnostic.label, diagnostic.others, source)
     width = margin(labels, source)
+    shown = excerpt(diagnostic.label, diagnostic.others, source)
     rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}", *shown]
     if diagnostic.help:
         rows.append(f"help: {diagnostic.help}")
@@ -39,21 +39,30 @@ def frame(diagnostic: Diagnostic, source: Source) -> str:
 
 def margin(labels: Sequence[Label], source: Source) -> int:
     """The columns that the line numbers take."""
-    return max(len(str(source.position(label.span.start)[0])) for label in labels)
+    return max(len(str((label.source or source).position(label.span.start)[0])) for label in labels)
 
 
 def excerpt(main: Label, others: Sequence[Label], source: Source) -> list[str]:
-    """The place, and the lines of the file with every label under its stretch."""
-    line, column = source.position(main.span.start)
-    labels = sorted([main, *others], key=lambda label: label.span)
-    width = margin(labels, source)
-    rows = [f"{' ' * width}--> {source.path}:{line}:{column}", f"{' ' * width} |"]
+    """The place, and the lines with every label under its stretch; those of another file behind that file's name."""
+    width = margin([main, *others], source)
+    rows = _block(main, [main, *(label for label in others if label.source is None)], source, "-->", width)
+    for other in dict.fromkeys(label.source for label in others if label.source is not None):
+        within = [label for label in others if label.source is other]
+        rows += _block(within[0], within, other, ":::", width)
+    return rows
+
+
+def _block(first: Label, labels: list[Label], source: Source, arrow: str, width: int) -> list[str]:
+    """The labels that stand in one file, of which `first` gives the place to name."""
+    line, column = source.position(first.span.start)
+    rows = [f"{' ' * width}{arrow} {source.path}:{line}:{column}", f"{' ' * width} |"]
     last: int | None = None
-    for label in labels:
+    for label in sorted(labels, key=lambda label: label.span):
         number = source.position(label.span.start)[0]
         if last is not None and number > last + 1:
             rows.append(f"{'.' * width} |")
-        rows += _underlined(label, source, width, "^" if label is main else "-", repeat=number != last)
+        mark = "^" if label is first and arrow == "-->" else "-"
+        rows += _underlined(label, source, width, mark, repeat=number != last)
         last = number
     return [*rows, f"{' ' * width} |"]
 

@@ -26,7 +26,10 @@ def _row(item: Diagnostic, source: Source) -> dict[str, Any]:
         **_range(item.label.span, source),
         "label": item.label.text,
         "help": item.help,
-        "related": [{**_range(label.span, source), "label": label.text} for label in item.others],
+        "related": [
+            {"path": (label.source or source).path, **_range(label.span, label.source or source), "label": label.text}
+            for label in item.others
+        ],
         "fix": None
         if item.fix is None
         else {**_range(item.fix.span, source), "text": item.fix.text, "safe": item.fix.safe},

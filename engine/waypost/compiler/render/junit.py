@@ -20,7 +20,7 @@ def render(reports: Sequence[Report]) -> str:
         for item in found:
             line, column = report.source.position(item.label.span.start)
             rows.append(f"    <testcase classname={path} name={quoteattr(f'{item.code} at {line}:{column}')}>")
-            shown = escape(printable(frame(item, report.source)))
+            shown = escape(printable(frame(item, report.shown)))
             rows.append(f"      <failure message={quoteattr(printable(item.message))}>{shown}</failure>")
             rows.append("    </testcase>")
         rows.append("  </testsuite>")

@@ -36,7 +36,7 @@ def _result(item: Diagnostic, source: Source, met: list[str]) -> dict[str, Any]:
     }
     if item.others:
         result["relatedLocations"] = [
-            {**_location(label.span, source), "message": {"text": label.text}} for label in item.others
+            {**_location(label.span, label.source or source), "message": {"text": label.text}} for label in item.others
         ]
     if item.fix is not None:
         replacement = {"deletedRegion": _region(item.fix.span, source), "insertedContent": {"text": item.fix.text}}

@@ -1,0 +1,104 @@
+"""`waypost check [TARGET]`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waypost import catalog
+from waypost.cli.common import USAGE, load_target, read_settings, refuse
+from waypost.cli.connecting import load_connections, settings_of
+from waypost.plan import Plan
+from waypost.runtime.outcome import Answer
+from waypost.runtime.probe import probe
+from waypost.runtime.settings import Bound, SettingError, bind, local_url
+
+REFUSED = 4
+"""The exit status of a run that is stopped by credentials, configuration or an unreachable host."""
+
+PROVES = (
+    "the credentials in its url or auth are known there; "
+    "it does not prove that events are accepted, or that a region and other settings are right"
+)
+MEANINGS = {
+    "401": "the credentials are refused",
+    "403": "the credentials are refused, or may not do this",
+    "404": "nothing of that name is there: a wrong key, or a wrong setting",
+    "429": "it takes no more requests at the moment: try again later",
+}
+
+
+@click.command(name="check")
+@click.argument("target", default=catalog.CONNECTIONS)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of a destination: text, env:VARIABLE or file:PATH. May be repeated.",
+)
+@click.option("--frozen", is_flag=True, help="Take the committed plans of the connections, without compiling.")
+@click.option(
+    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
+)
+def command(target: str, pairs: tuple[str, ...], frozen: bool, endpoint_override: str | None) -> None:
+    """Send the credential probe of TARGET: a destination (with --set), or each enabled connection of a connections file (./waypost.yaml).
+
+    \b
+    Exit status: 0 answered 2xx, 2 usage (a setting or variable is missing, no probe), 4 refused or not reached.
+    """
+    try:
+        override = local_url(endpoint_override) if endpoint_override else None
+        bound = [(plan, bind(plan, given, override)) for plan, given in _given(target, pairs, frozen)]
+    except SettingError as error:
+        refuse(str(error))
+    statuses = [_probe(plan, settings) for plan, settings in bound]
+    click.get_current_context().exit(USAGE if USAGE in statuses else max(statuses, default=0))
+
+
+def _given(target: str, pairs: tuple[str, ...], frozen: bool) -> list[tuple[Plan, dict[str, Any]]]:
+    """Each plan to probe with its setting values."""
+    path = Path(target)
+    if frozen or _holds_connections(path):
+        if pairs:
+            refuse(f"--set goes with a destination; the settings of connections stand in {path}")
+        plans = [plan for plan in load_connections(path, frozen) if plan.connection and plan.connection.enabled]
+        if not plans:
+            refuse(f"no connection of {path} is enabled")
+        return [(plan, settings_of(plan)) for plan in plans]
+    if target == catalog.CONNECTIONS:
+        refuse(f"there is no {catalog.CONNECTIONS} here: name a destination")
+    plan = load_target(target)
+    return [(plan, {**settings_of(plan), **read_settings(pairs, plan)})]
+
+
+def _holds_connections(path: Path) -> bool:
+    try:
+        return catalog.find(str(path)).kind == "connections"
+    except catalog.NotFound:
+        return False
+
+
+def _probe(plan: Plan, bound: Bound) -> int:
+    """Sends one probe, says what came of it, and gives the exit status for it."""
+    name = plan.connection.name if plan.connection else plan.name
+    answer = asyncio.run(probe(plan, bound))
+    if answer is None:
+        click.echo(f"{name}: the spec has no `check:`, so there is nothing to send")
+        return USAGE if plan.connection is None else 0
+    click.echo(f"{name}: {_said(answer)}")
+    return 0 if answer.status.startswith("2") else REFUSED
+
+
+def _said(answer: Answer) -> str:
+    if answer.status == "unsent":
+        return f"could not be reached: {answer.error}"
+    if answer.status == "unanswered":
+        return f"gave no answer: {answer.error}"
+    if answer.status.startswith("2"):
+        return f"the probe was answered {answer.status}: {PROVES}"
+    meaning = MEANINGS.get(answer.status, "a fault of the server" if answer.status.startswith("5") else "")
+    return f"the probe was answered {answer.status}" + (f": {meaning}" if meaning else "")
