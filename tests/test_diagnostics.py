@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import CASES
+from waypost.catalog import is_connections
+from waypost.compiler.connections import compile_connections
 from waypost.compiler.diagnostic import Report
-from waypost.compiler.fixes import mend
+from waypost.compiler.fixes import judge, mend
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.render import FORMATS
 from waypost.compiler.rules import RULES
@@ -27,9 +29,13 @@ def test_every_rule_has_a_bad_example() -> None:
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_bad_example(path: Path, golden: Callable[[Path, str], None]) -> None:
-    plan, report = compile_text(path.read_text(encoding="utf-8"), path.name)
+    text = path.read_text(encoding="utf-8")
+    report = judge(text, path.name)
+    plans = (
+        compile_connections(text, path.name)[0] if is_connections(path.name, text) else compile_text(text, path.name)[0]
+    )
     assert {item.code for item in report.diagnostics} == {path.stem}
-    assert (plan is None) == report.failed
+    assert (not plans) == report.failed
     golden(path.with_suffix(".txt"), FORMATS["human"]([report]))
 
 
@@ -60,7 +66,7 @@ def test_machine_format_says_the_same() -> None:
 
 
 def is_fixable(path: Path) -> bool:
-    _, report = compile_text(path.read_text(encoding="utf-8"), path.name)
+    report = judge(path.read_text(encoding="utf-8"), path.name)
     return any(item.fix is not None and item.fix.safe for item in report.diagnostics)
 
 
@@ -74,7 +80,7 @@ def test_safe_fix_removes_the_finding_and_nothing_else(path: Path) -> None:
     # Quoted, a lone path is seen to be one, and is mended in turn.
     assert count == (2 if path.stem == "Y103" else 1)
     assert mended.startswith("# kept\n")
-    assert compile_text(mended, path.name)[1].diagnostics == []
+    assert judge(mended, path.name).diagnostics == []
     changed = [
         line for line in difflib.ndiff(text.splitlines(), mended.splitlines()[1:]) if line.startswith(("+ ", "- "))
     ]

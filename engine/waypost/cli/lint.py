@@ -54,7 +54,8 @@ def _lint(target: catalog.Target, *, fix: bool, show: bool) -> list[Report]:
     if not count:
         return reports
     old, new = report.source.text.splitlines(keepends=True), mended.splitlines(keepends=True)
-    click.echo("".join(difflib.unified_diff(old, new, report.source.path, report.source.path)), err=True, nl=False)
+    diff = "".join(difflib.unified_diff(old, new, report.source.path, report.source.path))
+    click.echo(report.masked(diff), err=True, nl=False)
     if show:
         return reports
     _write(target.path, mended)

@@ -79,6 +79,13 @@ class Report:
             text = text[: span.start] + re.sub(r"[^\r\n]", "*", text[span.start : span.end]) + text[span.end :]
         return self.source if text is self.source.text else replace(self.source, text=text)
 
+    def masked(self, text: str) -> str:
+        """Another text (a diff of the file) without the secrets that were found in the file."""
+        for span in (item.label.span for item in self.found.values() if item.hidden):
+            secret = self.source.text[span.start : span.end]
+            text = text.replace(secret, "*" * len(secret)) if secret else text
+        return text
+
     @property
     def failed(self) -> bool:
         return any(item.severity == "error" for item in self.found.values())

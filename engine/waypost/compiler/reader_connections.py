@@ -124,8 +124,9 @@ def _used(names: list[Scalar], sources: dict[str, FeedSpec], closed: Closed) -> 
                 f"the sources are {', '.join(sources)}" if sources else "the file has no `sources:`",
                 Fix(name.span, near, safe=True) if near else None,
             )
-        else:
-            yield Located(name.text, name.span)
+        # The source that was meant is used, too: one fault, one message.
+        if name.text not in seen and (name.text in sources or near):
+            yield Located(name.text if name.text in sources else near or "", name.span)
         seen.add(name.text)
 
 

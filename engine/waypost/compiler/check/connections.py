@@ -10,7 +10,7 @@ from waypost.lang import fql, fql_sat
 
 def check(file: ConnectionsFile, specs: dict[str, Spec], report: Report) -> None:
     """`specs` holds, by connection, the destination's spec with what the connection lays over it."""
-    for name, source in file.sources.items():
+    for name, source in file.sources.items() if file.connections else ():
         users = [item.name.value for item in file.connections.values() if name in {used.value for used in item.sources}]
         if not users:
             _warn(
@@ -20,7 +20,7 @@ def check(file: ConnectionsFile, specs: dict[str, Spec], report: Report) -> None
                 source,
                 "name it in a connection's `sources:`, or remove it",
             )
-        elif all(user in specs for user in users):
+        elif all(user in specs for user in users) and "" not in source.feed.emits:
             _reach(source, {user: specs[user] for user in users}, report)
 
 
