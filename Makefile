@@ -36,6 +36,7 @@ types: $(VENV)/.test
 
 ci: lint types test ## everything that must hold before a change lands
 	$(BIN)/waypost compile --check
+	$(BIN)/waypost compile --check examples/waypost.yaml
 	$(BIN)/waypost test
 	@$(BIN)/python tests/clean_after_update.py
 
@@ -45,6 +46,7 @@ fix: $(VENV)/.test ## format and fix what a tool can fix
 
 update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; then read the diff
 	$(BIN)/waypost compile
+	$(BIN)/waypost compile examples/waypost.yaml
 	$(BIN)/waypost test --update
 	$(BIN)/python -m pytest -q tests --update
 

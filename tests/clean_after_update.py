@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = ("compiled", "specs", "tests/cases", "docs")
+GENERATED = ("compiled", "examples/compiled", "specs", "tests/cases", "docs")
 
 
 def state() -> bytes:
@@ -19,7 +19,11 @@ def state() -> bytes:
 def main() -> int:
     before = state()
     waypost = [sys.executable, "-m", "waypost"]
-    for words in ([*waypost, "compile"], [*waypost, "test", "--update"]):
+    for words in (
+        [*waypost, "compile"],
+        [*waypost, "compile", "examples/waypost.yaml"],
+        [*waypost, "test", "--update"],
+    ):
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     tests = ["tests/test_diagnostics.py", "tests/test_docs.py"]
     subprocess.run(

@@ -44,7 +44,7 @@ WRONG = [
     (("run", "segment", *KEY, "-", "examples/events.ndjson"), "cannot be read in one run"),
     (("run", "segment", *KEY, "--endpoint-override", "http://example.com"), "--endpoint-override takes"),
     (("run", "segment", *KEY, "--endpoint-override", "nonsense"), "--endpoint-override takes"),
-    (("run", "examples"), "has no destination.yaml"),
+    (("run", "docs"), "has no destination.yaml"),
     (("compile", "nope"), "no spec, plan or shipped destination"),
     (("compile", "a", "--output", "x"), "no spec, plan or shipped destination"),
     (("preview", "segment", "nope.json"), "cannot read nope.json"),
@@ -143,7 +143,19 @@ def test_output_that_nobody_reads_is_quiet() -> None:
 def test_help_names_every_command() -> None:
     status, out, _ = waypost("--help")
     assert status == 0
-    for name in ("lint", "compile", "explain", "rules", "test", "run", "preview", "receive", "show"):
+    for name in (
+        "lint",
+        "compile",
+        "explain",
+        "rules",
+        "test",
+        "run",
+        "connections",
+        "check",
+        "preview",
+        "receive",
+        "show",
+    ):
         assert name in out
         assert waypost(name, "--help")[0] == 0
 

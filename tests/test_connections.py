@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,13 @@ def test_plan_says_all_that_a_run_needs() -> None:
     backfill = Feed(name="backfill", files=["events/*.ndjson"], follow=True, start="start")
     assert eu.connection.sources == [web, backfill]
     assert us.connection.sources == [web]
+
+
+def test_what_comes_from_the_environment_is_not_shown() -> None:
+    text = TEXT.replace("account: 7", "account: env:SHOP_ACCOUNT")
+    program = link(compiled(text)[0][1], {"key": "k", "region": "us", "account": "424242"})
+    wire = program.requests["request"].render((), [b"{}"], 0.0, masked=True)
+    assert dict(wire.headers)["x-account"] == "<account>"
 
 
 def test_source_map_points_into_both_files() -> None:
@@ -364,6 +372,15 @@ def test_paths_are_as_seen_from_the_connections_file(folder: Path, monkeypatch: 
 def test_example_is_fresh() -> None:
     assert waypost("compile", "--check", "examples/waypost.yaml")[0] == 0
     assert waypost("lint", "--strict", "examples/waypost.yaml")[0] == 0
+
+
+def test_docs_example_compiles() -> None:
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "connections.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    plans, reports = compile_connections(text, "waypost.yaml")
+    assert places(reports) == []
+    assert [plan.connection.name for plan in plans if plan.connection] == ["segment_eu"]
 
 
 def test_error_a_connections_file_is_no_spec(folder: Path) -> None:

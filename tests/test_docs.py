@@ -71,7 +71,8 @@ def test_readme_destination_compiles() -> None:
 
 COMMANDS = [
     line.removeprefix("$ ")
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for text in (README, (DOCS / "connections.md").read_text(encoding="utf-8"))
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     for line in block.splitlines()
 ]
 

@@ -118,7 +118,11 @@ def _folder(path: Path) -> Target:
 
 
 def _file(path: Path) -> Target:
-    text = "" if path.name in (CONNECTIONS, SPEC) else path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = "" if path.name in (CONNECTIONS, SPEC) else path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # Whoever opens it says why it cannot be read.
+        text = ""
     if is_connections(path.name, text):
         return Target("connections", path, path.stem)
     return Target("spec", path, path.parent.name if path.name == SPEC else path.stem)

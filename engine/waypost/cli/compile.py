@@ -34,20 +34,12 @@ def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str)
     reports: list[Report] = []
     stale: list[str] = []
     for target in targets:
-        plans, found = _compile(target)
+        plans, found = _compile(target, output)
         reports += found
-        if output is not None:
-            plans = dict.fromkeys([output], *plans.values()) if plans else {}
-        old = left_over(target, plans) if not any(report.failed for report in found) else []
+        # While something is wrong, no plan is written and none is missed.
+        old = [] if any(report.failed for report in found) else left_over(target, plans)
         if check:
-            stale += [
-                f"{path} is {state(path)}: run `waypost compile {target.path}` and commit the result"
-                for path, plan in plans.items()
-                if not path.is_file() or path.read_bytes() != dump(plan)
-            ]
-            stale += [
-                f"{path} is left over: run `waypost compile {target.path}` and commit its removal" for path in old
-            ]
+            stale += _stale(target, plans, old)
             continue
         for path, plan in plans.items():
             _write(path, dump(plan))
@@ -62,14 +54,26 @@ def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str)
         click.get_current_context().exit(FINDINGS)
 
 
-def _compile(target: catalog.Target) -> tuple[dict[Path, Plan], list[Report]]:
+def _compile(target: catalog.Target, output: Path | None) -> tuple[dict[Path, Plan], list[Report]]:
     """Each plan of a target by the path it is committed at."""
     if target.kind == "connections":
         folder = catalog.connection_plans(target.path)
         compiled, reports = compile_connections_path(target.path)
         return {folder / f"{plan.connection.name}.json": plan for plan in compiled if plan.connection}, reports
     plan, report = compile_path(target.path)
-    return ({} if plan is None else {catalog.plan_path(target.path): plan}), [report]
+    return ({} if plan is None else {output or catalog.plan_path(target.path): plan}), [report]
+
+
+def _stale(target: catalog.Target, plans: dict[Path, Plan], old: list[Path]) -> list[str]:
+    """One line for each committed plan that is not what would be written."""
+    again = f"run `waypost compile {target.path}` and commit"
+    rows = []
+    for path, plan in plans.items():
+        if not path.is_file():
+            rows.append(f"{path} is missing: {again} the result")
+        elif path.read_bytes() != dump(plan):
+            rows.append(f"{path} is stale: {again} the result")
+    return [*rows, *(f"{path} is left over: {again} its removal" for path in old)]
 
 
 def left_over(target: catalog.Target, plans: dict[Path, Plan]) -> list[Path]:
@@ -77,10 +81,6 @@ def left_over(target: catalog.Target, plans: dict[Path, Plan]) -> list[Path]:
     if target.kind != "connections":
         return []
     return [path for path in sorted(catalog.connection_plans(target.path).glob("*.json")) if path not in plans]
-
-
-def state(path: Path) -> str:
-    return "stale" if path.is_file() else "missing"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -71,8 +71,16 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
         values[name] = typed(plan.name, name, setting, value)
         if setting.type == "choice":
             data[name] = setting.choices[values[name]]
-    secret = frozenset(name for name, setting in plan.settings.items() if setting.secret)
+    # What a connection takes from the environment or a file is not in its plan, so it is not to be shown either.
+    bound_late = [
+        name for name, value in (plan.connection.settings if plan.connection else {}).items() if is_reference(value)
+    ]
+    secret = frozenset([*bound_late, *(name for name, setting in plan.settings.items() if setting.secret)])
     return Bound(values, data, secret, endpoint_override)
+
+
+def is_reference(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("env:", "file:"))
 
 
 def resolve(text: str) -> tuple[str, bool]:
