@@ -30,7 +30,7 @@ UNTIDY = ("C101", "U106")
 class Destination:
     """A spec that connections lie over. `shown` names its file in plans: as seen from the connections file, or within the shipped specs.
 
-    `path` is None for a shipped one. `root` is None when the file is not YAML.
+    `path` is None for a shipped one. `root` is None when there is nothing to lay over: the file is not YAML, or holds no action.
     """
 
     source: Source
@@ -48,7 +48,8 @@ def read_destination(file: Path, path: str, shown: str, shipped: bool) -> Destin
     if spec is not None:
         check(spec, report)
     excuse(report)
-    return Destination(report.source, root, report, shown, None if shipped else file)
+    usable = root if spec is not None and spec.actions else None
+    return Destination(report.source, usable, report, shown, None if shipped else file)
 
 
 def overlay(connection: ConnectionSpec, destination: Destination, report: Report) -> Spec | None:

@@ -169,8 +169,10 @@ def _actions(top: Map, closed: Closed, values: Values, layer: Layer) -> dict[str
         _action_maps([entry for entry in layer.actions.entries if not is_omit(entry[1])], closed)
         overs = lay_actions(maps, keys, layer.actions, report)
     named = node is not None and any(not name.text.startswith("x-") for name, _ in node.entries)
-    if node is not None and (not named or (layer.actions is not None and not maps)):
+    if node is not None and not named:
         closed.add("S103", "`actions` needs at least one action", node.span, "found none")
+    elif layer.actions is not None and not maps:
+        closed.add("S103", "the connection leaves no action", layer.actions.span, "expected at least one")
     shared, shared_keys = _shared(top, layer, closed)
     blocks = Blocks(shared, maps, report, overs)
     request = closed.map(top.get("request"), "`request`")

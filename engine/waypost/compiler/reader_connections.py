@@ -210,7 +210,7 @@ def is_reference(node: Scalar, what: str, name: str, closed: Closed) -> bool:
     looks_like_one = re.match(r"(env|file):", node.text) is not None
     closed.report.add(
         Diagnostic(
-            "X104",
+            "X106",
             f"{what} names no variable or file" if looks_like_one else f"{what} stands in the file",
             Label(node.span, "expected `env:NAME` or `file:PATH`"),
             f"write `{reference}`"

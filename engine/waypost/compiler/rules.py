@@ -95,8 +95,8 @@ D110 auth-body | `auth: body` adds members to the JSON object around the message
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
-X104 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
 X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
+X106 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.

@@ -20,7 +20,7 @@ def check(file: ConnectionsFile, specs: dict[str, Spec], report: Report) -> None
                 source,
                 "name it in a connection's `sources:`, or remove it",
             )
-        elif all(user in specs for user in users) and "" not in source.feed.emits:
+        elif all(user in specs and specs[user].actions for user in users) and "" not in source.feed.emits:
             _reach(source, {user: specs[user] for user in users}, report)
 
 
