@@ -384,7 +384,12 @@ def test_docs_example_compiles() -> None:
 
 
 def test_error_a_connections_file_is_no_spec(folder: Path) -> None:
-    for words in (("test", "waypost.yaml"), ("preview", "waypost.yaml"), ("show", "plan", "waypost.yaml")):
+    for words in (
+        ("test", "waypost.yaml"),
+        ("preview", "waypost.yaml"),
+        ("show", "plan", "waypost.yaml"),
+        ("diff", "waypost.yaml", "segment"),
+    ):
         status, _, err = waypost(*words, cwd=folder)
         assert status == 2
         assert "connections" in err

@@ -162,7 +162,7 @@ plans = st.builds(random_plans.plan_of, random_plans.mappings, random_plans.requ
 
 
 def bare(plan: p.Plan) -> Any:
-    return shapes.normal(msgspec.structs.replace(plan, digest="", source=p.Source(file="")))
+    return shapes.normal(msgspec.structs.replace(plan, digest="", source=p.Source(file="", positions={})))
 
 
 @settings(max_examples=100)

@@ -75,10 +75,15 @@ def load_target(text: str) -> Plan:
     if target.kind == "plan":
         return read_plan(target.path)
     if target.kind == "connections":
-        refuse(f"{target.path} holds connections: name the plan of one, in {catalog.connection_plans(target.path)}/")
+        refuse(holds_connections(target.path))
     from waypost.cli.compiling import compile_or_leave
 
     return compile_or_leave(target.path)
+
+
+def holds_connections(path: Path) -> str:
+    """What to say where one plan is asked for, and a connections file was named."""
+    return f"{path} holds connections: name the plan of one, in {catalog.connection_plans(path)}/"
 
 
 def read_plan(path: Path) -> Plan:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
-from waypost.cli.common import FINDINGS, read_plan, refuse
+from waypost.cli.common import FINDINGS, holds_connections, read_plan, refuse
 from waypost.plan import Plan, PlanError, load
 
 
@@ -69,6 +69,8 @@ def _target(text: str) -> catalog.Target | None:
 def _from_file(target: catalog.Target) -> Plan:
     if target.kind == "plan":
         return read_plan(target.path)
+    if target.kind == "connections":
+        refuse(holds_connections(target.path))
     try:
         data = target.path.read_bytes()
     except OSError as error:

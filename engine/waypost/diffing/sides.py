@@ -62,9 +62,8 @@ class Sides:
 def position(source: p.Source, pointer: str) -> str:
     """`file:line:column` of the pointer or of what encloses it."""
     while pointer:
-        at = source.positions.get(pointer, "")
+        at = p.place(source, pointer)
         if at:
-            # What a connection lays over its destination stands in another file.
-            return at if at.count(":") > 1 else f"{source.file}:{at}"
+            return at
         pointer = pointer.rpartition(".")[0]
     return source.file
