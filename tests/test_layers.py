@@ -30,6 +30,8 @@ DOORS = {
     "jsonpath_ng": {"lang/jsonpath.py"},
     "jinja2": {"lang/template.py"},
     "httpx": {"runtime/transport.py"},
+    "uvicorn": {"runtime/sources/serving.py"},
+    "httptools": set(),
 }
 
 
@@ -93,7 +95,7 @@ def test_running_a_plan_loads_no_compiler() -> None:
         "from waypost.cli.main import cli\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    cli.main(['run', 'segment', '--set', 'source_write_key=env:KEY', '--dry-run', 'examples/events.ndjson'])\n"
-        "print([name for name in sys.modules if name.split('.')[0] in ('ruamel', 'jinja2', 'jsonpath_ng')"
+        "print([name for name in sys.modules if name.split('.')[0] in ('ruamel', 'jinja2', 'jsonpath_ng', 'uvicorn', 'httptools')"
         " or name.startswith('waypost.compiler')])\n"
     )
     done = subprocess.run(

@@ -1,0 +1,66 @@
+"""gzip, piece by piece and in bounded memory: for bodies that may be bombs, and for files of any size.
+
+Takes compressed bytes as they come. Gives plain bytes, never more at a time than asked for. Members may follow each other; zeros after the last
+are padding.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+MEMBERS = 1000
+"""How many empty members may stand in a row: each costs time and gives nothing."""
+
+
+class NotGzip(Exception):
+    """Bytes that are not gzip, from the first or from somewhere on."""
+
+
+class Gunzip:
+    """State: the member under way and the input not yet used."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self._input = b""
+        self._begun = False
+        self._ended = 0
+        self._empty = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether a last member has ended: what came so far is a complete stream."""
+        return bool(self._ended) and not self._begun and not self._input
+
+    def feed(self, data: bytes) -> None:
+        self._input = self._input + data if self._input else data
+
+    def take(self, most: int) -> bytes:
+        """The next plain bytes; empty when more input is needed. Raises NotGzip."""
+        while self._input:
+            if self._ended and not self._begun:
+                self._input = self._input.lstrip(b"\0")
+                if not self._input:
+                    break
+            plain = self._step(most)
+            if plain:
+                return plain
+        return b""
+
+    def _step(self, most: int) -> bytes:
+        try:
+            plain = self._member.decompress(self._input, most)
+        except zlib.error:
+            raise NotGzip("these bytes are not gzip") from None
+        self._begun = True
+        self._input = self._member.unconsumed_tail
+        if plain:
+            self._empty = 0
+        if self._member.eof:
+            self._input = self._member.unused_data
+            self._begun = False
+            self._ended += 1
+            self._empty += 1
+            if self._empty > MEMBERS:
+                raise NotGzip(f"more than {MEMBERS} empty gzip members in a row")
+            self._member = zlib.decompressobj(wbits=31)
+        return plain

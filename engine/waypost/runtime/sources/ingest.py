@@ -1,0 +1,294 @@
+"""HTTP ingest: SDKs that speak the tracking API send here, and are answered 200 once their events are safe in the journal.
+
+Takes feeds (a source's name, its address, its write keys) and a journal. Gives a JournalSource a feed, from which the engine reads. `Door` is
+the ASGI application of one address: it knows paths, keys and answers; what a body means is in tracking.py, how it is read in body.py, and the
+server that carries it in serving.py, which alone needs `waypost[serve]`.
+
+An answer is JSON: `{"success": true}`, or `{"success": false, "code": ..., "message": ...}`, in which nothing of the request is repeated. A
+request is taken whole or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import datetime as dt
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from waypost.runtime.sources import tracking
+from waypost.runtime.sources.body import Body, Gone, Load, Receive, busy
+from waypost.runtime.sources.file import SourceError
+from waypost.runtime.sources.journal import GroupCommit, Journal, JournalFull, JournalSource
+from waypost.runtime.sources.tracking import Limits, Refused
+
+if TYPE_CHECKING:
+    from waypost.runtime.sources.serving import Server
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Notice = Callable[[str], None]
+
+# Any page may send, and none may do so with a visitor's cookies or saved passwords: `*` excludes them.
+CORS: Headers = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"Retry-After"))
+PREFLIGHT: Headers = (
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Content-Encoding, X-Retry-Count, *"),
+    (b"access-control-max-age", b"7200"),
+)
+JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+SUCCESS = b'{"success": true}'
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A source that is sent to: `listen` is HOST:PORT (see `parse_listen`), `keys` its write keys."""
+
+    name: str
+    listen: str
+    keys: tuple[str, ...] = field(repr=False)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """HOST:PORT, `[::1]:PORT`, `:PORT` or PORT; without a host it is this machine alone. Raises SourceError."""
+    host, colon, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if (
+        not port.isdecimal()
+        or not port.isascii()
+        or int(port[:6]) > 65535
+        or (colon and ":" in host and "[" not in text)
+    ):
+        raise SourceError(f"`{text}` is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8080")
+    return host or "127.0.0.1", int(port)
+
+
+class Door:
+    """The ASGI application of one address. State: what is under way, and whether it is being closed or the journal is full."""
+
+    def __init__(
+        self,
+        feeds: list[Feed],
+        commits: dict[str, GroupCommit],
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        notice: Notice = lambda text: None,
+    ) -> None:
+        self.closing = False
+        self._keys = [(_digest(key.encode(errors="surrogateescape")), feed.name) for feed in feeds for key in feed.keys]
+        self._commits = commits
+        self._limits = limits
+        self._load = Load(limits)
+        self._clock = clock
+        self._new_id = new_id
+        self._notice = notice
+        self._full_until = 0.0
+        self._full = False
+        self._faults: set[str] = set()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Callable[[Any], Awaitable[None]]) -> None:
+        if scope["type"] != "http":
+            return
+        body = Body(receive, self._load)
+        self._load.requests += 1
+        try:
+            status, headers, content = await self._answer(scope, body)
+        except Gone:
+            return
+        except Refused as refused:
+            await body.spill()
+            status, headers, content = refused.status, refused.headers, _refusal(refused.code, refused.message)
+        finally:
+            self._load.requests -= 1
+            body.close()
+        length = () if status == 204 else ((b"content-length", b"%d" % len(content)),)
+        await send({"type": "http.response.start", "status": status, "headers": [*JSON, *CORS, *headers, *length]})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+    async def _answer(self, scope: Any, body: Body) -> tuple[int, Headers, bytes]:
+        path, method = scope["path"], scope["method"]
+        call = tracking.CALLS.get(path) or tracking.CALLS.get(path.removesuffix("/"))
+        if call is None:
+            return self._probe(path, method)
+        if method == "OPTIONS":
+            return 204, PREFLIGHT, b""
+        if method != "POST":
+            raise Refused(405, "method", "expected POST", ((b"allow", b"POST, OPTIONS"),))
+        try:
+            await self._take(call, dict(scope["headers"]), body)
+        except (Refused, Gone):
+            raise
+        except JournalFull:
+            raise self._journal_full() from None
+        except Exception as error:
+            # One request must not end the server; the client keeps its events and comes again.
+            self._fault(error)
+            raise Refused(500, "fault", "a fault of the receiver: the events were not kept, send them again") from None
+        return 200, (), SUCCESS
+
+    def _probe(self, path: str, method: str) -> tuple[int, Headers, bytes]:
+        if path not in ("/live", "/ready"):
+            raise Refused(404, "not_found", "no such path: expected /v1/batch, /v1/track and the like, /live or /ready")
+        if method not in ("GET", "HEAD"):
+            raise Refused(405, "method", "expected GET", ((b"allow", b"GET, HEAD"),))
+        if path == "/ready":
+            if self.closing:
+                raise self._stopping()
+            if self._clock() < self._full_until:
+                raise busy(self._limits, "full", "the journal is full")
+        return 200, (), SUCCESS
+
+    async def _take(self, call: str, headers: dict[bytes, bytes], body: Body) -> None:
+        if self.closing:
+            raise self._stopping()
+        self._load.check()
+        key = _basic(headers.get(b"authorization", b""))
+        source = self._source(key) if key else ""
+        text = await body.read(headers.get(b"content-encoding", b""), headers.get(b"content-length"))
+        envelope = tracking.opened(call, text, self._limits)
+        if not source:
+            source = self._source(tracking.write_key(envelope).encode())
+        received = dt.datetime.fromtimestamp(int(self._clock() * 1000) / 1000, dt.UTC)
+        rows = tracking.rows(call, envelope, received, self._new_id)
+        if rows:
+            await self._commits[source].append(rows)
+            self._has_room()
+
+    def _source(self, key: bytes) -> str:
+        """The source of a write key. Every key is compared, in constant time, whatever is found. Raises Refused."""
+        digest = _digest(key)
+        found = ""
+        for known, name in self._keys:
+            if hmac.compare_digest(known, digest):
+                found = name
+        if not found:
+            # Without `WWW-Authenticate`, at which a browser would ask a visitor for a password.
+            what = "this write key is not known" if key else "no write key: expected Basic authorization, or `writeKey`"
+            raise Refused(401, "write_key", what)
+        return found
+
+    def _stopping(self) -> Refused:
+        return busy(self._limits, "stopping", "the receiver is stopping: send the events again")
+
+    def _journal_full(self) -> Refused:
+        self._full_until = self._clock() + self._limits.retry_after_s
+        if not self._full:
+            self._full = True
+            self._notice("the journal is full: senders are answered 503 and keep their events")
+        return busy(self._limits, "full", "the journal is full: send the events again")
+
+    def _has_room(self) -> None:
+        self._full_until = 0.0
+        if self._full:
+            self._full = False
+            self._notice("the journal has room again")
+
+    def _fault(self, error: Exception) -> None:
+        """Told once a kind: by its type and place, for its text may hold data."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+        text = f"{type(error).__name__}{place}"
+        if text not in self._faults:
+            self._faults.add(text)
+            self._notice(f"a request was answered 500: {text}; this is a fault of waypost, or of the disk")
+
+
+def _digest(key: bytes) -> bytes:
+    """Keys are compared by digest, so that not even their length can be told by time."""
+    return hashlib.sha256(key).digest()
+
+
+def _basic(header: bytes) -> bytes:
+    """The user name of Basic authorization, which is the write key; empty for none and for another scheme."""
+    scheme, _, credentials = header.strip().partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).partition(b":")[0]
+    except (binascii.Error, ValueError):
+        raise Refused(401, "authorization", "the authorization header is not Basic: expected base64 of KEY:") from None
+
+
+def _refusal(code: str, message: str) -> bytes:
+    return msgspec.json.encode({"success": False, "code": code, "message": message})
+
+
+class Ingest:
+    """All feeds of a run: a server an address, a JournalSource a feed. State: the servers that are up."""
+
+    def __init__(
+        self,
+        feeds: list[Feed],
+        journal: Journal,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+        notice: Notice = lambda text: None,
+    ) -> None:
+        _check(feeds)
+        limits = limits or Limits()
+        self.sources = {feed.name: JournalSource(feed.name, journal) for feed in feeds}
+        commits = {
+            name: GroupCommit(journal, name, clock, committed=source.wake) for name, source in self.sources.items()
+        }
+        by_address: dict[tuple[str, int], list[Feed]] = {}
+        for feed in feeds:
+            by_address.setdefault(parse_listen(feed.listen), []).append(feed)
+        self.doors = {
+            address: Door(group, commits, limits, clock=clock, notice=notice) for address, group in by_address.items()
+        }
+        self._servers: list[Server] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """HOST:PORT of every socket that is bound: with port 0, the one that was given."""
+        return [address for server in self._servers for address in server.addresses]
+
+    async def start(self) -> None:
+        """Binds every address and serves. Raises SourceError; nothing is left open then."""
+        try:
+            from waypost.runtime.sources.serving import Server
+        except ImportError:
+            raise SourceError("receiving over HTTP needs one more package: pip install 'waypost[serve]'") from None
+        try:
+            for (host, port), door in self.doors.items():
+                self._servers.append(Server(door, host, port))
+            for server in self._servers:
+                await server.start()
+        except BaseException:
+            await self.stop(0)
+            raise
+
+    async def stop(self, drain_s: float) -> None:
+        """Takes nothing new, lets what is under way end for `drain_s` seconds, closes. The sources end when all is read."""
+        for door in self.doors.values():
+            door.closing = True
+        servers, self._servers = self._servers, []
+        for server in servers:
+            with contextlib.suppress(OSError):
+                await server.stop(drain_s)
+        for source in self.sources.values():
+            source.end()
+
+
+def _check(feeds: list[Feed]) -> None:
+    """Every feed has a key, and no key has two feeds on one address. Says names, never keys."""
+    owners: dict[tuple[tuple[str, int], str], str] = {}
+    for feed in feeds:
+        if not feed.keys or not all(feed.keys):
+            raise SourceError(f"the source {feed.name} has no write key, or an empty one")
+        for key in feed.keys:
+            other = owners.setdefault((parse_listen(feed.listen), key), feed.name)
+            if other != feed.name:
+                raise SourceError(f"the sources {other} and {feed.name} share a write key on {feed.listen}")

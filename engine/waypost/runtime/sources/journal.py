@@ -1,0 +1,167 @@
+"""A journaled source: what a sender was told is safe is read from the journal, never from the sender.
+
+Takes a Journal (runtime/store.py keeps one; the interface is here, where it is read) and a source's name. Gives its rows as Lines: a line's
+`end` is its row's sequence number, so a cursor is "everything up to here has ended" and a run resumes after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from waypost.runtime.sources.lines import Line, TooLong
+
+READ = 1 << 20
+"""How many bytes of rows are read at a time."""
+
+GROUP = 4 << 20
+"""How many bytes of rows one commit takes, of as many requests as are waiting."""
+
+
+class JournalFull(Exception):
+    """The journal has no room for these rows; none of them is in it."""
+
+
+class Journal(Protocol):
+    """Where events are kept between their acknowledgement and their delivery."""
+
+    async def append(self, source: str, rows: list[bytes], received_at: float) -> None:
+        """Returns after the commit. All rows or none. Raises JournalFull."""
+
+    def read(self, source: str, after: int, limit_bytes: int) -> list[tuple[int, bytes, float]]:
+        """(sequence number, row, received_at) of the rows after a sequence number, oldest first; at least one when there is any."""
+
+
+@dataclass(frozen=True)
+class Kept(Line):
+    """A journaled line. `received_at` is in Unix seconds."""
+
+    received_at: float = 0.0
+
+
+def too_long_row(line: TooLong) -> bytes:
+    """A line of standard input that is too long to be kept, as a row: no other row holds a line feed."""
+    return b"%b\n%d %b" % (line.data.replace(b"\n", b" "), line.length, line.sha256.encode())
+
+
+def _line(number: int, row: bytes, received_at: float) -> Line:
+    if b"\n" not in row:
+        return Kept(row, number - 1, number, number, received_at)
+    head, _, rest = row.rpartition(b"\n")
+    length, _, digest = rest.partition(b" ")
+    return TooLong(head, number - 1, number, number, int(length), digest.decode())
+
+
+class JournalSource:
+    """State: the sequence number of the last row read. `wake` is called when rows have been committed; `end` when there will be no more."""
+
+    def __init__(self, name: str, journal: Journal) -> None:
+        self.name = name
+        self.identity = "journal"
+        self.first_line = b""
+        self.offset = 0
+        self.size: int | None = 0
+        self._journal = journal
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def resume(self, offset: int, identity: str) -> str:
+        self.offset = offset
+        self.size = offset + 1
+        return ""
+
+    def read(self) -> list[Line] | None:
+        """The next rows, an empty list when none is there yet, None when there will be no more."""
+        self._news.clear()
+        ended = self._ended
+        rows = self._journal.read(self.name, self.offset, READ)
+        if not rows:
+            self.size = self.offset
+            return None if ended else []
+        self.offset = rows[-1][0]
+        # One more than was read, until a read has found nothing: how many there are is not known.
+        self.size = self.offset + 1
+        return [_line(*row) for row in rows]
+
+    async def wait(self, timeout_s: float) -> None:
+        """Until rows have been committed, or a time has passed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), timeout_s)
+
+    def wake(self) -> None:
+        self._news.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._news.set()
+
+    def close(self) -> None:
+        return None
+
+
+class GroupCommit:
+    """Many requests, one commit: while one is being written, those that come wait and go together. State: those that wait."""
+
+    def __init__(
+        self, journal: Journal, source: str, clock: Callable[[], float], committed: Callable[[], None]
+    ) -> None:
+        self._journal = journal
+        self._source = source
+        self._clock = clock
+        self._committed = committed
+        self._waiting: deque[tuple[list[bytes], asyncio.Future[None]]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def append(self, rows: list[bytes]) -> None:
+        """Returns after the commit. Raises JournalFull, or what the journal raised; nothing of these rows is kept then."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, done))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        await done
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                await self._commit(self._group())
+        finally:
+            self._writer = None
+
+    def _group(self) -> list[tuple[list[bytes], asyncio.Future[None]]]:
+        group = [self._waiting.popleft()]
+        size = sum(map(len, group[0][0]))
+        while self._waiting and size < GROUP:
+            group.append(self._waiting.popleft())
+            size += sum(map(len, group[-1][0]))
+        return group
+
+    async def _commit(self, group: list[tuple[list[bytes], asyncio.Future[None]]]) -> None:
+        try:
+            # The instant of the commit's beginning: never before that of any request in it.
+            await self._journal.append(self._source, [row for rows, _ in group for row in rows], self._clock())
+        except JournalFull as error:
+            if len(group) > 1:
+                # The group may be too much where one of it is not.
+                for one in group:
+                    await self._commit([one])
+                return
+            _answer(group, error)
+        except Exception as error:
+            _answer(group, error)
+        else:
+            _answer(group, None)
+            self._committed()
+
+
+def _answer(group: list[tuple[list[bytes], asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, done in group:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

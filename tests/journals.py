@@ -1,0 +1,45 @@
+"""Stand-ins for the journal: what the ingest and the sources need of runtime/store.py, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+
+from waypost.runtime.sources.journal import JournalFull
+
+
+class MemoryJournal:
+    """State: the rows of each source, how often it committed, and how many bytes it takes. `hold` makes a commit wait."""
+
+    def __init__(self, limit: int = 1 << 40) -> None:
+        self.rows: dict[str, list[tuple[int, bytes, float]]] = {}
+        self.commits = 0
+        self.limit = limit
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.fails: Exception | None = None
+        self._size = 0
+
+    async def append(self, source: str, rows: list[bytes], received_at: float) -> None:
+        await asyncio.sleep(0)
+        await self.hold.wait()
+        if self.fails is not None:
+            raise self.fails
+        size = sum(map(len, rows))
+        if self._size + size > self.limit:
+            raise JournalFull
+        self._size += size
+        self.commits += 1
+        kept = self.rows.setdefault(source, [])
+        for row in rows:
+            kept.append((len(kept) + 1, row, received_at))
+
+    def read(self, source: str, after: int, limit_bytes: int) -> list[tuple[int, bytes, float]]:
+        found: list[tuple[int, bytes, float]] = []
+        for row in self.rows.get(source, [])[after:]:
+            if found and sum(len(one[1]) for one in found) + len(row[1]) > limit_bytes:
+                break
+            found.append(row)
+        return found
+
+    def events(self, source: str = "web") -> list[bytes]:
+        return [row for _, row, _ in self.rows.get(source, [])]
