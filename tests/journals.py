@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from waypost.runtime.sources.journal import JournalFull
 
@@ -18,6 +19,7 @@ class MemoryJournal:
         self.hold.set()
         self.fails: Exception | None = None
         self._size = 0
+        self._listeners: list[Callable[[], object]] = []
 
     async def append(self, source: str, rows: list[bytes], received_at: float) -> None:
         await asyncio.sleep(0)
@@ -32,6 +34,8 @@ class MemoryJournal:
         kept = self.rows.setdefault(source, [])
         for row in rows:
             kept.append((len(kept) + 1, row, received_at))
+        for told in self._listeners:
+            told()
 
     def read(self, source: str, after: int, limit_bytes: int) -> list[tuple[int, bytes, float]]:
         found: list[tuple[int, bytes, float]] = []
@@ -40,6 +44,12 @@ class MemoryJournal:
                 break
             found.append(row)
         return found
+
+    def next(self, source: str) -> int:
+        return len(self.rows.get(source, [])) + 1
+
+    def listen(self, told: Callable[[], object]) -> None:
+        self._listeners.append(told)
 
     def events(self, source: str = "web") -> list[bytes]:
         return [row for _, row, _ in self.rows.get(source, [])]

@@ -19,7 +19,7 @@ from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, link
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
-from waypost.runtime.sources.file import FileSource, SourceError
+from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.stdin import StdinSource
 from waypost.runtime.store import StateError, Store
 
@@ -119,7 +119,9 @@ def open_sources(files: tuple[str, ...]) -> list[Source]:
         refuse("standard input and files cannot be read in one run")
     if names == ("-",) and sys.stdin.isatty():
         note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
-    return [StdinSource(sys.stdin.buffer) if name == "-" else FileSource(Path(name)) for name in names]
+    if names == ("-",):
+        return [StdinSource(sys.stdin.buffer)]
+    return [FileSource(path, notice=note) for name in names for path in expand(name)]
 
 
 def note(text: str) -> None:

@@ -1,6 +1,6 @@
 """HTTP ingest: SDKs that speak the tracking API send here, and are answered 200 once their events are safe in the journal.
 
-Takes feeds (a source's name, its address, its write keys) and a journal. Gives a JournalSource a feed, from which the engine reads. `Door` is
+Takes feeds (a source's name, its address, its write keys) and a journal, from which the engine reads (`JournalSource`). `Door` is
 the ASGI application of one address: it knows paths, keys and answers; what a body means is in tracking.py, how it is read in body.py, and the
 server that carries it in serving.py, which alone needs `waypost[serve]`.
 
@@ -26,8 +26,8 @@ import msgspec
 
 from waypost.runtime.sources import tracking
 from waypost.runtime.sources.body import Body, Gone, Load, Receive, busy
-from waypost.runtime.sources.file import SourceError
-from waypost.runtime.sources.journal import GroupCommit, Journal, JournalFull, JournalSource
+from waypost.runtime.sources.journal import GroupCommit, Journal, JournalFull
+from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.sources.tracking import Limits, Refused
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _refusal(code: str, message: str) -> bytes:
 
 
 class Ingest:
-    """All feeds of a run: a server an address, a JournalSource a feed. State: the servers that are up."""
+    """All feeds of a run, a server an address. State: the servers that are up."""
 
     def __init__(
         self,
@@ -238,10 +238,7 @@ class Ingest:
     ) -> None:
         _check(feeds)
         limits = limits or Limits()
-        self.sources = {feed.name: JournalSource(feed.name, journal) for feed in feeds}
-        commits = {
-            name: GroupCommit(journal, name, clock, committed=source.wake) for name, source in self.sources.items()
-        }
+        commits = {feed.name: GroupCommit(journal, feed.name, clock) for feed in feeds}
         by_address: dict[tuple[str, int], list[Feed]] = {}
         for feed in feeds:
             by_address.setdefault(parse_listen(feed.listen), []).append(feed)
@@ -271,15 +268,13 @@ class Ingest:
             raise
 
     async def stop(self, drain_s: float) -> None:
-        """Takes nothing new, lets what is under way end for `drain_s` seconds, closes. The sources end when all is read."""
+        """Takes nothing new, lets what is under way end for `drain_s` seconds, closes."""
         for door in self.doors.values():
             door.closing = True
         servers, self._servers = self._servers, []
         for server in servers:
             with contextlib.suppress(OSError):
                 await server.stop(drain_s)
-        for source in self.sources.values():
-            source.end()
 
 
 def _check(feeds: list[Feed]) -> None:

@@ -1,13 +1,12 @@
 """A journaled source: what a sender was told is safe is read from the journal, never from the sender.
 
-Takes a Journal (runtime/store.py keeps one; the interface is here, where it is read) and a source's name. Gives its rows as Lines: a line's
-`end` is its row's sequence number, so a cursor is "everything up to here has ended" and a run resumes after it.
+Takes a Journal (runtime/store.py keeps one; the interface is here, where it is read) and a source's name. Gives its rows as Lines whose
+offsets are sequence numbers; a cursor is the first row that has not ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +34,12 @@ class Journal(Protocol):
     def read(self, source: str, after: int, limit_bytes: int) -> list[tuple[int, bytes, float]]:
         """(sequence number, row, received_at) of the rows after a sequence number, oldest first; at least one when there is any."""
 
+    def next(self, source: str) -> int:
+        """The sequence number that the next row will have; the first is 1."""
+
+    def listen(self, told: Callable[[], object]) -> None:
+        """`told` is called after each append."""
+
 
 @dataclass(frozen=True)
 class Kept(Line):
@@ -48,56 +53,48 @@ def too_long_row(line: TooLong) -> bytes:
     return b"%b\n%d %b" % (line.data.replace(b"\n", b" "), line.length, line.sha256.encode())
 
 
-def _line(number: int, row: bytes, received_at: float) -> Line:
+def line_of(number: int, row: bytes, received_at: float) -> Line:
+    """A row as a line: its offset is its sequence number."""
     if b"\n" not in row:
-        return Kept(row, number - 1, number, number, received_at)
+        return Kept(row, number, number + 1, number, received_at)
     head, _, rest = row.rpartition(b"\n")
     length, _, digest = rest.partition(b" ")
-    return TooLong(head, number - 1, number, number, int(length), digest.decode())
+    return TooLong(head, number, number + 1, number, int(length), digest.decode())
 
 
 class JournalSource:
-    """State: the sequence number of the last row read. `wake` is called when rows have been committed; `end` when there will be no more."""
+    """One source of a journal, as the engine reads it. State: the sequence number of the next row to read.
 
-    def __init__(self, name: str, journal: Journal) -> None:
+    `ended`: its producer is done, so it ends when everything has been read. A source begins at now, or `from_start`."""
+
+    identity = "journal"
+    size: int | None = None
+    first_line = b""
+    resumable = True
+    waits = True
+    """An empty list of lines means that there are none yet."""
+
+    def __init__(self, journal: Journal, name: str, *, from_start: bool = False) -> None:
         self.name = name
-        self.identity = "journal"
-        self.first_line = b""
-        self.offset = 0
-        self.size: int | None = 0
+        self.ended = False
+        self.offset = 1 if from_start else journal.next(name)
         self._journal = journal
-        self._news = asyncio.Event()
-        self._ended = False
 
     def resume(self, offset: int, identity: str) -> str:
         self.offset = offset
-        self.size = offset + 1
         return ""
 
     def read(self) -> list[Line] | None:
-        """The next rows, an empty list when none is there yet, None when there will be no more."""
-        self._news.clear()
-        ended = self._ended
-        rows = self._journal.read(self.name, self.offset, READ)
+        """The next rows, an empty list when there is none yet, None at the end."""
+        ended = self.ended
+        rows = self._journal.read(self.name, self.offset - 1, READ)
         if not rows:
-            self.size = self.offset
             return None if ended else []
-        self.offset = rows[-1][0]
-        # One more than was read, until a read has found nothing: how many there are is not known.
-        self.size = self.offset + 1
-        return [_line(*row) for row in rows]
+        self.offset = rows[-1][0] + 1
+        return [line_of(*row) for row in rows]
 
-    async def wait(self, timeout_s: float) -> None:
-        """Until rows have been committed, or a time has passed."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout_s)
-
-    def wake(self) -> None:
-        self._news.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._news.set()
+    def listen(self, told: Callable[[], object]) -> None:
+        self._journal.listen(told)
 
     def close(self) -> None:
         return None
@@ -106,13 +103,10 @@ class JournalSource:
 class GroupCommit:
     """Many requests, one commit: while one is being written, those that come wait and go together. State: those that wait."""
 
-    def __init__(
-        self, journal: Journal, source: str, clock: Callable[[], float], committed: Callable[[], None]
-    ) -> None:
+    def __init__(self, journal: Journal, source: str, clock: Callable[[], float]) -> None:
         self._journal = journal
         self._source = source
         self._clock = clock
-        self._committed = committed
         self._waiting: deque[tuple[list[bytes], asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
 
@@ -154,7 +148,6 @@ class GroupCommit:
             _answer(group, error)
         else:
             _answer(group, None)
-            self._committed()
 
 
 def _answer(group: list[tuple[list[bytes], asyncio.Future[None]]], error: Exception | None) -> None:

@@ -39,8 +39,10 @@ class TooLong(Line):
 class Cutter:
     """State: the rest of the last chunk, or the digest of a line that is too long already."""
 
-    def __init__(self, offset: int = 0, number: int = 0) -> None:
+    def __init__(self, offset: int = 0, number: int = 0, *, start: int = 0) -> None:
+        """`start` is the offset at which the file begins, where a byte order mark may stand."""
         self._rest = b""
+        self._start = start
         self._offset = offset
         self._number = number
         self._long: tuple[bytes, int, hashlib._Hash] | None = None
@@ -85,7 +87,7 @@ class Cutter:
         self._rest = b""
         offset, self._offset = self._offset, self._offset + len(whole)
         data = whole.removesuffix(b"\n").removesuffix(b"\r")
-        if offset == 0:
+        if offset == self._start:
             data = data.removeprefix(_BOM)
         if len(data) > LIMIT:
             found.append(

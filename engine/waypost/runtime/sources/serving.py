@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from waypost.runtime.sources.file import SourceError
+from waypost.runtime.sources.opened import SourceError
 
 HEAD = 64 << 10
 """The most bytes of a request's line and headers."""
@@ -69,6 +69,13 @@ class Protocol(HttpToolsProtocol):
             self._spilt += len(body)
             if self._spilt > SPILT:
                 self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that has sent its request and closed its side still reads the answer."""
+        waits = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        if waits:
+            self.cycle.keep_alive = False
+        return waits
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "malformed_http", "the request is not HTTP/1.1")

@@ -1,17 +1,25 @@
 """Standard input. A reader thread, because asyncio refuses a redirected file; at-least-once holds only within the process.
 
-Takes a binary stream. Gives lines in chunks through a bounded queue, so that a slow destination holds the producer back.
+Takes a binary stream. Gives lines in chunks through a bounded queue, so that a slow destination holds the producer back. With a journal
+(`keep`), lines are offered only once they are in it: what was read survives a crash, and a next run begins with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+import time
+from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
-from waypost.runtime.sources.lines import Cutter, Line
+from waypost.runtime.sources.journal import Journal, JournalFull, too_long_row
+from waypost.runtime.sources.lines import Cutter, Line, TooLong
 
 CHUNK = 64 << 10
+
+FULL_S = 1.0
+"""How long a full journal is left alone."""
 
 
 class StdinSource:
@@ -62,3 +70,23 @@ class StdinSource:
 
     def close(self) -> None:
         return None
+
+
+async def keep(
+    stream: BinaryIO,
+    journal: Journal,
+    source: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Appends a stream's lines to a journal until the stream ends. While the journal is full, nothing is read: the producer waits."""
+    lines = StdinSource(stream)
+    while (found := await asyncio.to_thread(lines.read)) is not None:
+        rows = [too_long_row(line) if isinstance(line, TooLong) else line.data for line in found]
+        while rows:
+            try:
+                await journal.append(source, rows, clock())
+                break
+            except JournalFull:
+                await sleep(FULL_S)

@@ -1,0 +1,132 @@
+"""An open file, plain or gzip, as one stream of plain bytes. Which of the two it is, its first bytes say.
+
+Takes a path. Gives bytes a piece at a time, in bounded memory whatever the file's size; offsets are those of the plain bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from waypost.runtime.sources.gunzip import Gunzip, NotGzip
+
+CHUNK = 256 << 10
+FIRST_LINE = (1 << 20) + 2
+
+
+class SourceError(Exception):
+    """A source that cannot be read or opened. One clear line."""
+
+
+class Opened:
+    """State: the file, how far it is read, and the gzip member under way. `trouble` says why a gzip file ends before its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trouble = ""
+        self.offset = 0
+        self._file = _open(path)
+        self._status = os.fstat(self._file.fileno())
+        self._gunzip = Gunzip() if self._file.read(2) == b"\x1f\x8b" else None
+        self._ended = False
+        self._rewind()
+
+    @property
+    def zipped(self) -> bool:
+        return self._gunzip is not None
+
+    @property
+    def inode(self) -> str:
+        return f"{self._status.st_dev}:{self._status.st_ino}"
+
+    @property
+    def size(self) -> int:
+        """In plain bytes. Of a gzip file it is what its trailer says, until its end is reached."""
+        status = os.fstat(self._file.fileno())
+        if self._gunzip is None:
+            return status.st_size
+        return self.offset if self._ended and not self.trouble else max(self._trailer(status.st_size), self.offset + 1)
+
+    def _trailer(self, size: int) -> int:
+        """The last four bytes: the plain size of the last member, modulo 4 GiB."""
+        with contextlib.suppress(OSError):
+            return int.from_bytes(os.pread(self._file.fileno(), 4, max(0, size - 4)), "little")
+        return 0
+
+    def first_line(self) -> tuple[bytes, bool]:
+        """The first line without its break (FIRST_LINE bytes at most), and whether it will stay as it is. Then back to the beginning."""
+        held = b""
+        for piece in self._pieces():
+            held += piece
+            if b"\n" in piece or len(held) >= FIRST_LINE:
+                break
+        self._rewind()
+        line, found, _ = held.partition(b"\n")
+        return (line[:FIRST_LINE].rstrip(b"\r"), True) if found or len(line) >= FIRST_LINE else (line, False)
+
+    def _pieces(self) -> Iterator[bytes]:
+        while piece := self.read():
+            yield piece
+
+    def skip(self, offset: int) -> int:
+        """Goes on to an offset; gives the number of line feeds on the way."""
+        lines = 0
+        while self.offset < offset and (piece := self.read(min(CHUNK, offset - self.offset))):
+            lines += piece.count(b"\n")
+        return lines
+
+    def read(self, most: int = CHUNK) -> bytes:
+        """The next bytes; empty at the end, for now. Raises SourceError when the disk does not give them."""
+        try:
+            piece = self._file.read(most) if self._gunzip is None else self._unzipped(self._gunzip, most)
+        except OSError as error:
+            raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
+        self.offset += len(piece)
+        return piece
+
+    def _unzipped(self, gunzip: Gunzip, most: int) -> bytes:
+        while not self._ended:
+            try:
+                piece = gunzip.take(most)
+                if piece:
+                    return piece
+                raw = self._file.read(CHUNK)
+                if raw:
+                    gunzip.feed(raw)
+                    continue
+                if not gunzip.whole:
+                    self.trouble = "is cut short"
+            except NotGzip:
+                self.trouble = "is damaged"
+            self._ended = True
+        return b""
+
+    def _rewind(self) -> None:
+        self._file.seek(0)
+        self.offset = 0
+        self.trouble = ""
+        self._ended = False
+        if self._gunzip is not None:
+            self._gunzip = Gunzip()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise SourceError(f"{path} is a folder, not a file of events")
+        # Unbuffered: what a writer appends is seen, and nothing is read twice.
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+
+
+def identity_of(inode: str, first_line: bytes) -> str:
+    """Device, inode and the hash of the first complete line; without one yet, no hash."""
+    return f"{inode}:{hashlib.sha256(first_line).hexdigest()[:32] if first_line else ''}"
