@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test ci lint types fix update bench clean
+.PHONY: help demo test soak ci lint types fix update bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,6 +26,9 @@ demo: $(VENV)/.run ## events from a file to a receiver on loopback, and the clos
 
 test: $(VENV)/.test ## the fast suite
 	$(BIN)/python -m pytest -n 2 tests
+
+soak: $(VENV)/.test ## the long runs
+	WAYPOST_SDK_EVENTS=10000 $(BIN)/python -m pytest tests/test_ingest.py -k sdk
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check engine tests examples

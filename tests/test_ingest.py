@@ -24,12 +24,18 @@ from hypothesis import strategies as st
 
 from conftest import ROOT, table
 from journals import MemoryJournal
+from strict_segment import StrictSegment
+from waypost.plan import load
+from waypost.runtime import engine
+from waypost.runtime.program import link
+from waypost.runtime.receive import Receiver
 from waypost.runtime.sources import serving, tracking
 from waypost.runtime.sources.body import Load
 from waypost.runtime.sources.ingest import Door, Feed, Ingest, parse_listen
 from waypost.runtime.sources.journal import GroupCommit, JournalSource
 from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.sources.tracking import Limits, Refused
+from waypost.runtime.transport import Transport
 
 KEY = "canary-write-key-77aa"
 OTHER = "canary-write-key-88bb"
@@ -737,6 +743,31 @@ def test_the_python_sdk(zipped: bool) -> None:
     for before, after in zip(sent, kept, strict=True):
         assert expected(after) == expected(before)
         check_times(before, after)
+
+
+def test_from_the_ingest_to_a_strict_destination(tmp_path: Path) -> None:
+    """Requests of every call in, batches out; nothing silently discarded, and every event has an id, a type and a time."""
+
+    async def go() -> None:
+        journal, strict = MemoryJournal(), StrictSegment()
+        app = door(journal)
+        for call in tracking.TYPES[:5]:
+            body = {"userId": "u", "event": "A", "groupId": "g", "name": "N", "properties": {"n": 1}}
+            assert (await ask(app, f"/v1/{call}", json.dumps(body).encode(), basic(KEY)))[0] == 200
+        source = JournalSource(journal, "web", from_start=True)
+        source.ended = True
+        with Receiver(port=0, answer=strict.answer) as receiver:
+            plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+            program = link(plan, {"source_write_key": "k", "endpoint": "europe"}, endpoint_override=receiver.url)
+            summary = await engine.run(program, [source], Transport(), engine.Options(tmp_path / "dead.ndjson"))
+        assert summary.status == 0
+        assert summary.ledger.delivered == 5
+        assert strict.discards == []
+        assert {event["type"] for event in strict.taken} == set(tracking.TYPES[:5])
+        assert [event["messageId"] for event in strict.taken] == [f"id-{n}" for n in range(1, 6)]
+        assert {event["timestamp"] for event in strict.taken} == {"2026-11-25T12:00:00.000Z"}
+
+    run(go)
 
 
 def node_sdk() -> Iterator[str]:

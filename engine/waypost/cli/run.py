@@ -61,6 +61,9 @@ from waypost.runtime.store import StateError, Store
     show_default=True,
     help="After Ctrl-C or SIGTERM, wait so many seconds for what is under way.",
 )
+@click.option(
+    "--follow", is_flag=True, help="Go on reading the last file as it grows, through rotations, until a signal."
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 def command(
     target: str,
@@ -72,9 +75,12 @@ def command(
     endpoint_override: str | None,
     connect_within: float,
     drain: float,
+    follow: bool,
     as_json: bool,
 ) -> None:
-    """Deliver the events of FILEs (JSON lines; '-' or none is standard input) to TARGET: a shipped destination, a spec or a plan.
+    """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan.
+
+    A FILE holds JSON lines, perhaps gzip; it may be a pattern such as 'events/*.ndjson'; '-' or none is standard input.
 
     \b
     Exit status: 0 all delivered or filtered, 2 usage, 3 some dead letters, 4 stopped by credentials, configuration or an unreachable
@@ -84,7 +90,7 @@ def command(
     try:
         override = local_url(endpoint_override) if endpoint_override else None
         program = link(plan, read_settings(pairs, plan), endpoint_override=override)
-        sources = open_sources(files)
+        sources = open_sources(files, follow=follow)
         store = Store(state) if state and not dry_run else None
     except (SettingError, SourceError, StateError) as error:
         refuse(str(error))
@@ -113,15 +119,16 @@ async def _run(
     return await run(program, sources, sender, options, store)
 
 
-def open_sources(files: tuple[str, ...]) -> list[Source]:
+def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source]:
     names = files or ("-",)
     if names.count("-") and len(names) > 1:
         refuse("standard input and files cannot be read in one run")
-    if names == ("-",) and sys.stdin.isatty():
-        note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
     if names == ("-",):
+        if sys.stdin.isatty():
+            note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
         return [StdinSource(sys.stdin.buffer)]
-    return [FileSource(path, notice=note) for name in names for path in expand(name)]
+    paths = [path for name in names for path in expand(name)]
+    return [FileSource(path, follow=follow and path is paths[-1], notice=note) for path in paths]
 
 
 def note(text: str) -> None:

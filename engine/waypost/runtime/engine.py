@@ -180,6 +180,9 @@ class _Run:
             lines = source.read()
             if lines is None:
                 return
+            if not lines and getattr(source, "waits", False):
+                await self._wait()
+                continue
             now = self.options.clock()
             commands: list[Command] = []
             results = self.program.map_many(

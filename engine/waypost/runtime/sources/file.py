@@ -72,6 +72,7 @@ class FileSource:
         self.offset = 0
         self._path = path
         self._notice = notice
+        self._told = False
         self._before: list[Part] = []
         self._next: list[tuple[Part, Path]] = []
         self._start(Opened(path), 0)
@@ -107,10 +108,7 @@ class FileSource:
         if not known:
             return f"{self.name} is not the file that was read before: starting at its beginning"
         part = known[index]
-        if _same(part, self._part()):
-            if offset - part.base > self._file.size:
-                return f"{self.name} is shorter than before: starting at its beginning"
-        else:
+        if not _same(part, self._part()):
             renamed = self._renamed(part)
             if renamed is None:
                 return f"{self.name} is not the file that was read before: starting at its beginning"
@@ -121,6 +119,11 @@ class FileSource:
         self._before = known[:index]
         self._base = part.base
         lines = self._file.skip(offset - part.base)
+        if self._file.offset < offset - part.base:
+            self._file.close()
+            self._before, self._next = [], []
+            self._start(Opened(self._path), 0)
+            return f"{self.name} is shorter than before: starting at its beginning"
         self.offset = offset
         self._cutter = Cutter(offset, lines, start=part.base)
         return ""
@@ -155,16 +158,27 @@ class FileSource:
         if self._file.trouble:
             self._troubled()
             return None
-        if self._next:
-            part, path = self._next.pop(0)
-            return self._change(Opened(path), part.base)
-        if self._elsewhere():
-            # Once more: it was still written to until it was renamed.
-            chunk = self._file.read()
-            return self._feed(chunk) if chunk else self._change(Opened(self._path), self._base + self._file.offset)
+        if self._next or self._elsewhere():
+            return self._finished()
         if not self.waits:
             return self._cutter.finish() or None
-        self._truncated()
+        if self._file.size < self._file.offset:
+            self._notice(f"{self.name} was truncated: starting at its beginning; what it had that was not read is gone")
+            self._change(self._path, self.offset)
+        return []
+
+    def _finished(self) -> list[Line]:
+        """What is left of a file that another follows; then the other begins."""
+        # Once more: it was written to until it was renamed.
+        chunk = self._file.read()
+        rest = self._feed(chunk) if chunk else self._cutter.finish()
+        if chunk or rest:
+            return rest
+        if self._next:
+            part, path = self._next.pop(0)
+            self._change(path, part.base)
+        else:
+            self._change(self._path, self._base + self._file.offset)
         return []
 
     def _feed(self, chunk: bytes) -> list[Line]:
@@ -185,23 +199,21 @@ class FileSource:
             return False
         return f"{status.st_dev}:{status.st_ino}" != self._file.inode
 
-    def _change(self, file: Opened, base: int) -> list[Line]:
-        rest = self._cutter.finish()
+    def _change(self, path: Path, base: int) -> None:
+        try:
+            file = Opened(path)
+        except SourceError:
+            # It went between two looks: the next one finds what is there then.
+            return
         self._before = [*self._before, self._part()][-REMEMBERED:]
         self._file.close()
         self._start(file, base)
-        return rest
-
-    def _truncated(self) -> None:
-        if self._file.size >= self._file.offset:
-            return
-        self._notice(f"{self.name} was truncated: reading it from its beginning; what it had that was not read is gone")
-        self._before = [*self._before, self._part()][-REMEMBERED:]
-        self._file.close()
-        self._start(Opened(self._path), self.offset)
 
     def _troubled(self) -> None:
         """A gzip file that ends too soon: its complete lines were given; the last one is not, and the cursor stands before it."""
+        if self._told:
+            return
+        self._told = True
         self._notice(
             f"{self.name} {self._file.trouble} after {self._file.offset:,} bytes (decompressed): "
             "the lines up to there were read"

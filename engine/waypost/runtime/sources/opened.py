@@ -59,6 +59,7 @@ class Opened:
 
     def first_line(self) -> tuple[bytes, bool]:
         """The first line without its break (FIRST_LINE bytes at most), and whether it will stay as it is. Then back to the beginning."""
+        self._rewind()
         held = b""
         for piece in self._pieces():
             held += piece
