@@ -68,8 +68,7 @@ class Values:
         slot = self.layout.use(steps, how)
         parent = self._owner(steps)
         name = self.w.cached(f"{parent}.{slot.attribute}", f"{parent}.{slot.attribute}", _hint(slot))
-        scalar = slot.whole == "scalar" and not slot.children
-        return Expr(name, "slot" if scalar else "raw")
+        return Expr(name, "slot" if slot.decoded else "raw")
 
     def _owner(self, steps: tuple[str, ...]) -> str:
         """The expression of the struct that holds the last step."""

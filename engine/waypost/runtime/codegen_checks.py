@@ -71,7 +71,8 @@ def own(v: Values, key: str, node: p.Value, target: str) -> Expr | None:
 
 
 def _own_text(v: Values, node: p.From, target: str) -> Expr:
-    source = v.scalar(node.of).text
+    of = v.scalar(node.of)
+    source = of.text
     _promised(v, node)
     result = v.assign(source, "text", "text").text
     with v.w.block(f"if {result}.__class__ is not str{'' if node.required else f' and {result} is not MISSING'}:"):
@@ -125,7 +126,8 @@ def _promised(v: Values, node: p.From) -> bool:
 
     A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands.
     """
-    assert isinstance(node.of, p.Path)
+    if not isinstance(node.of, p.Path):
+        return False
     steps = plain_names(node.of.path) or ()
     slot = v.layout.at(steps)
     slot.filled = slot.filled or node.empty == "omit"

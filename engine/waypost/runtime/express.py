@@ -39,8 +39,8 @@ class Express:
         self.decoder: msgspec.json.Decoder[Any] | None = None
         """None where no event can take this way."""
 
-    def write(self, makers: dict[str, Maker], w: Writer) -> None:
-        """Writes the function. The first time, only to learn what each type's layout must hold."""
+    def write(self, makers: dict[str, Maker], w: Writer, plain: Layout) -> None:
+        """Writes the function. The first time, only to learn what each type's layout must hold. `plain` is the layout of the line path."""
         takers = {kind: _takers(self._plan, makers, kind) for kind in FREQUENT}
         w.line("# the events of a chunk, those types first that are most frequent")
         with (
@@ -60,7 +60,7 @@ class Express:
                 w.line("pass")
             w.line("rest.append(index)")
         if not self._types:
-            self._build({kind: found for kind, found in takers.items() if found is not None})
+            self._build({kind: found for kind, found in takers.items() if found is not None}, plain)
 
     def _bound(self, kind: str, w: Writer) -> str:
         name = f"EVENT_{kind}"
@@ -115,10 +115,11 @@ class Express:
             w.line(f"{owner} = {owned}")
         return message, owner
 
-    def _build(self, takers: dict[str, list[Maker]]) -> None:
+    def _build(self, takers: dict[str, list[Maker]], plain: Layout) -> None:
         """Makes the struct types and their union, from what the first pass has used."""
         for kind in FREQUENT:
             layout = self._layouts.get(kind) or Layout(kind)
+            layout.agree(plain)
             order: list[str] = []
             if len(takers.get(kind, ())) == 1 and own_names(takers[kind][0].action.mapping, kind):
                 order = [key for key in _entries(takers[kind][0].action.mapping) if key != "type"]

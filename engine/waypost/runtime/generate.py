@@ -87,7 +87,7 @@ def _generate(plan: p.Plan, bindings: Bindings, layout: Layout, express: Express
     )
     makers = {name: Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
     functions = {name: maker.function() for name, maker in makers.items()}
-    express.write(makers, w)
+    express.write(makers, w, layout)
     return Generated("\n".join(w.lines) + "\n", w.names, w.fields, layout, express, functions)
 
 

@@ -42,6 +42,8 @@ class Slot:
         self.name = name
         self.whole = ""
         self.strength = 0
+        self.kept = False
+        """Whether it stays Raw because its twin in another layout does."""
         self.filled = False
         """Whether the fast decoder takes no empty text, and `longest` the most characters that it takes: the rest goes the general way."""
         self.longest: int | None = None
@@ -56,6 +58,11 @@ class Slot:
         """Another empty struct: what stands for a value that is neither an object nor null."""
         self.decode: Callable[[Any], Any] = _no_loader
         self.load: Callable[[Any], Any] = _no_loader
+
+    @property
+    def decoded(self) -> bool:
+        """Whether its value is decoded as text, number, boolean or null; lists and objects stay Raw."""
+        return self.whole == "scalar" and not self.children and not self.kept
 
     @property
     def nested(self) -> bool:
@@ -91,6 +98,10 @@ class Layout:
         slot.whole = "scalar" if slot.strength == STRENGTHS["scalar"] else "raw"
         return slot
 
+    def agree(self, other: Layout) -> None:
+        """Reads each value in the form in which `other`, which has every slot of this one, reads it: bytes must not depend on the way."""
+        _agree(self.root, other.root)
+
     def at(self, steps: tuple[str, ...]) -> Slot:
         """The slot of a path that is used."""
         slot = self.root
@@ -108,6 +119,14 @@ class Layout:
         for slot in reversed(list(self.root.walk())):
             if slot.children or slot is self.root:
                 _build(slot, tag if slot is self.root else None)
+
+
+def _agree(slot: Slot, twin: Slot) -> None:
+    if slot.whole:
+        slot.strength, slot.whole = twin.strength, twin.whole
+        slot.kept = bool(twin.children)
+    for name, child in slot.children.items():
+        _agree(child, twin.children[name])
 
 
 def _build(slot: Slot, tag: str | None = None) -> None:
@@ -129,7 +148,7 @@ def _build(slot: Slot, tag: str | None = None) -> None:
 def _field(slot: Slot) -> tuple[Any, Any]:
     if slot.nested:
         return slot.struct, slot.empty
-    if slot.whole == "scalar" and not slot.children:
+    if slot.decoded:
         if not slot.filled and slot.longest is None:
             return Scalar, UNSET
         text = Annotated[str, Meta(min_length=1 if slot.filled else None, max_length=slot.longest)]
@@ -178,7 +197,7 @@ def _fill(slot: Slot, members: dict[str, Raw]) -> Any:
             continue
         if child.nested:
             found[child.attribute] = load_general(child, raw)
-        elif child.whole == "scalar" and not child.children:
+        elif child.decoded:
             found[child.attribute] = scalar(raw)
         else:
             found[child.attribute] = raw
