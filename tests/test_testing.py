@@ -26,6 +26,7 @@ from waypost.compiler.source import Source
 from waypost.plan import Plan
 from waypost.runtime.program import link
 from waypost.runtime.receive import Received, Receiver
+from waypost.runtime.request import compressed
 from waypost.runtime.results import Mapped
 from waypost.runtime.transport import Sent, Transport
 from waypost.testing.cases import EXPECT, OUTCOMES, REPLY, TEST, Case, read_cases
@@ -203,10 +204,8 @@ async def resend(requests: list[Sent], receiver: Receiver) -> None:
 
 
 def raw_body(received: Received) -> bytes:
-    import gzip
-
     gzipped = any(name.lower() == "content-encoding" for name in received.headers)
-    return gzip.compress(received.body, 6, mtime=0) if gzipped else received.body
+    return compressed(received.body) if gzipped else received.body
 
 
 # Coverage.

@@ -8,13 +8,13 @@ cut; `render` gives method, url, headers and body. The bytes of the messages go 
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
+from isal import isal_zlib
 from msgspec import Raw
 
 from waypost import __version__
@@ -28,7 +28,8 @@ from waypost.runtime.support import text_part
 _PLACE = b"\0"
 """Stands for the messages while the body around them is encoded: no JSON text holds a NUL byte."""
 
-GZIP_LEVEL = 6
+GZIP_LEVEL, GZIP_FORM = 2, 31
+"""igzip's second level: a tenth of the time of zlib's sixth, for bodies an eighth larger. 31: the form of gzip, not of zlib."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ class RequestProgram:
             headers["content-type"] = "application/json"
         sent = body
         if request.gzip and not masked:
-            # mtime 0: the same body compresses to the same bytes at every attempt.
-            sent = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            sent = compressed(body)
         if request.gzip:
             headers["content-encoding"] = "gzip"
         headers.update(_texts({**request.headers, **auth.headers}, env))
@@ -91,6 +91,11 @@ class RequestProgram:
             body = {**body, **{key: reference.evaluate(value, env) for key, value in auth.body.items()}}
         before, _, after = values.encode(body).partition(_PLACE)
         return before, after
+
+
+def compressed(body: bytes) -> bytes:
+    """The body in gzip's form. Its header holds no time: the same body compresses to the same bytes at every attempt."""
+    return isal_zlib.compress(body, GZIP_LEVEL, GZIP_FORM)
 
 
 def _with_place(body: p.Value) -> p.Value:
