@@ -138,7 +138,7 @@ class Program:
             block = self.map_block(piece, offset + start, first_line, now)
             if block is None:
                 lines = Lines(piece)
-                block = self._map_lines(lines.all(), Offsets(lines, offset + start), first_line, now)
+                block = self._map_lines(lines.all(), Offsets(lines, offset + start), first_line, now, cut=True)
             yield block
             start += len(piece) + 1
 
@@ -148,11 +148,13 @@ class Program:
         """`map` of many lines: for each line its one message, or the list of its results."""
         return list(self._map_lines(lines, offsets, first_line, now).rows())
 
-    def _map_lines(self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float) -> Block:
-        """A block of lines of which some may be anything: those that are one JSON object are decoded together."""
+    def _map_lines(
+        self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float, *, cut: bool = False
+    ) -> Block:
+        """A block of lines of which some may be anything: those that are one JSON object are decoded together. `cut`: at line feeds."""
         good = [line[:1] == b"{" and line[-1:] == b"}" for line in lines]
         data = b"\n".join(compress(lines, good))
-        if clean_lines(data) != sum(good) or not is_utf8(data):
+        if (not cut and data.count(b"\n") + 1 > sum(good)) or not is_utf8(data):
             good = [fine and b"\n" not in line and is_utf8(line) for fine, line in zip(good, lines, strict=True)]
             data = b"\n".join(compress(lines, good))
         events = iter(decode_clean(self._express, data, sum(good)) if self._express and data else ())
