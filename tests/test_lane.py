@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waypost import plan as p
-from waypost.runtime.gate import FAILURES_TO_OPEN, Gate, RateLimit
+from waypost.runtime.gate import Gate
 from waypost.runtime.lane import LONE_REFUSALS, Dead, Lane, Position, Send
 from waypost.runtime.outcome import Answer, backoff, outcome_of, wait_asked
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -261,24 +261,6 @@ def test_budget_does_not_run_while_the_breaker_is_open() -> None:
     assert now > 600
 
 
-def test_breaker_probes_one_at_a_time() -> None:
-    gate = Gate(4, lambda: 1.0)
-    now = 0.0
-    for _ in range(FAILURES_TO_OPEN):
-        gate.sent()
-        gate.ended(now, failed=True)
-    assert gate.open
-    until = gate.wait_until(now)
-    assert until is not None
-    now = until
-    assert gate.wait_until(now) is None
-    gate.sent()
-    assert gate.wait_until(now) == float("inf")
-    gate.ended(now, failed=False)
-    assert gate.wait_until(now) is None
-    assert not gate.open
-
-
 def test_poison_behind_a_5xx_is_split_once() -> None:
     """One message breaks the destination: after some failures of its batch, the others are delivered."""
     lane = lane_of(jitter=0.1, batch=p.Batch(max_messages=4), retry=p.Retry(for_s=600.0), concurrency=1)
@@ -308,26 +290,6 @@ def test_stop_loses_nothing() -> None:
     assert lane.ledger.in_flight == 6
     assert lane.tick(100.0, flush=True) == []
     assert not lane.room
-
-
-@given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 5)), max_size=40))
-def test_rate_is_never_exceeded(steps: list[tuple[float, int]]) -> None:
-    rates = [p.Rate(of="requests", count=3, per_s=1.0), p.Rate(of="messages", count=10, per_s=2.0)]
-    limit = RateLimit(rates)
-    now, sent = 0.0, []
-    for pause, messages in steps:
-        now += pause
-        for _ in range(20):
-            until = limit.wait_until(now, messages)
-            if until is None:
-                break
-            assert until > now
-            now = until
-        limit.sent(now, messages)
-        sent.append((now, messages))
-    for start, _ in sent:
-        assert sum(1 for at, _ in sent if start <= at < start + 1.0) <= 3
-        assert sum(count for at, count in sent if start <= at < start + 2.0) <= 10
 
 
 def test_memory_is_bounded() -> None:

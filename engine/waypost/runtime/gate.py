@@ -1,12 +1,16 @@
-"""What requests to one host with one credential share: pause, concurrency and circuit breaker; and the rate of one request kind.
+"""What requests to one host with one credential share: pause, concurrency, circuit breaker, and the rates of each kind of request.
 
-Takes instants and outcomes. Gives "go" or the instant to ask again. Pure: no clock, no random of its own.
+Takes instants, askers (lanes) and how attempts ended. Gives "go" or the instant to ask again. Pure: no clock, no random of its own. The
+instants must not run backwards: give it a clock that does not step.
+
+Lanes that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all of them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 from waypost import plan as p
 from waypost.runtime.outcome import backoff
@@ -14,77 +18,227 @@ from waypost.runtime.outcome import backoff
 FAILURES_TO_OPEN = 5
 """So many failures in a row open the breaker: then one probe at a time, with growing waits, until one succeeds."""
 
+LAPSE_S = 1.0
+"""A lane that does not take what is free for it loses its turn after this long: a lane that went away wedges nobody."""
+
+NEVER = float("inf")
+
+
+class Limit:
+    """What binds the requests of one kind: how many at once, and sliding windows over requests and messages. State: what was sent."""
+
+    def __init__(self, concurrency: int, rates: list[p.Rate]) -> None:
+        self.concurrency = concurrency
+        self.under_way = 0
+        self._windows = [Window(rate) for rate in rates]
+
+    def wait_until(self, now: float, messages: int, *, requests: int = 1) -> float | None:
+        """None: so many requests with so many messages may go now. Else the first instant at which they may."""
+        latest = None
+        for window in self._windows:
+            until = window.wait_until(now, requests if window.of == "requests" else messages)
+            if until is not None and (latest is None or until > latest):
+                latest = until
+        return latest
+
+    def sent(self, now: float, messages: int) -> None:
+        for window in self._windows:
+            window.sent(now, 1 if window.of == "requests" else messages)
+
+
+class Window:
+    """At most `count` in any `per_s` seconds. State: what was sent within the last of them."""
+
+    def __init__(self, rate: p.Rate) -> None:
+        self.of = rate.of
+        self._count = rate.count
+        self._per_s = rate.per_s
+        self._sent: deque[tuple[float, int]] = deque()
+        self._used = 0
+
+    def wait_until(self, now: float, cost: int) -> float | None:
+        sent = self._sent
+        # Compared in the same form as the instant that is given out, so that asking again at it is granted.
+        while sent and sent[0][0] + self._per_s <= now:
+            self._used -= sent.popleft()[1]
+        # A lane cuts its batches so that one never costs more than a window has; several askers may, and get all of it.
+        cost = min(cost, self._count)
+        free = self._count - self._used
+        if cost <= free:
+            return None
+        for at, count in sent:
+            free += count
+            if free >= cost:
+                return at + self._per_s
+        raise AssertionError("an empty window holds its count")
+
+    def sent(self, now: float, cost: int) -> None:
+        self._sent.append((now, cost))
+        self._used += cost
+
+
+@dataclass
+class Want:
+    """What a lane in the queue waits for. `passed_over`: since when something was free for it."""
+
+    limit: Limit
+    messages: int
+    passed_over: float | None = None
+
 
 class Gate:
-    """State: how many requests are under way, until when to pause, and the failures in a row."""
+    """State: requests under way, until when to pause, the failures in a row, how many may go at once, and who waits.
+
+    At most `concurrency` requests at once; fewer when the destination cannot keep up: a failure or a 429 halves `allowed` (once for all that
+    were under way then), a full round of successes adds one.
+    """
 
     def __init__(self, concurrency: int, jitter: Callable[[], float]) -> None:
         self.concurrency = concurrency
+        self.allowed = concurrency
         self.under_way = 0
         self.paused_until = 0.0
         self.failures = 0
+        self.throttles = 0
         self._jitter = jitter
+        self._limits: dict[tuple[int, tuple[p.Rate, ...]], Limit] = {}
+        self._queue: dict[Hashable, Want] = {}
+        self._tickets = 0
+        self._round = 0
+        self._halved_at = 0
+        self._opened_at = 0
+        self._probe_at = 0.0
+        self._ran = 0.0
+        self._ran_until: float | None = None
 
     @property
     def open(self) -> bool:
         """Whether the breaker is open: retry budgets do not run then."""
         return self.failures >= FAILURES_TO_OPEN
 
-    def wait_until(self, now: float) -> float | None:
-        """None: a request may go now. Else the instant to ask again (infinity: when one that is under way has ended)."""
-        if now < self.paused_until:
-            return self.paused_until
-        if self.under_way >= (1 if self.open else self.concurrency):
-            return float("inf")
-        return None
+    def limit(self, request: p.Request) -> Limit:
+        """The limit for a kind of request. Kinds with the same numbers share it: the credential has them once."""
+        key = (request.concurrency, tuple(request.rate))
+        return self._limits.setdefault(key, Limit(request.concurrency, request.rate))
 
-    def sent(self) -> None:
+    # Asking.
+
+    def ask(self, now: float, asker: Hashable, limit: Limit, messages: int) -> float | None:
+        """None: this request may go now, say `sent`. Else the instant to ask again (infinity: when one that is under way has ended); the asker
+        then stands in the queue until it sends or leaves."""
+        until = self._wait(now, limit, messages)
+        if until is None and self._queue:
+            until = self._behind(now, asker, limit, messages)
+        if until is None:
+            return None
+        want = self._queue.get(asker)
+        if want is None:
+            self._queue[asker] = Want(limit, messages)
+        else:
+            want.limit, want.messages = limit, messages
+        return until
+
+    def _wait(self, now: float, limit: Limit, messages: int, *, slots: int = 1, requests: int = 1) -> float | None:
+        paused = max(self.paused_until, self._probe_at) if self.open else self.paused_until
+        if now < paused:
+            return paused
+        if (
+            self.under_way + slots > (1 if self.open else self.allowed)
+            or limit.under_way + requests > limit.concurrency
+        ):
+            return NEVER
+        return limit.wait_until(now, messages, requests=requests)
+
+    def _behind(self, now: float, asker: Hashable, limit: Limit, messages: int) -> float | None:
+        """The wait of an asker that could go, if it were not for those before it in the queue."""
+        slots, requests = 1, 1
+        lapse = NEVER
+        lapsed: list[Hashable] = []
+        for other, want in self._queue.items():
+            if other == asker:
+                break
+            if self._wait(now, want.limit, want.messages) is None:
+                want.passed_over = now if want.passed_over is None else want.passed_over
+                lapse = min(lapse, want.passed_over + LAPSE_S)
+                if now >= want.passed_over + LAPSE_S:
+                    lapsed.append(other)
+            elif want.limit is not limit:
+                continue
+            slots += 1
+            if want.limit is limit:
+                requests, messages = requests + 1, messages + want.messages
+        until = self._wait(now, limit, messages, slots=slots, requests=requests)
+        for other in lapsed:
+            del self._queue[other]
+        return None if until is None else max(now, min(until, lapse))
+
+    def leave(self, asker: Hashable) -> None:
+        """The asker wants nothing at present."""
+        self._queue.pop(asker, None)
+
+    def sent(self, now: float, asker: Hashable, limit: Limit, messages: int) -> int:
+        """A request goes. Gives its ticket, for `ended`."""
+        self._queue.pop(asker, None)
         self.under_way += 1
+        limit.under_way += 1
+        limit.sent(now, messages)
+        self._tickets += 1
+        return self._tickets
 
-    def ended(self, now: float, *, failed: bool) -> None:
-        """An attempt has ended: `failed` means that the destination did not work (retry), not that it refused."""
+    # Answers.
+
+    def ended(self, now: float, ticket: int, limit: Limit, *, failed: bool = False, throttled: bool = False) -> None:
+        """An attempt has ended: `failed` means that the destination did not work (retry), not that it refused; `throttled` that it is asked
+        too often."""
+        self._advance(now)
         self.under_way -= 1
+        limit.under_way -= 1
+        self.throttles = self.throttles + 1 if throttled else 0
+        if failed or throttled:
+            self._halve(ticket)
+        else:
+            self._grow()
         if not failed:
             self.failures = 0
             return
+        # What was under way when the breaker opened says nothing new: only probes make it wait longer.
+        if self.open and ticket <= self._opened_at:
+            return
         self.failures += 1
         if self.open:
-            self.pause(now + backoff(self.failures - FAILURES_TO_OPEN + 2, self._jitter))
+            if self.failures == FAILURES_TO_OPEN:
+                self._opened_at = self._tickets
+            self._probe_at = now + backoff(self.failures - FAILURES_TO_OPEN + 2, self._jitter)
 
-    def pause(self, until: float) -> None:
+    def _halve(self, ticket: int) -> None:
+        self._round = 0
+        if ticket > self._halved_at:
+            self.allowed = max(1, self.allowed // 2)
+            self._halved_at = self._tickets
+
+    def _grow(self) -> None:
+        self._round += 1
+        if self._round >= self.allowed and self.allowed < self.concurrency:
+            self.allowed += 1
+            self._round = 0
+
+    def throttle(self, now: float, wait: float | None) -> None:
+        """Pauses everything for so long. A destination that asks for no wait that can be told is left alone for a growing one."""
+        self.pause(now, now + (wait or backoff(max(1, self.throttles), self._jitter)))
+
+    def pause(self, now: float, until: float) -> None:
+        self._advance(now)
         self.paused_until = max(self.paused_until, until)
 
+    # The clock of retry budgets.
 
-class RateLimit:
-    """Sliding windows over the requests and messages of one request kind. State: what was sent within each window."""
+    def ran(self, now: float) -> float:
+        """Seconds in which requests could go: retry budgets do not run while the breaker is open or the gate is paused."""
+        self._advance(now)
+        return self._ran
 
-    def __init__(self, rates: list[p.Rate]) -> None:
-        self._windows = [(rate, deque[tuple[float, int]]()) for rate in rates]
-
-    def wait_until(self, now: float, messages: int) -> float | None:
-        """None: the request may go now. Else the first instant at which it may."""
-        latest: float | None = None
-        for rate, window in self._windows:
-            until = _window_wait(rate, window, now, 1 if rate.of == "requests" else messages)
-            if until is not None:
-                latest = until if latest is None else max(latest, until)
-        return latest
-
-    def sent(self, now: float, messages: int) -> None:
-        for rate, window in self._windows:
-            window.append((now, 1 if rate.of == "requests" else messages))
-
-
-def _window_wait(rate: p.Rate, window: deque[tuple[float, int]], now: float, cost: int) -> float | None:
-    # Compared in the same form as the instant that is given out, so that asking again at it is granted.
-    while window and window[0][0] + rate.per_s <= now:
-        window.popleft()
-    used = sum(count for _, count in window)
-    if used + cost <= rate.count or not window:
-        return None
-    free = rate.count - used
-    for sent, count in window:
-        free += count
-        if free >= cost:
-            return sent + rate.per_s
-    return window[-1][0] + rate.per_s
+    def _advance(self, now: float) -> None:
+        since = now if self._ran_until is None else self._ran_until
+        if not self.open:
+            self._ran += max(0.0, now - max(since, self.paused_until))
+        self._ran_until = max(since, now)

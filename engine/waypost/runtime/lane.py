@@ -1,59 +1,49 @@
 """One lane: the deliveries of one source to one connection, as a pure state machine.
 
-Takes results of the program (`offer`), answers (`settle`) and the passing of time (`tick`), each with the instant. Gives commands: requests to
-send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be simulated in seconds.
+Takes results of the program (`offer`, `offer_many`), answers (`settle`) and the passing of time (`tick`), each with the instant. Gives
+commands: requests to send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be simulated in
+seconds. The instants must not run backwards.
 
-Batches are cut before a message is added that would break a limit, on the exact bytes of the body that will be sent. The bytes of a message
-never change; a batch that is retried keeps its messages, and one that is split keeps their order.
+The bytes of a message never change; a batch that is retried keeps its messages, and one that is split keeps their order (batches.py). With
+order keys, two messages with equal keys are never in two requests at once (order.py). Lanes that share a gate wait for each other there
+(gate.py): after any answer, each lane of the gate whose `next_wake` has come is to be ticked. `stop` a lane that is given up: it then leaves
+the gate.
+
+What a store keeps, a transaction a step: `settled(source)` gives the cursor (no event before it is still on its way) and what has ended above
+it since the last call: ranges of whole events by offset, and single deliveries (offset, action, item) of events that have others on their
+way. Add these to what is kept, and forget what lies before the cursor. After a crash read from the kept cursor, and `skip` what is kept above
+it before the first offer: what has ended is then not offered again, nor counted. `gaps(source)` gives all ranges, to write the kept ones
+afresh when they have become many.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from waypost import plan as p
-from waypost.runtime.gate import Gate, RateLimit
+from msgspec import Struct
+
+from waypost.runtime.batches import Batch, Delivery, Family, Flow, RequestKind
+from waypost.runtime.gate import NEVER, Gate
 from waypost.runtime.ledger import Ledger
+from waypost.runtime.order import Order
 from waypost.runtime.outcome import Answer, backoff, outcome_of, wait_asked
+from waypost.runtime.progress import Part, Position, Progress, Settled, Skipped, end_all
 from waypost.runtime.results import Filtered, Mapped, Rejected
 
-LONE_REFUSALS = 8
-"""A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data."""
+__all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
 
-MAX_ENVELOPES = 1000
-"""So many groups' envelope sizes are remembered."""
+LONE_REFUSALS = 8
+"""A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data; so is a
+request kind of which none was ever delivered."""
 
 POISON_AFTER = 5
 """After so many failures of one batch, while others are delivered, it is split once: one message may break the destination."""
 
 
-@dataclass(frozen=True)
-class Position:
-    """Where an event came from: the source's name, the byte offset of its line, its number (from 1), and the offset behind it."""
-
-    source: str
-    offset: int
-    line: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One message on its way. `event` is the line, kept for a dead letter."""
-
-    position: Position
-    action: str
-    item: int | str | None
-    body: bytes
-    event: bytes
-
-
-@dataclass(frozen=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send these bodies as one request, then call `settle` with `batch`."""
 
     batch: int
@@ -63,8 +53,7 @@ class Send:
     attempt: int
 
 
-@dataclass(frozen=True)
-class Dead:
+class Dead(Struct, frozen=True):
     """Write a dead letter. `answer` is the destination's, where there was one."""
 
     position: Position
@@ -81,74 +70,21 @@ class Dead:
 Command = Send | Dead
 
 
-class RequestKind(Protocol):
-    """What a lane needs to know of a linked request."""
+class Line(Protocol):
+    """A line of a source: its bytes without the line break, the offsets of it and behind it, its number (from 1)."""
 
     @property
-    def policy(self) -> p.Request: ...
-
-    def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None: ...
-
-
-@dataclass
-class Family:
-    """The batches that one split made: how many of its messages were refused alone, and whether any was delivered."""
-
-    refused: int = 0
-    delivered: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Messages that share a request. `spent` is the part of the retry budget that is used, in seconds."""
-
-    id: int
-    request: str
-    group: tuple[Any, ...]
-    deliveries: tuple[Delivery, ...]
-    attempts: int = 0
-    failures: int = 0
-    spent: float = 0.0
-    split_once: bool = False
-    family: Family | None = None
-
-
-@dataclass
-class OpenBatch:
-    """A batch that still grows. `size` is the body's bytes so far, envelope and commas included."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    size: int = 0
-    opened: float = 0.0
-
-
-class Progress:
-    """How far one source has come. State: events with deliveries on their way, in order, and the end of the last event that passed."""
-
-    def __init__(self) -> None:
-        self._pending: dict[int, list[int]] = {}
-        self._reached = 0
-
+    def data(self) -> bytes: ...
     @property
-    def cursor(self) -> int:
-        return next(iter(self._pending), self._reached)
-
-    def begin(self, position: Position) -> None:
-        self._pending.setdefault(position.offset, [0])[0] += 1
-
-    def end(self, offset: int) -> None:
-        held = self._pending[offset]
-        held[0] -= 1
-        if not held[0]:
-            del self._pending[offset]
-
-    def passed(self, position: Position) -> None:
-        """The event has been offered: with nothing on its way before it, the cursor stands behind it."""
-        self._reached = position.end
+    def offset(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def number(self) -> int: ...
 
 
 class Lane:
-    """State: open batches, those ready to go, those under way, those that wait for another try, and the ledger.
+    """State: open batches and those ready to go (in the flows), those under way, those that wait for another try, and the ledger.
 
     `stopped` says why the lane sends no more; what was not delivered then stays in flight and is kept for the next run.
     """
@@ -163,19 +99,18 @@ class Lane:
     ) -> None:
         self.ledger = Ledger()
         self.stopped = ""
-        self.succeeded = False
-        self._requests = requests
-        self._gates = gates
-        self._rates = {name: RateLimit(kind.policy.rate) for name, kind in requests.items()}
         self._jitter = jitter
         self._window = window_bytes
         self._held = 0
-        self._open: dict[tuple[str, tuple[Any, ...]], OpenBatch] = {}
-        self._ready: deque[Batch] = deque()
-        self._under_way: dict[int, Batch] = {}
-        self._waiting: list[tuple[float, int, Batch]] = []
-        self._serial = 0
-        self._around: dict[tuple[str, tuple[Any, ...]], int] = {}
+        self._ids = itertools.count(1)
+        self._flows = {name: Flow(name, kind, gates[name], self._ids) for name, kind in requests.items()}
+        self._turns = list(self._flows.values())
+        self._gates = set(gates.values())
+        self._under_way: dict[int, tuple[Flow, Batch]] = {}
+        self._waiting: list[tuple[float, int, Flow, Batch]] = []
+        self._successes = 0
+        self._order = Order()
+        self._ordered = False
         self._sources: dict[str, Progress] = {}
 
     # What the engine asks.
@@ -188,117 +123,191 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not (self._open or self._ready or self._under_way or self._waiting)
+        return not (self._under_way or self._waiting or any(flow.open or flow.ready for flow in self._turns))
 
-    def cursor(self, source: str) -> int:
-        """The offset up to which every event of a source has ended: where a next run resumes."""
-        progress = self._sources.get(source)
-        return progress.cursor if progress else 0
+    @property
+    def succeeded(self) -> bool:
+        """Whether the destination has taken anything in this run."""
+        return self._successes > 0
 
     def next_wake(self, now: float) -> float | None:
         """The instant at which `tick` may have something to do, if nothing else happens before."""
+        if self.stopped:
+            return None
         wakes = [self._waiting[0][0]] if self._waiting else []
-        for (name, _), batch in self._open.items():
-            wakes.append(batch.opened + self._wait(name))
-        if self._ready:
-            name, batch_size = self._ready[0].request, len(self._ready[0].deliveries)
-            for until in (self._gates[name].wait_until(now), self._rates[name].wait_until(now, batch_size)):
-                if until is not None and until != float("inf"):
-                    wakes.append(until)
+        for flow in self._flows.values():
+            due = flow.oldest_due()
+            if due is not None:
+                wakes.append(due)
+            batch = self._next(flow)
+            if batch is not None:
+                until = flow.gate.ask(now, self, flow.limit, len(batch.deliveries))
+                if until != NEVER:
+                    wakes.append(now if until is None else until)
         return min(wakes) if wakes else None
+
+    # Positions.
+
+    def cursor(self, source: str) -> int:
+        """The offset up to which every event of a source has ended: where a next run resumes."""
+        return self._progress(source).cursor
+
+    def settled(self, source: str) -> Settled:
+        """The cursor, and what has ended above it since the last call."""
+        return self._progress(source).settled()
+
+    def gaps(self, source: str) -> list[tuple[int, int]]:
+        """All ranges of whole events that have ended above the cursor."""
+        return self._progress(source).gaps()
+
+    def skip(
+        self, source: str, cursor: int, ranges: Iterable[tuple[int, int]] = (), parts: Iterable[Part] = ()
+    ) -> None:
+        """What a former run had settled: reading resumes at the cursor, and what had ended above it is passed over."""
+        progress = self._progress(source)
+        progress.reached = cursor
+        progress.skipped = Skipped(ranges, parts)
+
+    def _progress(self, source: str) -> Progress:
+        found = self._sources.get(source)
+        if found is None:
+            found = self._sources[source] = Progress(source)
+        return found
 
     # Events.
 
-    def offer(self, results: list[Any], event: bytes, position: Position, now: float) -> list[Command]:
-        """What the program made of one event. Gives dead letters at once; requests come from `tick`."""
-        self.ledger.read += 1
+    def offer(self, results: list[Any], event: bytes, position: Position, now: float, key: Any = None) -> list[Command]:
+        """What the program made of one event. Gives dead letters at once; requests come from `tick`. `key` orders (see order.py)."""
+        return self._offer(results, event, position, self._progress(position.source), now, key)
+
+    def offer_many(
+        self,
+        rows: Sequence[Mapped | list[Any]],
+        lines: Sequence[Line],
+        source: str,
+        now: float,
+        keys: Sequence[Any] | None = None,
+    ) -> list[Command]:
+        """`offer` for the lines of a chunk, as `Program.map_many` gives them: for each its one message, or the list of its results."""
+        progress = self._progress(source)
         commands: list[Command] = []
-        first = results[0]
-        if isinstance(first, Rejected) and first.action is None:
-            self.ledger.rejected[first.reason] += 1
-            self._advance(position)
-            return [Dead(position, event, first.reason, first.message, field=first.field)]
+        if progress.skipped is not None or keys is not None:
+            for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
+                results = [row] if isinstance(row, Mapped) else row
+                position = Position(source, line.offset, line.number, line.end)
+                commands += self._offer(results, line.data, position, progress, now, keys[index] if keys else None)
+            return commands
+        flows, opened = self._flows, progress.open
+        mapped = held = 0
+        for row, line in zip(rows, lines, strict=True):
+            if row.__class__ is Mapped:
+                flow = flows[row.request]
+                body = row.body
+                size = len(body)
+                batch = flow.open.get(row.group)
+                if batch is not None and size <= flow.max_message:
+                    grown = batch.size + 1 + size
+                    if grown <= flow.max_bytes and len(batch.deliveries) + 1 < flow.max_messages:
+                        # The common case of Flow.add, written out: a message that joins its batch and does not fill it.
+                        event, offset, end = line.data, line.offset, line.end
+                        batch.size = grown
+                        batch.deliveries.append(Delivery(row, event, offset, end, line.number, progress))
+                        opened[offset] = progress.reached = end
+                        held += size + len(event)
+                        mapped += 1
+                        continue
+                row = [row]
+            position = Position(source, line.offset, line.number, line.end)
+            commands += self._offer(row, line.data, position, progress, now, None)  # type: ignore[arg-type]
+        self._held += held
+        ledger = self.ledger
+        ledger.read += mapped
+        ledger.accepted += mapped
+        ledger.deliveries += mapped
+        ledger.in_flight += mapped
+        return commands
+
+    def reject_line(self, reason: str, message: str, event: bytes, position: Position) -> list[Command]:
+        """A line that the program never sees (too long)."""
+        return self.offer([Rejected(None, None, reason, message)], event, position, 0.0)
+
+    def _offer(
+        self, results: list[Any], event: bytes, position: Position, progress: Progress, now: float, key: Any
+    ) -> list[Command]:
+        offset, end = position.offset, position.end
+        skipped = progress.skipped
+        if skipped is not None:
+            if offset >= skipped.end:
+                progress.skipped = None
+            elif skipped.whole(offset):
+                progress.reached = end
+                return []
+            else:
+                gone = skipped.parts(offset)
+                results = [result for result in results if (result.action, result.item) not in gone]
+        if not results:
+            progress.passed(offset, end)
+            return []
+        self.ledger.read += 1
+        if len(results) == 1 and isinstance(results[0], Rejected) and results[0].action is None:
+            rejected = results[0]
+            self.ledger.rejected[rejected.reason] += 1
+            progress.passed(offset, end)
+            return [Dead(position, event, rejected.reason, rejected.message, field=rejected.field)]
         self.ledger.accepted += 1
         self.ledger.deliveries += len(results)
+        going = [result for result in results if isinstance(result, Mapped)]
+        commands = self._end_at_once(results, going, event, position, now)
+        if not going:
+            progress.passed(offset, end)
+            return commands
+        progress.begin(offset, end, len(going))
+        if len(going) < len(results):
+            sent = {id(result) for result in going}
+            for result in results:
+                if id(result) not in sent:
+                    progress.part_ended(offset, result.action, result.item)
+        self.ledger.in_flight += len(going)
+        for mapped in going:
+            self._held += len(mapped.body) + len(event)
+            self._place(Delivery(mapped, event, offset, end, position.line, progress, key), now)
+        return commands
+
+    def _end_at_once(
+        self, results: list[Any], going: list[Mapped], event: bytes, position: Position, now: float
+    ) -> list[Command]:
+        """The results that end here; a message that can never be sent is one, and leaves `going`."""
+        commands: list[Command] = []
         for result in results:
             if isinstance(result, Mapped):
-                commands += self._map(result, event, position, now)
-            elif isinstance(result, Filtered):
+                too_large = self._flows[result.request].too_large(result, now)
+                if too_large:
+                    going.remove(result)
+                    result = Rejected(result.action, result.item, "message_too_large", too_large)
+                else:
+                    continue
+            if isinstance(result, Filtered):
                 self.ledger.filtered[result.reason] += 1
             else:
                 self.ledger.dead[result.reason] += 1
                 commands.append(
                     Dead(position, event, result.reason, result.message, result.action, result.item, result.field)
                 )
-        self._advance(position)
         return commands
 
-    def reject_line(self, reason: str, message: str, event: bytes, position: Position) -> list[Command]:
-        """A line that the program never sees (too long)."""
-        self.ledger.read += 1
-        self.ledger.rejected[reason] += 1
-        self._advance(position)
-        return [Dead(position, event, reason, message)]
-
-    def _map(self, result: Mapped, event: bytes, position: Position, now: float) -> list[Command]:
-        policy = self._requests[result.request].policy
-        limit = policy.batch.max_message_bytes if policy.batch else None
-        around = self._envelope(result.request, result.group, now)
-        whole = policy.batch.max_bytes if policy.batch else None
-        if (limit and len(result.body) > limit) or (whole and around + len(result.body) > whole):
-            self.ledger.dead["message_too_large"] += 1
-            allowed = limit if limit and len(result.body) > limit else whole
-            message = f"the message has {len(result.body)} bytes, at most {allowed} are allowed"
-            return [Dead(position, event, "message_too_large", message, result.action, result.item)]
-        self.ledger.in_flight += 1
-        self._held += len(result.body) + len(event)
-        self._progress(position).begin(position)
-        self._add(result, Delivery(position, result.action, result.item, result.body, event), around, now)
-        return []
-
-    def _add(self, result: Mapped, delivery: Delivery, around: int, now: float) -> None:
-        """Puts a message into its batch; one that would break a limit closes the batch first."""
-        batch = self._requests[result.request].policy.batch
-        key = (result.request, result.group)
-        if batch is None:
-            self._make_ready(key, [delivery])
+    def _place(self, delivery: Delivery, now: float) -> None:
+        """Puts a message into its batch, or parks it behind one that holds its key."""
+        flow = self._flows[delivery.mapped.request]
+        if delivery.key is None:
+            flow.add(delivery, now)
             return
-        held = self._open.get(key)
-        grown = (held.size if held else around) + len(delivery.body) + (1 if held else 0)
-        if held is not None and batch.max_bytes is not None and grown > batch.max_bytes:
-            self._close(key)
-            held, grown = None, around + len(delivery.body)
-        if held is None:
-            held = self._open[key] = OpenBatch(opened=now)
-        held.deliveries.append(delivery)
-        held.size = grown
-        if batch.max_messages is not None and len(held.deliveries) >= batch.max_messages:
-            self._close(key)
-
-    def _envelope(self, request: str, group: tuple[Any, ...], now: float) -> int:
-        """The bytes around the messages: the same at every instant, so they are computed once a group."""
-        key = (request, group)
-        found = self._around.get(key)
-        if found is None:
-            if len(self._around) > MAX_ENVELOPES:
-                self._around.clear()
-            around = self._requests[request].envelope(group, now)
-            found = self._around[key] = 0 if around is None else len(around[0]) + len(around[1])
-        return found
-
-    def _close(self, key: tuple[str, tuple[Any, ...]]) -> None:
-        self._make_ready(key, self._open.pop(key).deliveries)
-
-    def _make_ready(self, key: tuple[str, tuple[Any, ...]], deliveries: list[Delivery]) -> None:
-        self._ready.append(Batch(self._next_id(), key[0], key[1], tuple(deliveries)))
-
-    def _next_id(self) -> int:
-        self._serial += 1
-        return self._serial
-
-    def _wait(self, request: str) -> float:
-        batch = self._requests[request].policy.batch
-        return batch.max_wait_s if batch else 0.0
+        self._ordered = True
+        batch = flow.open.get(delivery.mapped.group)
+        fits = batch is not None and flow.fits(batch, len(delivery.mapped.body))
+        if self._order.admits(delivery.key, batch.id if batch is not None and fits else None):
+            self._order.enter(delivery.key, flow.add(delivery, now))
+        else:
+            self._order.park(delivery)
 
     # Time.
 
@@ -306,149 +315,171 @@ class Lane:
         """Closes batches that are old enough (all with `flush`), wakes those that waited, and sends what the gates allow."""
         if self.stopped:
             return []
-        for key, held in list(self._open.items()):
-            if flush or now >= held.opened + self._wait(key[0]):
-                self._close(key)
-        while self._waiting and self._waiting[0][0] <= now:
-            # Older messages go before newer ones.
-            self._ready.appendleft(heapq.heappop(self._waiting)[2])
+        for flow in self._turns:
+            flow.close_old(now, flush=flush)
+        self._wake(now)
         commands: list[Command] = []
-        kept: deque[Batch] = deque()
-        blocked: set[str] = set()
-        while self._ready and len(blocked) < len(self._requests):
-            batch = self._ready.popleft()
-            if batch.request in blocked or not self._may_send(batch, now):
-                blocked.add(batch.request)
-                kept.append(batch)
-            else:
-                commands.append(self._send(batch, now))
-        self._ready.extendleft(reversed(kept))
+        wanted: set[Gate] = set()
+        going = [flow for flow in self._turns if flow.ready]
+        while going:
+            going = [flow for flow in going if self._send_next(flow, now, commands, wanted)]
+        for gate in self._gates - wanted:
+            gate.leave(self)
         return commands
 
-    def _may_send(self, batch: Batch, now: float) -> bool:
-        gate, rate = self._gates[batch.request], self._rates[batch.request]
-        return gate.wait_until(now) is None and rate.wait_until(now, len(batch.deliveries)) is None
+    def _wake(self, now: float) -> None:
+        """Those that have waited long enough go before those that never went, older messages before newer ones."""
+        woken: list[tuple[float, int, Flow, Batch]] = []
+        while self._waiting and self._waiting[0][0] <= now:
+            woken.append(heapq.heappop(self._waiting))
+        for _, _, flow, batch in sorted(woken, key=lambda row: row[1], reverse=True):
+            flow.ready.appendleft(batch)
 
-    def _send(self, batch: Batch, now: float) -> Send:
-        self._gates[batch.request].sent()
-        self._rates[batch.request].sent(now, len(batch.deliveries))
-        batch = replace(batch, attempts=batch.attempts + 1)
-        self._under_way[batch.id] = batch
+    def _next(self, flow: Flow) -> Batch | None:
+        """The oldest batch that its order keys let go."""
+        while flow.ready and not flow.ready[0].deliveries:
+            flow.ready.popleft()
+        return next((batch for batch in flow.ready if self._may_go(batch)), None)
+
+    def _may_go(self, batch: Batch) -> bool:
+        return not self._ordered or (bool(batch.deliveries) and self._order.may_go(batch))
+
+    def _send_next(self, flow: Flow, now: float, commands: list[Command], wanted: set[Gate]) -> bool:
+        """Sends a flow's next batch, if its gate lets it. Kinds of request take turns, one request each."""
+        batch = self._next(flow)
+        if batch is None:
+            return False
+        count = len(batch.deliveries)
+        if flow.gate.ask(now, self, flow.limit, count) is not None:
+            wanted.add(flow.gate)
+            return False
+        if batch is flow.ready[0]:
+            flow.ready.popleft()
+        else:
+            flow.ready.remove(batch)
+        self._turns.remove(flow)
+        self._turns.append(flow)
+        batch.ticket = flow.gate.sent(now, self, flow.limit, count)
+        batch.attempts += 1
+        self._under_way[batch.id] = (flow, batch)
         self.ledger.requests += 1
         self.ledger.attempts_again += batch.attempts > 1
-        return Send(batch.id, batch.request, batch.group, tuple(item.body for item in batch.deliveries), batch.attempts)
+        bodies = tuple([item.mapped.body for item in batch.deliveries])
+        commands.append(Send(batch.id, flow.name, batch.group, bodies, batch.attempts))
+        return True
 
     # Answers.
 
     def settle(self, batch_id: int, answer: Answer, now: float) -> list[Command]:
         """The answer to a request that was sent."""
-        batch = self._under_way.pop(batch_id)
-        request = self._requests[batch.request].policy
-        outcome = outcome_of(request, answer)
-        gate = self._gates[batch.request]
+        flow, batch = self._under_way.pop(batch_id)
+        outcome = outcome_of(flow.policy, answer)
+        gate = flow.gate
         # A 4xx that is to be retried is about this request: the destination itself works.
-        gate.ended(now, failed=outcome == "retry" and not answer.status.startswith("4"))
+        failed = outcome == "retry" and not answer.status.startswith("4")
+        gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle")
         if outcome == "ok":
-            return self._delivered(batch)
+            return self._delivered(flow, batch, now)
         if outcome == "retry":
-            return self._retry(batch, request, answer, now)
+            return self._retry(flow, batch, answer, now)
         if outcome == "throttle":
-            wait = wait_asked(request.retry, answer, now)
-            gate.pause(now + (backoff(batch.attempts + 1, self._jitter) if wait is None else wait))
-            self._ready.appendleft(batch)
+            gate.throttle(now, wait_asked(flow.policy.retry, answer, now))
+            flow.ready.appendleft(batch)
             return []
         if outcome == "split" and len(batch.deliveries) > 1:
-            self._split(batch)
+            batch.family = batch.family or Family()
+            flow.ready.extendleft(reversed(self._halves(batch)))
             return []
         if outcome == "stop":
-            self._stop(batch, f"the destination answered {answer.status}: check its credentials and settings")
+            flow.ready.appendleft(batch)
+            self.stop(f"the destination answered {answer.status}: check its credentials and settings")
             return []
-        return self._refused(batch, outcome, answer)
+        return self._refused(flow, batch, outcome, answer, now)
 
-    def _delivered(self, batch: Batch) -> list[Command]:
-        self.succeeded = True
-        self.ledger.delivered += len(batch.deliveries)
+    def _delivered(self, flow: Flow, batch: Batch, now: float) -> list[Command]:
+        count = len(batch.deliveries)
+        self._successes += 1
+        self.ledger.delivered += count
+        flow.delivered += count
         if batch.family is not None:
-            batch.family.delivered += len(batch.deliveries)
-        self._end(batch.deliveries)
+            batch.family.delivered += count
+        self._end(batch, now)
         return []
 
-    def _retry(self, batch: Batch, request: p.Request, answer: Answer, now: float) -> list[Command]:
-        asked = wait_asked(request.retry, answer, now)
-        wait = backoff(batch.failures + 1, self._jitter) if asked is None else asked
-        # The budget of a message does not run while the breaker keeps everything waiting.
-        running = 0.0 if self._gates[batch.request].open else wait
-        batch = replace(batch, failures=batch.failures + 1, spent=batch.spent + running)
-        if batch.spent > request.retry.for_s:
-            message = f"no success in {request.retry.for_s:g} s of retries; the last answer was {answer.status}{_because(answer)}"
-            return self._kill(batch, "retries_exhausted", message, answer)
-        if batch.failures >= POISON_AFTER and not batch.split_once and len(batch.deliveries) > 1 and self.succeeded:
-            for half in self._halves(replace(batch, split_once=True)):
-                heapq.heappush(self._waiting, (now + wait, half.id, half))
-            return []
-        heapq.heappush(self._waiting, (now + wait, batch.id, batch))
+    def _retry(self, flow: Flow, batch: Batch, answer: Answer, now: float) -> list[Command]:
+        retry, ran = flow.policy.retry, flow.gate.ran(now)
+        if batch.since is None:
+            batch.since, batch.successes = ran, self._successes
+        batch.failures += 1
+        if ran - batch.since >= retry.for_s:
+            because = f" ({answer.error})" if answer.error else ""
+            message = f"no success in {retry.for_s:g} s of retries; the last answer was {answer.status}{because}"
+            return self._kill(batch, "retries_exhausted", message, answer, now)
+        asked = wait_asked(retry, answer, now)
+        until = now + (backoff(batch.failures, self._jitter) if asked is None else asked)
+        poisoned = batch.failures >= POISON_AFTER and self._successes > batch.successes
+        if poisoned and not batch.split_once and len(batch.deliveries) > 1:
+            batch.split_once = True
+            waiting = self._halves(batch)
+        else:
+            waiting = (batch,)
+        for item in waiting:
+            if self._ordered:
+                self._order.waits(item)
+            heapq.heappush(self._waiting, (until, item.id, flow, item))
         return []
 
-    def _halves(self, batch: Batch) -> tuple[Batch, Batch]:
-        middle = len(batch.deliveries) // 2
-        left = replace(batch, id=self._next_id(), deliveries=batch.deliveries[:middle])
-        return left, replace(batch, id=self._next_id(), deliveries=batch.deliveries[middle:])
+    def _halves(self, batch: Batch) -> tuple[Batch, ...]:
+        left, right = batch.halves(self._ids)
+        if self._ordered:
+            self._order.split(batch, left, right)
+        return left, right
 
-    def _split(self, batch: Batch) -> None:
-        left, right = self._halves(replace(batch, family=batch.family or Family()))
-        self._ready.extendleft((right, left))
-
-    def _refused(self, batch: Batch, outcome: str, answer: Answer) -> list[Command]:
-        dead = self._kill(batch, "refused", f"the destination answered {answer.status}", answer)
-        family = batch.family
-        if outcome == "split" and family is not None:
+    def _refused(self, flow: Flow, batch: Batch, outcome: str, answer: Answer, now: float) -> list[Command]:
+        said = (
+            f"the destination answered {answer.status}"
+            if answer.status.isdecimal()
+            else f"the request was {answer.status}"
+        )
+        dead = self._kill(batch, "refused", said, answer, now)
+        if outcome == "split":
+            family = batch.family or Family()
             family.refused += 1
-            if family.refused >= LONE_REFUSALS and not family.delivered:
-                self.stopped = (
-                    f"the destination refused {family.refused} messages one by one ({answer.status}) and took none"
-                )
+            flow.refused += 1
+            refused = max(family.refused * (not family.delivered), flow.refused * (not flow.delivered))
+            if refused >= LONE_REFUSALS:
+                self.stop(f"the destination refused {refused} messages one by one ({answer.status}) and took none")
         return dead
 
-    def _kill(self, batch: Batch, reason: str, message: str, answer: Answer) -> list[Command]:
+    def _kill(self, batch: Batch, reason: str, message: str, answer: Answer, now: float) -> list[Command]:
         self.ledger.dead[reason] += len(batch.deliveries)
-        self._end(batch.deliveries)
-        return [
+        dead: list[Command] = [
             Dead(
                 item.position,
                 item.event,
                 reason,
                 message,
-                item.action,
-                item.item,
+                item.mapped.action,
+                item.mapped.item,
                 attempts=batch.attempts,
                 answer=answer,
             )
             for item in batch.deliveries
         ]
+        self._end(batch, now)
+        return dead
 
-    def _stop(self, batch: Batch, reason: str) -> None:
-        self.stopped = reason
-        self._ready.appendleft(batch)
+    def _end(self, batch: Batch, now: float) -> None:
+        """A batch's deliveries have ended in one of the three places; messages that waited for its keys take their turn."""
+        self.ledger.in_flight -= len(batch.deliveries)
+        self._held -= sum([len(item.mapped.body) + len(item.event) for item in batch.deliveries])
+        end_all(batch.deliveries)
+        if self._ordered:
+            for item in self._order.ended(batch):
+                self._place(item, now)
 
     def stop(self, reason: str) -> None:
-        """Stops the lane from outside; what it holds stays in flight."""
+        """Stops the lane; what it holds stays in flight."""
         self.stopped = self.stopped or reason
-
-    # Positions.
-
-    def _end(self, deliveries: tuple[Delivery, ...]) -> None:
-        """These deliveries have ended in one of the three places."""
-        self.ledger.in_flight -= len(deliveries)
-        for item in deliveries:
-            self._held -= len(item.body) + len(item.event)
-            self._progress(item.position).end(item.position.offset)
-
-    def _advance(self, position: Position) -> None:
-        self._progress(position).passed(position)
-
-    def _progress(self, position: Position) -> Progress:
-        return self._sources.setdefault(position.source, Progress())
-
-
-def _because(answer: Answer) -> str:
-    return f" ({answer.error})" if answer.error else ""
+        for gate in self._gates:
+            gate.leave(self)

@@ -10,8 +10,11 @@ batch until the refused message stands alone. reject: dead letters. stop: creden
 from __future__ import annotations
 
 import email.utils
+import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Final
 
 from waypost import plan as p
@@ -44,20 +47,24 @@ BODY_LIMIT: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is the HTTP status as text, or "unsent" (no request left) or "unanswered" (sent, no answer). Header names are lower case."""
+    """`status` is the HTTP status as text, or "unsent" (no request left) or "unanswered" (sent, no answer). Header names are lower case. `cut`:
+    the body did not come whole."""
 
     status: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     error: str = ""
+    cut: bool = False
 
 
 def outcome_of(request: p.Request, answer: Answer) -> str:
-    """The outcome of an answer."""
+    """The outcome of an answer. One that was cut is none when the spec's rules for its status read the body."""
     status = answer.status
     general = f"{status[:1]}xx" if status.isdecimal() else status
     for rules in (request.responses.get(status), None if status in BUILT_IN else request.responses.get(general)):
         for rule in rules or ():
+            if rule.test is not None and answer.cut and "body" in rule.test:
+                return outcome_of(request, Answer("unanswered", error=answer.error))
             if rule.test is None or _holds(rule.test, answer):
                 return rule.then
         if rules:
@@ -65,8 +72,13 @@ def outcome_of(request: p.Request, answer: Answer) -> str:
     return BUILT_IN.get(status) or BUILT_IN.get(general, "retry")
 
 
+@functools.lru_cache(maxsize=256)
+def _parsed(test: str) -> fql.Node:
+    return fql.parse(test, roots=fql.RESPONSE_ROOTS)
+
+
 def _holds(test: str, answer: Answer) -> bool:
-    return fql.evaluate(fql.parse(test, roots=fql.RESPONSE_ROOTS), resolver(answer))
+    return fql.evaluate(_parsed(test), resolver(answer))
 
 
 def resolver(answer: Answer) -> Callable[[tuple[str | int, ...]], Any]:
@@ -92,7 +104,8 @@ def _body(answer: Answer) -> Any:
 def wait_asked(retry: p.Retry, answer: Answer, now: float) -> float | None:
     """The seconds that the answer asks to wait, at most `max_wait`; None when it asks for none that can be read.
 
-    A header holds seconds, an HTTP date, or (as reset headers do) an instant in Unix seconds. What lies in the past asks for no wait.
+    A header holds seconds, an HTTP date, or (as reset headers do) an instant: Unix seconds, milliseconds or microseconds. What lies in the past
+    asks for no wait.
     """
     for name in retry.wait_from:
         text = answer.headers.get(name.lower())
@@ -102,20 +115,22 @@ def wait_asked(retry: p.Retry, answer: Answer, now: float) -> float | None:
     return None
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?", re.ASCII)
+
+
 def _seconds(text: str, now: float) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
+    if _NUMBER.fullmatch(text) is None:
         try:
-            return email.utils.parsedate_to_datetime(text).timestamp() - now
+            date = email.utils.parsedate_to_datetime(text)
+            # A date without a zone is in UTC, as HTTP's are.
+            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
-    if number != number:
-        return None
-    # No destination asks to wait thirty years: such a number is an instant (in milliseconds beyond 1e11).
-    if number > 1e11:
-        return number / 1000 - now
-    return number - now if number > 1e9 else number
+    number = float(text)
+    # No destination asks to wait thirty years: such a number is an instant, its unit told by its size as everywhere in Waypost.
+    if number < 1e9:
+        return number
+    return number / (1.0 if number < 1e11 else 1e3 if number < 1e14 else 1e6) - now
 
 
 def backoff(attempt: int, jitter: Callable[[], float], *, base: float = 0.5, cap: float = 60.0) -> float:

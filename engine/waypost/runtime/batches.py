@@ -1,0 +1,183 @@
+"""Messages of one request kind become batches, cut on the exact bytes of the body that will be sent.
+
+Takes mapped messages in order (`Flow.add`). Gives batches that are ready: full, or old enough (`Flow.close_old`). A batch is closed before a
+message is added that would break a limit. A request without `batch:` takes one message; a rate in messages bounds a batch too, for one that is
+larger than a window could never go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from waypost import plan as p
+from waypost.runtime.gate import Gate
+from waypost.runtime.progress import Position, Progress
+from waypost.runtime.results import Mapped
+
+MAX_ENVELOPES = 1000
+"""So many groups' envelope sizes are remembered."""
+
+UNLIMITED = 1 << 62
+
+
+class RequestKind(Protocol):
+    """What a lane needs to know of a linked request."""
+
+    @property
+    def policy(self) -> p.Request: ...
+
+    def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None: ...
+
+
+class Delivery(Struct, frozen=True, gc=False):
+    """One message on its way. `event` is its line, kept for a dead letter; `key` the order key, if there is one."""
+
+    mapped: Mapped
+    event: bytes
+    offset: int
+    end: int
+    line: int
+    progress: Progress
+    key: Any = None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.progress.source, self.offset, self.line, self.end)
+
+
+class Family(Struct):
+    """The batches that one split made: how many of its messages were refused alone, and whether any was delivered."""
+
+    refused: int = 0
+    delivered: int = 0
+
+
+class Batch(Struct):
+    """Messages that share a request. It is closed: `deliveries` only shrink. `since` is where the gate's budget clock stood at the first
+    failure, `successes` how many requests of the lane had succeeded then; `ticket` is the gate's, of the attempt under way."""
+
+    id: int
+    group: tuple[Any, ...]
+    deliveries: list[Delivery]
+    attempts: int = 0
+    failures: int = 0
+    since: float | None = None
+    successes: int = 0
+    split_once: bool = False
+    family: Family | None = None
+    ticket: int = 0
+
+    def halves(self, ids: Iterator[int]) -> tuple[Batch, Batch]:
+        """The two halves, each with this batch's past."""
+        middle = len(self.deliveries) // 2
+        return self._part(next(ids), self.deliveries[:middle]), self._part(next(ids), self.deliveries[middle:])
+
+    def _part(self, id_: int, deliveries: list[Delivery]) -> Batch:
+        return Batch(
+            id_,
+            self.group,
+            deliveries,
+            self.attempts,
+            self.failures,
+            self.since,
+            self.successes,
+            self.split_once,
+            self.family,
+        )
+
+
+class OpenBatch(Struct):
+    """A batch that still grows. `size` is the body's bytes so far, envelope and commas included; `opened` the instant of its first message."""
+
+    id: int
+    opened: float
+    size: int
+    deliveries: list[Delivery]
+
+
+class Flow:
+    """State: the open batches of one request kind by group, oldest first, and those that are ready, oldest first."""
+
+    def __init__(self, name: str, kind: RequestKind, gate: Gate, ids: Iterator[int]) -> None:
+        policy = kind.policy
+        batch = policy.batch or p.Batch(max_messages=1, max_wait_s=0.0)
+        self.name = name
+        self.policy = policy
+        self.gate = gate
+        self.limit = gate.limit(policy)
+        self.max_message = batch.max_message_bytes or UNLIMITED
+        self.max_bytes = batch.max_bytes or UNLIMITED
+        self.max_messages = min(
+            batch.max_messages or UNLIMITED, *(rate.count for rate in policy.rate if rate.of == "messages"), UNLIMITED
+        )
+        self.max_wait = batch.max_wait_s
+        self.open: dict[tuple[Any, ...], OpenBatch] = {}
+        self.ready: deque[Batch] = deque()
+        self.refused = 0
+        self.delivered = 0
+        self._kind = kind
+        self._ids = ids
+        self._around: dict[tuple[Any, ...], int] = {}
+
+    def too_large(self, mapped: Mapped, now: float) -> str:
+        """Why a message can never be sent; empty when it can."""
+        size = len(mapped.body)
+        if size > self.max_message:
+            return f"the message has {size} bytes, at most {self.max_message} are allowed"
+        if self.around(mapped.group, now) + size > self.max_bytes:
+            return f"the message has {size} bytes, at most {self.max_bytes} are allowed"
+        return ""
+
+    def around(self, group: tuple[Any, ...], now: float) -> int:
+        """The bytes around the messages: the same at every instant, so they are computed once a group."""
+        found = self._around.get(group)
+        if found is None:
+            if len(self._around) >= MAX_ENVELOPES:
+                self._around.clear()
+            around = self._kind.envelope(group, now)
+            found = self._around[group] = 0 if around is None else len(around[0]) + len(around[1])
+        return found
+
+    def fits(self, batch: OpenBatch, size: int) -> bool:
+        """Whether a message of so many bytes may join an open batch."""
+        return batch.size + 1 + size <= self.max_bytes
+
+    def add(self, delivery: Delivery, now: float) -> int:
+        """Puts a message into its batch; one that would break a limit closes the batch first. Gives the batch's id."""
+        group, size = delivery.mapped.group, len(delivery.mapped.body)
+        batch = self.open.get(group)
+        if batch is not None and self.fits(batch, size):
+            batch.size += 1 + size
+            batch.deliveries.append(delivery)
+        else:
+            if batch is not None:
+                self.close(group)
+            batch = OpenBatch(next(self._ids), now, self.around(group, now) + size, [delivery])
+            self.open[group] = batch
+        if len(batch.deliveries) >= self.max_messages:
+            self.close(group)
+        return batch.id
+
+    def close(self, group: tuple[Any, ...]) -> None:
+        batch = self.open.pop(group)
+        self.ready.append(Batch(batch.id, group, batch.deliveries))
+
+    def close_old(self, now: float, *, flush: bool) -> None:
+        """Closes the batches that are old enough (all with `flush`)."""
+        if not self.open:
+            return
+        old: list[tuple[Any, ...]] = []
+        for group, batch in self.open.items():
+            if not flush and now < batch.opened + self.max_wait:
+                break
+            old.append(group)
+        for group in old:
+            self.close(group)
+
+    def oldest_due(self) -> float | None:
+        """When the oldest open batch is old enough."""
+        return next(iter(self.open.values())).opened + self.max_wait if self.open else None
