@@ -1,9 +1,9 @@
 """What requests to one host with one credential share: pause, concurrency, circuit breaker, and the rates of each kind of request.
 
-Takes instants, askers (lanes) and how attempts ended. Gives "go" or the instant to ask again. Pure: no clock, no random of its own. The
-instants must not run backwards: give it a clock that does not step.
+Takes instants, askers (a lane's kinds of request) and how attempts ended. Gives "go" or the instant to ask again. Pure: no clock, no random of
+its own. The instants must not run backwards: give it a clock that does not step.
 
-Lanes that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all of them.
+Askers that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all of them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Window:
 
 @dataclass
 class Want:
-    """What a lane in the queue waits for. `passed_over`: since when something was free for it."""
+    """What an asker in the queue waits for. `passed_over`: since when something was free for it."""
 
     limit: Limit
     messages: int

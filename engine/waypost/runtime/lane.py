@@ -105,7 +105,6 @@ class Lane:
         self._ids = itertools.count(1)
         self._flows = {name: Flow(name, kind, gates[name], self._ids) for name, kind in requests.items()}
         self._turns = list(self._flows.values())
-        self._gates = set(gates.values())
         self._under_way: dict[int, tuple[Flow, Batch]] = {}
         self._waiting: list[tuple[float, int, Flow, Batch]] = []
         self._successes = 0
@@ -141,7 +140,7 @@ class Lane:
                 wakes.append(due)
             batch = self._next(flow)
             if batch is not None:
-                until = flow.gate.ask(now, self, flow.limit, len(batch.deliveries))
+                until = flow.gate.ask(now, flow, flow.limit, len(batch.deliveries))
                 if until != NEVER:
                     wakes.append(now if until is None else until)
         return min(wakes) if wakes else None
@@ -319,12 +318,13 @@ class Lane:
             flow.close_old(now, flush=flush)
         self._wake(now)
         commands: list[Command] = []
-        wanted: set[Gate] = set()
+        blocked: set[Flow] = set()
         going = [flow for flow in self._turns if flow.ready]
         while going:
-            going = [flow for flow in going if self._send_next(flow, now, commands, wanted)]
-        for gate in self._gates - wanted:
-            gate.leave(self)
+            going = [flow for flow in going if self._send_next(flow, now, commands, blocked)]
+        for flow in self._turns:
+            if flow not in blocked:
+                flow.gate.leave(flow)
         return commands
 
     def _wake(self, now: float) -> None:
@@ -344,14 +344,14 @@ class Lane:
     def _may_go(self, batch: Batch) -> bool:
         return not self._ordered or (bool(batch.deliveries) and self._order.may_go(batch))
 
-    def _send_next(self, flow: Flow, now: float, commands: list[Command], wanted: set[Gate]) -> bool:
+    def _send_next(self, flow: Flow, now: float, commands: list[Command], blocked: set[Flow]) -> bool:
         """Sends a flow's next batch, if its gate lets it. Kinds of request take turns, one request each."""
         batch = self._next(flow)
         if batch is None:
             return False
         count = len(batch.deliveries)
-        if flow.gate.ask(now, self, flow.limit, count) is not None:
-            wanted.add(flow.gate)
+        if flow.gate.ask(now, flow, flow.limit, count) is not None:
+            blocked.add(flow)
             return False
         if batch is flow.ready[0]:
             flow.ready.popleft()
@@ -359,7 +359,7 @@ class Lane:
             flow.ready.remove(batch)
         self._turns.remove(flow)
         self._turns.append(flow)
-        batch.ticket = flow.gate.sent(now, self, flow.limit, count)
+        batch.ticket = flow.gate.sent(now, flow, flow.limit, count)
         batch.attempts += 1
         self._under_way[batch.id] = (flow, batch)
         self.ledger.requests += 1
@@ -481,5 +481,5 @@ class Lane:
     def stop(self, reason: str) -> None:
         """Stops the lane; what it holds stays in flight."""
         self.stopped = self.stopped or reason
-        for gate in self._gates:
-            gate.leave(self)
+        for flow in self._turns:
+            flow.gate.leave(flow)
