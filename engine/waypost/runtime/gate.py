@@ -3,7 +3,7 @@
 Takes instants, askers (a lane's kinds of request) and how attempts ended. Gives "go" or the instant to ask again. Pure: no clock, no random of
 its own. The instants must not run backwards: give it a clock that does not step.
 
-Askers that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all of them.
+Askers that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Window:
         # Compared in the same form as the instant that is given out, so that asking again at it is granted.
         while sent and sent[0][0] + self._per_s <= now:
             self._used -= sent.popleft()[1]
-        # A lane cuts its batches so that one never costs more than a window has; several askers may, and get all of it.
-        cost = min(cost, self._count)
+        if cost > self._count:
+            # Never one batch, which is cut to fit: only one behind others.
+            return NEVER
         free = self._count - self._used
         if cost <= free:
             return None
@@ -151,26 +152,30 @@ class Gate:
 
     def _behind(self, now: float, asker: Hashable, limit: Limit, messages: int) -> float | None:
         """The wait of an asker that could go, if it were not for those before it in the queue."""
-        slots, requests = 1, 1
-        lapse = NEVER
+        slots, requests, before = 1, 1, 0
+        again = NEVER
         lapsed: list[Hashable] = []
         for other, want in self._queue.items():
             if other == asker:
                 break
-            if self._wait(now, want.limit, want.messages) is None:
+            same = want.limit is limit
+            cost = want.messages + before * same
+            its = self._wait(now, want.limit, cost, slots=slots, requests=requests if same else 1)
+            if its is None:
                 want.passed_over = now if want.passed_over is None else want.passed_over
-                lapse = min(lapse, want.passed_over + LAPSE_S)
-                if now >= want.passed_over + LAPSE_S:
+                its = want.passed_over + LAPSE_S
+                if now >= its:
                     lapsed.append(other)
-            elif want.limit is not limit:
+            elif not same:
                 continue
+            again = min(again, its)
             slots += 1
-            if want.limit is limit:
-                requests, messages = requests + 1, messages + want.messages
-        until = self._wait(now, limit, messages, slots=slots, requests=requests)
+            if same:
+                requests, before = requests + 1, before + want.messages
+        until = self._wait(now, limit, before + messages, slots=slots, requests=requests)
         for other in lapsed:
             del self._queue[other]
-        return None if until is None else max(now, min(until, lapse))
+        return None if until is None else max(now, min(until, again))
 
     def leave(self, asker: Hashable) -> None:
         """The asker wants nothing at present."""
