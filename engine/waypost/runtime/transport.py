@@ -155,7 +155,8 @@ class _Attempt:
                 wire.url,
                 headers=headers,
                 content=wire.body,
-                timeout=timeout_s,
+                # TCP and TLS have a part each, so that the attempt ends in httpx, which then closes the socket, and not by our own limit.
+                timeout=httpx.Timeout(timeout_s, connect=0.45 * timeout_s),
                 extensions={"trace": self._trace},
             )
             # The whole exchange, not only each read of it: a body that drips may not hold a place for ever.
