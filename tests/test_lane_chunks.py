@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ rows = st.lists(
 
 @given(rows, st.integers(1, 12))
 def test_chunk_is_its_lines_one_by_one(found: list[Any], size: int) -> None:
-    """`offer_many` gives the same requests, dead letters, ledger and cursor, on exact bytes. Mutation: its `grown` without the comma."""
+    """`offer_many` gives the same requests, dead letters, ledger and cursor, on exact bytes."""
     batch = p.Batch(max_messages=4, max_bytes=200, max_message_bytes=100, max_wait_s=1.0)
     one, many = lane_of(batch=batch, concurrency=100), lane_of(batch=batch, concurrency=100)
     lines = lines_of(len(found))
@@ -63,6 +64,17 @@ def test_chunk_is_its_lines_one_by_one(found: list[Any], size: int) -> None:
     assert many.cursor("s") == one.cursor("s") == len(found) * 100
     assert many.settled("s") == one.settled("s")
     assert many._held == one._held == 0
+
+
+@pytest.mark.parametrize(("beyond", "requests"), [(-1, 1), (0, 1), (1, 2)])
+@pytest.mark.parametrize("keys", [None, [None] * 3])
+def test_body_at_its_limit(beyond: int, requests: int, keys: Any) -> None:
+    """P6: the limit -1, 0 and +1, commas and envelope counted. Mutation: the comma's byte left out, in `Flow.fits` or in `offer_many`."""
+    lane = lane_of(batch=p.Batch(max_bytes=200))
+    last = 200 - len(ENVELOPE[0]) - len(ENVELOPE[1]) - 2 * 41 + beyond
+    found = [Mapped("a", None, "request", (), b"x" * size) for size in (40, 40, last)]
+    lane.offer_many(found, lines_of(3), "s", 0.0, keys)
+    assert len(sends(lane.tick(0.0, flush=True))) == requests
 
 
 def three_batches(lane: Lane) -> list[Send]:
