@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,14 +13,7 @@ from waypost import plan as p
 from waypost.runtime.lane import LONE_REFUSALS, Dead, Lane, Send
 from waypost.runtime.outcome import Answer
 from waypost.runtime.results import Filtered, Mapped, Rejected
-
-
-@dataclass(frozen=True)
-class Line:
-    data: bytes
-    offset: int
-    end: int
-    number: int
+from waypost.runtime.sources.lines import Line
 
 
 def lines_of(count: int) -> list[Line]:
