@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test soak ci lint types fix update bench simulate clean
+.PHONY: help demo test soak ci lint types fix update bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -29,6 +29,7 @@ test: $(VENV)/.test ## the fast suite
 
 soak: $(VENV)/.test ## the long runs
 	WAYPOST_SDK_EVENTS=10000 $(BIN)/python -m pytest tests/test_ingest.py -k sdk
+	$(BIN)/python tests/simulation.py --schedules 10000
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check engine tests examples
@@ -55,9 +56,6 @@ update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; the
 
 bench: $(VENV)/.test ## ratios measured in one run
 	$(BIN)/python tests/bench.py
-
-simulate: $(VENV)/.test ## lanes, gate and store under 10,000 seeded schedules of faults
-	$(BIN)/python tests/simulation.py --schedules 10000
 
 clean: ## remove the venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
