@@ -93,3 +93,15 @@ def read_plan(path: Path) -> Plan:
         refuse(f"cannot read {path}: {error.strerror}")
     except PlanError as error:
         refuse(str(error))
+
+
+def write_file(path: Path, text: str) -> None:
+    """Writes a file, its folder too, and says so; a file that says the same is left alone."""
+    try:
+        if path.is_file() and path.read_bytes() == text.encode():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        refuse(f"cannot write {path}: {error.strerror}")
+    click.echo(f"wrote {path}", err=True)

@@ -54,7 +54,8 @@ PLACES = {
 }
 
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+NAME = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
+"""What settings, actions, blocks, connections and sources are called."""
 
 
 def describe(node: Node) -> str:
@@ -126,7 +127,7 @@ class Closed:
                 )
 
     def name(self, name: Scalar, what: str) -> None:
-        if not _NAME.fullmatch(name.text):
+        if not re.fullmatch(NAME, name.text):
             self.add(
                 "S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`"
             )

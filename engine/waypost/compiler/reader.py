@@ -25,7 +25,10 @@ TOP = ("spec", "name", "title", "description", "docs", "settings", "auth", "chec
 BLOCK = ("require", "mapping", "request", "each", "where")
 ACTION = ("title", "description", "trigger", "use", "like", "enabled", *BLOCK)
 SETTING = ("type", "choices", "default", "optional", "secret", "label", "description")
+REQUIRE = ("any", "if", "message")
 SETTING_TYPES = ("string", "integer", "number", "boolean", "url")
+
+SPEC_NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 
 
 def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None:
@@ -41,7 +44,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
     check_node = closed.map(top.get("check"), "`check`")
     name_node = closed.need(top, "name", "a spec", "name it as its folder, such as `name: shop`")
     name = closed.text(name_node, "`name`")
-    if name_node is not None and name and not re.fullmatch(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*", name):
+    if name_node is not None and name and not re.fullmatch(SPEC_NAME, name):
         closed.add("S109", f"`{name}` is not a name", name_node.span, "expected lower-case words joined by `_` or `-`")
     return Spec(
         name=Located(name, name_node.span if name_node else top.span),
@@ -313,7 +316,7 @@ def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpe
         held = closed.map(item, "an item of `require`")
         if held is None:
             continue
-        closed.keys(held, ("any", "if", "message"), "an item of `require`")
+        closed.keys(held, REQUIRE, "an item of `require`")
         names = closed.texts(
             closed.need(held, "any", "an item of `require`", "name output fields: `any: [userId]`"), "`any`"
         )

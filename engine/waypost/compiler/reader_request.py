@@ -33,6 +33,13 @@ REQUEST = (
 )
 PROBE = (*METHODS, "headers", "query")
 AUTH_KINDS = ("basic", "bearer", "headers", "query", "body")
+BASIC = ("username", "password")
+BATCH = ("max_messages", "max_bytes", "max_message_bytes", "max_wait")
+RATE = ("requests", "messages")
+RETRY = ("for", "wait_from", "max_wait")
+DEDUPE = ("by", "within")
+RULE = ("if", "then")
+STATUS = r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered"
 OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
 
 
@@ -98,7 +105,7 @@ def _batch(node: Node | None, values: Values) -> p.Batch | None:
     held = closed.map(node, "`batch`")
     if held is None:
         return None
-    closed.keys(held, ("max_messages", "max_bytes", "max_message_bytes", "max_wait"), "`batch`")
+    closed.keys(held, BATCH, "`batch`")
     wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
     return p.Batch(
         max_messages=closed.integer(held.get("max_messages"), "`max_messages`", 1),
@@ -119,13 +126,9 @@ def _rates(node: Node | None, values: Values) -> list[p.Rate]:
         held = closed.map(item, "`rate`")
         if held is None:
             continue
-        closed.keys(held, ("requests", "messages"), "`rate`")
+        closed.keys(held, RATE, "`rate`")
         for name, value in held.entries:
-            read = (
-                closed.quantity(value, f"`{name.text}`", units.rate, units.RATE_HELP)
-                if name.text in ("requests", "messages")
-                else None
-            )
+            read = closed.quantity(value, f"`{name.text}`", units.rate, units.RATE_HELP) if name.text in RATE else None
             if read is not None:
                 found.append(p.Rate(of=name.text, count=read[0], per_s=read[1]))
     return found
@@ -136,7 +139,7 @@ def _retry(node: Node | None, values: Values) -> p.Retry:
     held = closed.map(node, "`retry`")
     if held is None:
         return p.Retry()
-    closed.keys(held, ("for", "wait_from", "max_wait"), "`retry`")
+    closed.keys(held, RETRY, "`retry`")
     length = closed.quantity(held.get("for"), "`for`", units.seconds, units.TIME_HELP)
     wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
     headers = [name.text for name in closed.texts(held.get("wait_from"), "`wait_from`")]
@@ -152,7 +155,7 @@ def _dedupe(node: Node | None, values: Values) -> p.Dedupe | None:
     held = closed.map(node, "`dedupe`")
     if held is None:
         return None
-    closed.keys(held, ("by", "within"), "`dedupe`")
+    closed.keys(held, DEDUPE, "`dedupe`")
     by = closed.texts(closed.need(held, "by", "`dedupe`", "name the output fields, such as `by: messageId`"), "`by`")
     closed.need(held, "within", "`dedupe`", "say for how long, such as `within: 24h`")
     within = closed.quantity(held.get("within"), "`within`", units.seconds, units.TIME_HELP)
@@ -164,7 +167,7 @@ def _responses(node: Node | None, values: Values, conditions: list[Condition]) -
     held = closed.map(node, "`responses`")
     found: dict[str, list[p.ResponseRule]] = {}
     for name, value in held.entries if held else ():
-        if not re.fullmatch(r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered", name.text):
+        if not re.fullmatch(STATUS, name.text):
             closed.add(
                 "S105", f"`{name.text}` is no status", name.span, "expected `400`, `4xx`, `unsent` or `unanswered`"
             )
@@ -182,7 +185,7 @@ def _rule(node: Node, values: Values, conditions: list[Condition]) -> p.Response
                 "S106", "`results` is reserved for a later version of the language", node.span, "not yet supported"
             )
             return None
-        closed.keys(node, ("if", "then"), "a response rule")
+        closed.keys(node, RULE, "a response rule")
         then, test_node = closed.need(node, "then", "a response rule"), closed.need(node, "if", "a response rule")
         test = values.condition(test_node, RESPONSE, "`if`") if test_node is not None else None
         if test is not None:
@@ -207,8 +210,8 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
         if name.text == "basic":
             basic = closed.map(value, "`basic`")
             if basic is not None:
-                closed.keys(basic, ("username", "password"), "`basic`")
-                for part in ("username", "password"):
+                closed.keys(basic, BASIC, "`basic`")
+                for part in BASIC:
                     text = closed.need(
                         basic, part, "`basic`", 'an empty one is `password: ""`' if part == "password" else ""
                     )

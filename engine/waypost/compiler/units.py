@@ -10,6 +10,9 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)")
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([0-9]+)/([0-9]*)(s|m|h|d)")
 
+PATTERNS = {"size": _SIZE.pattern, "time": _TIME.pattern, "rate": _RATE.pattern}
+"""The forms, for editors."""
+
 SIZE_HELP = "write a size with its unit, such as `500kB` (1000) or `32KiB` (1024)"
 TIME_HELP = "write a time with its unit, such as `500ms`, `1s`, `10m`, `24h` or `7d`"
 RATE_HELP = "write a rate as count and time, such as `1000/s` or `30000/m`"
