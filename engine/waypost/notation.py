@@ -33,9 +33,14 @@ def value(node: p.Value) -> str:
 
 def text(node: p.Value) -> str:
     """The node in a text position (url, headers, query, auth): a constant is its own text."""
+    return quoted(plain_text(node))
+
+
+def plain_text(node: p.Value) -> str:
+    """The same without YAML's quotes, for people."""
     if isinstance(node, p.Const) and isinstance(node.value, str) and _literal(node.value):
-        return quoted(node.value)
-    return quoted(_template(node))
+        return node.value
+    return _template(node)
 
 
 def constant(held: Any) -> str:
@@ -61,6 +66,17 @@ def quoted(held: str, *, flow: bool = True) -> str:
     return json_text(held)
 
 
+def in_quotes(held: str) -> str:
+    """Text as a YAML scalar that is quoted even where it need not be: templates and sentences."""
+    shown = quoted(held)
+    return shown if shown[0] in "\"'" else f'"{shown}"'
+
+
+def key(name: str) -> str:
+    """A literal key of a map: one that begins with `$` is written `$$`."""
+    return quoted("$" + name) if name.startswith("$") else quoted(name)
+
+
 def condition(held: str) -> str:
     """FQL as a YAML scalar inside braces."""
     signs = _FLOW_SIGNS & set(held) or held[:1] in "\"'!&*|>%@`#?-" or re.search(r": |:$| #|[^ -~]", held)
@@ -76,6 +92,11 @@ def seconds(held: float) -> str:
     if 0 < exact < 1:
         return f"{(exact * 1000).normalize():f}ms"
     return f"{exact.normalize():f}s"
+
+
+def rate(held: p.Rate) -> str:
+    """A rate with its time: `1000/s`, `3000/3s`."""
+    return f"{held.count}/{seconds(held.per_s).removeprefix('1')}"
 
 
 def size(held: int) -> str:
@@ -106,10 +127,6 @@ def _list(items: Iterable[str]) -> str:
     return "[" + ", ".join(items) + "]"
 
 
-def _key(name: str) -> str:
-    return quoted("$" + name) if name.startswith("$") else quoted(name)
-
-
 # Value positions.
 
 
@@ -127,18 +144,12 @@ def _value(node: p.Value, *, flow: bool = True) -> str:
     if isinstance(node, p.Items):
         return _list(map(_value, node.items))
     if isinstance(node, (p.Ref, p.Text, p.Filter, p.Arith)):
-        return _double_or_single(_template(node))
+        return in_quotes(_template(node))
     return _map(_WORDS[type(node)](node))
 
 
-def _double_or_single(held: str) -> str:
-    """A template is always quoted."""
-    shown = quoted(held)
-    return shown if shown[0] in "\"'" else f'"{shown}"'
-
-
 def _entries(entries: dict[str, p.Value]) -> list[tuple[str, str]]:
-    return [(_key(name), _value(entry)) for name, entry in entries.items()]
+    return [(key(name), _value(entry)) for name, entry in entries.items()]
 
 
 def _merge(node: p.Merge) -> list[tuple[str, str]]:

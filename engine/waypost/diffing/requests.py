@@ -102,7 +102,7 @@ def _batch(request: p.Request) -> str:
 
 
 def _rate(request: p.Request) -> str:
-    rows = [f"{{{rate.of}: {rate.count}/{notation.seconds(rate.per_s).removeprefix('1')}}}" for rate in request.rate]
+    rows = [f"{{{rate.of}: {notation.rate(rate)}}}" for rate in request.rate]
     return rows[0] if len(rows) == 1 else "[" + ", ".join(rows) + "]" if rows else ""
 
 

@@ -1,0 +1,84 @@
+"""`waypost docs [SPEC ...]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from waypost.cli import completion
+from waypost.cli.common import FINDINGS, spec_targets, write_file
+from waypost.cli.compiling import compile_or_leave
+from waypost.compiler.render import FORMATS as FINDING_FORMATS
+from waypost.pages import html, markdown
+from waypost.pages.blocks import Page
+from waypost.pages.destination import Sample, page
+from waypost.pages.directory import directory
+from waypost.plan import Plan
+from waypost.testing import golden
+from waypost.testing.suite import Wanted, run_spec
+
+FORMATS = {"markdown": markdown, "html": html}
+
+
+@click.command(name="docs")
+@click.argument("specs", nargs=-1, shell_complete=completion.spec)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("docs/destinations"),
+    show_default=True,
+    help="The folder for the pages.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="markdown", show_default=True, help="What to write."
+)
+def command(specs: tuple[str, ...], output: Path, form: str) -> None:
+    """Write a page about each SPEC: settings, actions with their triggers, fields, limits, a sample request from its tests.
+
+    All of specs/ when none is named, and then the directory of destinations as well.
+    """
+    writer: Any = FORMATS[form]
+    plans = []
+    for target in spec_targets(specs):
+        plan = compile_or_leave(target.path)
+        plans.append(plan)
+        _write(output, page(plan, samples(plan, target.path)), writer)
+    if not specs:
+        _write(output, directory(plans, writer.INDEX), writer)
+
+
+def _write(folder: Path, held: Page, writer: Any) -> None:
+    write_file(folder / f"{held.name}{writer.SUFFIX}", writer.render(held))
+
+
+def samples(plan: Plan, spec: Path) -> dict[str, Sample]:
+    """For each action the first test of the destination that sends something."""
+    ran = run_spec(spec, plan, Wanted())
+    if ran.report is not None:
+        click.echo(FINDING_FORMATS["human"]([ran.report]), err=True, nl=False)
+        click.get_current_context().exit(FINDINGS)
+    found: dict[str, Sample] = {}
+    for outcome in ran.outcomes:
+        for row in golden.rows(outcome.course.ended):
+            if row.get("outcome") == "ok" and row["action"] not in found:
+                found[row["action"]] = _sample(outcome.case.event, row["request"])
+    return found
+
+
+def _sample(event: bytes, request: dict[str, Any]) -> Sample:
+    (method, url), *_ = request.items()
+    lines = [f"{method.upper()} {url}", *(f"{name}: {value}" for name, value in request["headers"].items())]
+    parts = request["body"]
+    body = parts["before"] + ",".join(parts["messages"]) + parts["after"]
+    return Sample(_pretty(event), "\n".join(lines), _pretty(body.encode()) if body else "")
+
+
+def _pretty(data: bytes) -> str:
+    """JSON over several lines, each number as it was written."""
+    try:
+        return msgspec.json.format(data, indent=2).decode()
+    except msgspec.DecodeError:
+        return data.decode()
