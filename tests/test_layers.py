@@ -23,7 +23,9 @@ MAY_IMPORT = {
     "notation": {"notation", "lang", "plan"},
     "diffing": {"diffing", "notation", "runtime", "lang", "plan"},
     "testing": {"testing", "runtime", "compiler", "lang", "plan", "catalog"},
-    "cli": {"cli", "diffing", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
+    "pages": {"pages", "notation", "runtime", "lang", "plan"},
+    "scaffold": {"scaffold", "notation", "compiler", "lang", "plan"},
+    "cli": {"cli", "pages", "scaffold", "diffing", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
 }
 DOORS = {
     "ruamel": {"compiler/document.py"},
