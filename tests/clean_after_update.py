@@ -25,7 +25,8 @@ def main() -> int:
         [*waypost, "test", "--update"],
     ):
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    tests = ["tests/test_diagnostics.py", "tests/test_docs.py"]
+    names = ("diagnostics", "docs", "docs_pages", "schema")
+    tests = [f"tests/test_{name}.py" for name in names]
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *tests, "--update"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
     )

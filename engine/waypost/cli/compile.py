@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
+from waypost.cli import completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_connections_path, compile_path, merged
 from waypost.compiler.diagnostic import Report
@@ -15,7 +16,7 @@ from waypost.plan import Plan, dump
 
 
 @click.command(name="compile")
-@click.argument("specs", nargs=-1)
+@click.argument("specs", nargs=-1, shell_complete=completion.spec)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

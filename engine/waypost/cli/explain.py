@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from waypost.cli import completion
 from waypost.cli.common import refuse
 from waypost.compiler.rules import RULES
 from waypost.compiler.suggest import nearest
 
 
 @click.command(name="explain")
-@click.argument("code")
+@click.argument("code", shell_complete=completion.rule)
 def command(code: str) -> None:
     """What the rule CODE (such as M204) means, and why it is a fault."""
     rule = RULES.get(code.upper())

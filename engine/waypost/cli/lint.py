@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
+from waypost.cli import completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_connections_path, compile_path, merged
 from waypost.compiler.diagnostic import Report
@@ -17,7 +18,7 @@ from waypost.compiler.render import FORMATS
 
 
 @click.command(name="lint")
-@click.argument("specs", nargs=-1)
+@click.argument("specs", nargs=-1, shell_complete=completion.spec)
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="human", help="How findings are shown.")
 @click.option("--strict", is_flag=True, help="Warnings fail as errors do.")
 @click.option("--fix", is_flag=True, help="Apply the safe fixes, print what changed, and lint what is left.")

@@ -18,19 +18,34 @@ from waypost import __version__
 
 FAULT = 70
 
+STATUSES = {
+    0: "clean; all delivered or filtered",
+    1: "findings: lint, compile, test",
+    2: "usage: a missing file, setting, plan or key",
+    3: "some dead letters",
+    4: "stopped by credentials, configuration or an unreachable host; nothing is lost",
+    5: "interrupted; what was not delivered is kept for the next run",
+    70: "a fault of ours, a full disk, or a ledger that does not close",
+}
+"""The exit statuses, of every command; where several hold: 70 > 2 > 4 > 5 > 3 > 0."""
+
 COMMANDS = {
+    "new": ("waypost.cli.new", "Write the first spec of a destination, with a passing test."),
     "lint": ("waypost.cli.lint", "Check specs; every finding with its line, column and fix."),
     "compile": ("waypost.cli.compile", "Write compiled/NAME.json, or check that it is not stale."),
+    "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
     "explain": ("waypost.cli.explain", "What a rule code means, with a bad and a good example."),
     "rules": ("waypost.cli.rules", "List every rule."),
-    "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
     "diff": ("waypost.cli.diff", "What changes between two specs, plans or git revisions, and on the wire."),
+    "schema": ("waypost.cli.schema", "The JSON Schema of a spec, for editors."),
+    "docs": ("waypost.cli.docs", "A page about each destination, and their directory."),
     "run": ("waypost.cli.run", "Deliver events to a destination."),
     "connections": ("waypost.cli.connections", "The connections of waypost.yaml: state, sources, actions."),
     "check": ("waypost.cli.check", "Send the credential probe of a destination or of each connection."),
     "preview": ("waypost.cli.preview", "What one event becomes, field by field."),
     "receive": ("waypost.cli.receive", "A local server that shows what arrives, and misbehaves when told to."),
     "show": ("waypost.cli.show", "A destination's plan, or the program generated from it."),
+    "completion": ("waypost.cli.completion", "The script for completion in bash, zsh or fish."),
 }
 """name -> (module with a click command `command`, the line in --help)."""
 
@@ -63,6 +78,8 @@ class Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(status), text) for status, text in STATUSES.items()])
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +96,7 @@ def main() -> None:
     status: object = 0
     try:
         # Without standalone mode, click returns the status of `ctx.exit(status)`.
-        status = cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False, complete_var="_WAYPOST_COMPLETE")
     except click.Abort:
         click.echo("interrupted", err=True)
         _leave(5)

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from waypost.cli import completion
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.show import stand_ins
 
 
 @click.command(name="preview")
-@click.argument("target")
+@click.argument("target", shell_complete=completion.spec)
 @click.argument("event", default="-")
 @click.option(
     "--set",

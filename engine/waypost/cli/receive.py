@@ -11,7 +11,7 @@ from waypost.cli.common import refuse
 
 
 @click.command(name="receive")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option(
     "--script",

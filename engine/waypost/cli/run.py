@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from waypost.cli import completion
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.runtime.engine import Options, Sender, Source, Summary, run
 from waypost.runtime.ledger import Ledger
@@ -25,7 +26,7 @@ from waypost.runtime.store import StateError, Store
 
 
 @click.command(name="run")
-@click.argument("target")
+@click.argument("target", shell_complete=completion.spec)
 @click.argument("files", nargs=-1)
 @click.option(
     "--set",
@@ -44,6 +45,7 @@ from waypost.runtime.store import StateError, Store
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("dead-letters.ndjson"),
     show_default=True,
+    help="The file that keeps what could not be delivered, with the reason.",
 )
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request, secrets masked.")
 @click.option(

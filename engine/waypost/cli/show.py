@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from waypost.cli import completion
 from waypost.cli.common import load_target
 from waypost.plan import Plan, Setting, dump
 
 
 @click.command(name="show")
 @click.argument("what", type=click.Choice(["plan", "program"]))
-@click.argument("target")
+@click.argument("target", shell_complete=completion.spec)
 def command(what: str, target: str) -> None:
     """Print the plan of TARGET (a shipped name, a spec or a plan), or the Python program that the engine generates from it."""
     plan = load_target(target)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
+from waypost.cli import completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
 from waypost.testing.render import human, json, junit
@@ -19,7 +20,7 @@ RENDER: dict[str, Callable[..., str]] = {"human": human.render, "json": json.ren
 
 
 @click.command(name="test")
-@click.argument("specs", nargs=-1)
+@click.argument("specs", nargs=-1, shell_complete=completion.spec)
 @click.option("--update", is_flag=True, help="Rewrite golden.json; then review its diff.")
 @click.option("-k", "named", default="", metavar="TEXT", help="Run only tests whose name contains TEXT.")
 @click.option("--coverage", is_flag=True, help="Say what of each spec no test reaches.")
