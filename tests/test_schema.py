@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from conftest import CASES, ROOT
 from waypost.cli.schema import schema_text
-from waypost.compiler import reader, reader_request, schema
+from waypost.compiler import reader, reader_connections, reader_request, schema
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.reader_values import OPERATORS
 from waypost.compiler.vocabulary import DOCS
@@ -22,6 +22,7 @@ from waypost.testing import cases
 
 DESTINATION = Draft202012Validator(schema.destination())
 TESTS = Draft202012Validator(schema.tests())
+CONNECTIONS = Draft202012Validator(schema.connections())
 SPECS = sorted((ROOT / "specs").glob("*/destination.yaml"))
 
 PLACES = {
@@ -44,6 +45,9 @@ PLACES = {
     "the type of a value": tuple(TYPES),
     "a value": tuple(OPERATORS),
     **{f"`{name}`": words for name, words in OPERATORS.items() if words},
+    "a connections file": reader_connections.TOP,
+    "a connection": reader_connections.CONNECTION,
+    "a source": reader_connections.SOURCE,
     "a test": cases.TEST,
     "a reply": cases.REPLY,
     "an expectation": cases.EXPECT,
@@ -69,7 +73,7 @@ def faults(text: str, validator: Draft202012Validator = DESTINATION) -> list[str
 
 
 def test_schemas_are_schemas() -> None:
-    for held in (schema.destination(), schema.tests()):
+    for held in (schema.destination(), schema.tests(), schema.connections()):
         Draft202012Validator.check_schema(held)
 
 
@@ -206,9 +210,25 @@ def test_bad_tests_file_is_invalid(old: str, new: str) -> None:
     assert faults(text.replace(old, new), TESTS) != []
 
 
+def test_example_connections_are_valid() -> None:
+    text = (ROOT / "examples" / "waypost.yaml").read_text(encoding="utf-8")
+    assert faults(text, CONNECTIONS) == []
+    for old, new in (
+        ("destination: segment", "destnation: segment"),
+        ("write_keys: [env:WEB_KEY]", "write_keys: [wk_1234]"),
+        ("emits: [identify,", "emits: [identfy,"),
+        ("{files: events.ndjson}", "{files: events.ndjson, stdin: true}"),
+        ("order_by: $.userId", "order_by: userId"),
+        ("{enabled: false}", "{enabled: no-thanks}"),
+    ):
+        assert old in text
+        assert faults(text.replace(old, new, 1), CONNECTIONS) != [], new
+
+
 def test_committed_schemas_are_fresh(golden: Callable[[Path, str], None]) -> None:
     golden(ROOT / "docs" / "schema" / "destination.schema.json", schema_text(schema.destination()))
     golden(ROOT / "docs" / "schema" / "tests.schema.json", schema_text(schema.tests()))
+    golden(ROOT / "docs" / "schema" / "connections.schema.json", schema_text(schema.connections()))
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.parent.name)

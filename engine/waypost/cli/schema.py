@@ -7,21 +7,25 @@ from pathlib import Path
 
 import click
 
-from waypost.cli.common import write_file
+from waypost.cli.common import refuse, write_file
 from waypost.compiler import schema
 
 
 @click.command(name="schema")
 @click.option("--tests", "of_tests", is_flag=True, help="The schema of tests.yaml instead of destination.yaml.")
+@click.option("--connections", "of_connections", is_flag=True, help="The schema of waypost.yaml instead.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it here instead of to standard output."
 )
-def command(of_tests: bool, output: Path | None) -> None:
+def command(of_tests: bool, of_connections: bool, output: Path | None) -> None:
     """Print the JSON Schema (2020-12) of destination.yaml, for editors: keys, words and what they mean.
 
     The first line of a spec names it: `# yaml-language-server: $schema=PATH`.
     """
-    text = schema_text(schema.tests() if of_tests else schema.destination())
+    if of_tests and of_connections:
+        refuse("--tests and --connections are two schemas: ask for one")
+    make = schema.tests if of_tests else schema.connections if of_connections else schema.destination
+    text = schema_text(make())
     if output is None:
         click.echo(text, nl=False)
         return

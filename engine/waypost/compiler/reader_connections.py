@@ -27,7 +27,7 @@ KINDS = ("files", "http", "stdin")
 SOURCE = (*KINDS, "write_keys", "emits", "from", "follow")
 OWNERS = {"write_keys": "http", "follow": "files"}
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*")
+REFERENCE = r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*"
 _MEANT = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\{\{ *env\.([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 
 
@@ -203,7 +203,7 @@ def _http(node: Map, closed: Closed) -> str | None:
 
 def is_reference(node: Scalar, what: str, name: str, closed: Closed) -> bool:
     """Whether a secret is written as `env:NAME` or `file:PATH`; reports one that stands in the file itself, and does not show it."""
-    if _REFERENCE.fullmatch(node.text):
+    if re.fullmatch(REFERENCE, node.text):
         return True
     meant = _MEANT.fullmatch(node.text)
     reference = f"env:{(meant[1] or meant[2]) if meant else re.sub(r'[^A-Z0-9]', '_', name.upper())}"

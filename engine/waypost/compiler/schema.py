@@ -1,8 +1,9 @@
 """JSON Schema (2020-12) of the files that people write, for completion and checks in an editor.
 
-Takes the reader's own tables of keys, `vocabulary.py` for what each means, and the forms of names and units. Gives `destination()` and
-`tests()`, plain data. A schema sees one value at a time, so it is wider than the reader (it cannot read a path, a template or a condition)
-and never narrower: whatever compiles is valid. A word that the reader learns appears here by itself; its doc line must be added.
+Takes the reader's own tables of keys, `vocabulary.py` for what each means, and the forms of names and units. Gives `destination()`,
+`tests()` and `connections()`, plain data. A schema sees one value at a time, so it is wider than the reader (it cannot read a path, a
+template or a condition) and never narrower: whatever compiles is valid. A word that the reader learns appears here by itself; its doc line
+must be added.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from waypost.compiler import reader, reader_request, units
+from waypost.compiler import reader, reader_connections, reader_request, units
 from waypost.compiler.closed import NAME
 from waypost.compiler.reader_values import OPERATORS
 from waypost.compiler.reuse import METHODS
@@ -35,6 +36,54 @@ def destination() -> Schema:
         "description": "specs/NAME/destination.yaml, version 1 of the language.",
         **top,
         "$defs": {**_words(), **_values(), "request": _request(), "action": _action(), "block": _block()},
+    }
+
+
+def connections() -> Schema:
+    """The schema of a connections file."""
+    reference: Schema = {"type": "string", "pattern": f"^({reader_connections.REFERENCE})$"}
+    words: Schema = _one_or_list({"type": "string"})
+    over = _or_omit(_laid("an action", reader.ACTION, _action_words()))
+    connection = _closed(
+        "a connection",
+        reader_connections.CONNECTION,
+        {
+            "destination": _scalar("string", "number", "boolean"),
+            "enabled": {"type": "boolean"},
+            "sources": words,
+            "order_by": _ref("value"),
+            "settings": {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")},
+            "request": _ref("request"),
+            "shared": _named(_or_omit(_ref("block"))),
+            "actions": _named(over),
+        },
+        required=("destination", "sources"),
+    )
+    source = _closed(
+        "a source",
+        reader_connections.SOURCE,
+        {
+            "files": words,
+            "http": {"type": "string"},
+            "stdin": {"const": True},
+            "write_keys": _one_or_list(reference),
+            "emits": _one_or_list({"enum": list(fql.EVENT_TYPES)}),
+            "from": {"enum": ["start", "now"]},
+            "follow": {"type": "boolean"},
+        },
+    )
+    source["oneOf"] = [{"required": [kind]} for kind in reader_connections.KINDS]
+    shapes = {
+        "connections": {**_named(connection), "minProperties": 1},
+        "sources": {**_named(source), "minProperties": 1},
+    }
+    top = _closed("a connections file", reader_connections.TOP, shapes, required=reader_connections.TOP)
+    return {
+        "$schema": DIALECT,
+        "title": "Waypost connections",
+        "description": "waypost.yaml: which sources go to which destinations, with which settings.",
+        **top,
+        "$defs": {**_words(), **_values(), "request": _request(), "block": _block()},
     }
 
 
@@ -182,20 +231,19 @@ def _block() -> Schema:
     return _laid("a shared block", reader.BLOCK, _parts())
 
 
+def _action_words() -> dict[str, Schema]:
+    return _parts() | {
+        "title": _ref("text"),
+        "description": _ref("text"),
+        "trigger": _ref("condition"),
+        "use": _one_or_list({"type": "string"}),
+        "like": {"type": "string"},
+        "enabled": {"type": "boolean"},
+    }
+
+
 def _action() -> Schema:
-    found = _laid(
-        "an action",
-        reader.ACTION,
-        _parts()
-        | {
-            "title": _ref("text"),
-            "description": _ref("text"),
-            "trigger": _ref("condition"),
-            "use": _one_or_list({"type": "string"}),
-            "like": {"type": "string"},
-            "enabled": {"type": "boolean"},
-        },
-    )
+    found = _laid("an action", reader.ACTION, _action_words())
     inherits = [{"required": ["like"]}, {"required": ["use"]}]
     return {
         **found,

@@ -158,6 +158,26 @@ the type of a value
   unix | A time as whole seconds since 1970.
   unix_ms | A time as milliseconds since 1970.
   unix_us | A time as microseconds since 1970.
+a connections file
+  connections | What is sent where: one entry a connection, by name.
+  sources | Where events come from, by name.
+a connection
+  destination | A shipped destination's name, or the path to a spec.
+  enabled | `false` keeps the connection but sends nothing.
+  sources | The sources whose events it takes: a name, or a list.
+  order_by | Two messages with equal values of this are never in two requests at once, such as `$.userId`.
+  settings | The destination's settings; a secret is `env:NAME` or `file:PATH`.
+  request | Laid over the destination's request.
+  shared | Laid over the destination's shared blocks.
+  actions | Laid over the destination's actions; a new name adds one, `$omit` removes one.
+a source
+  files | Files of JSON lines, or globs.
+  http | The address to listen at, such as `127.0.0.1:8080`.
+  stdin | `true`: standard input.
+  write_keys | Who may send: `env:NAME` or `file:PATH`, one or a list.
+  emits | The event types that it sends; an action that none can match is reported.
+  from | Where a new connection begins: `start` or `now`.
+  follow | Whether files are read on as they grow.
 a tests file
   settings | The settings of every test.
   tests | The tests, in order.
