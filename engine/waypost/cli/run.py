@@ -43,9 +43,7 @@ from waypost.runtime.store import StateError, Store
 @click.option(
     "--dead-letters",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("dead-letters.ndjson"),
-    show_default=True,
-    help="The file that keeps what could not be delivered, with the reason.",
+    help="A file for dead letters. Default: dead-letters.ndjson; with --state, in the state (`waypost dead`).",
 )
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request, secrets masked.")
 @click.option(
@@ -72,7 +70,7 @@ def command(
     files: tuple[str, ...],
     pairs: tuple[str, ...],
     state: Path | None,
-    dead_letters: Path,
+    dead_letters: Path | None,
     dry_run: bool,
     endpoint_override: str | None,
     connect_within: float,
@@ -98,6 +96,8 @@ def command(
         refuse(str(error))
     if state is None and any(source.size is None for source in sources) and not dry_run:
         note("standard input is not journaled: what is not delivered when this process dies must be given again")
+    if dead_letters is None and state is None:
+        dead_letters = Path("dead-letters.ndjson")
     options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
     with progress_bar(sources, shown=sys.stderr.isatty() and not dry_run) as progress:
         options.progress = progress
@@ -182,7 +182,7 @@ def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[So
         yield show
 
 
-def report(summary: Summary, program: Program, dead_letters: Path, *, dry_run: bool, as_json: bool) -> None:
+def report(summary: Summary, program: Program, dead_letters: Path | None, *, dry_run: bool, as_json: bool) -> None:
     """The closed ledger, once, at the end."""
     ledger = summary.ledger
     if as_json:
@@ -208,7 +208,7 @@ def report(summary: Summary, program: Program, dead_letters: Path, *, dry_run: b
         f"  requests    {ledger.requests:,} ({ledger.attempts_again:,} again), {ledger.bytes:,} bytes in {summary.seconds:.1f} s"
     )
     if (ledger.dead or ledger.rejected) and not dry_run:
-        out.append(f"  dead letters are in {dead_letters}")
+        out.append(f"  dead letters are in {dead_letters or 'the state: see `waypost dead list`'}")
     out += [f"waypost: {text}" for text in _troubles(summary)]
     click.echo("\n".join(out), err=True)
 

@@ -1,10 +1,10 @@
-"""Dead letters: one JSON object a line, with the event, the reason, the destination's answer and what is needed to send it again.
+"""Dead letters: the event, the reason, the destination's answer and what is needed to send it again.
 
-Takes Dead commands of a lane. Gives an NDJSON file of mode 0600, made when the first one is written. The record's form is fixed: `event` (the
-JSON object, or `{"text": …}` for a line that is no JSON object, `{"base64": …}` for bytes that are not UTF-8), `reason`, `message`, `field`,
-`action`, `item`, `connection`, `position` {source, offset, line}, `attempts`, `response` {status, body}, `plan` (digest), `spec`
-(file:line:column of the field), `at`. No secret is
-ever in it: responses are kept without their headers, and secrets that a destination echoes are masked.
+Takes Dead commands of a lane. Gives records: in an NDJSON file of mode 0600, made when the first one is written, or as rows of a state. A
+record's form is fixed: `event` (the JSON object, or `{"text": …}` for a line that is no JSON object, `{"base64": …}` for bytes that are not
+UTF-8), `reason`, `message`, `field`, `action`, `item`, `connection`, `position` {source, offset, line}, `attempts`, `response` {status, body},
+`plan` (digest), `spec` (file:line:column of the field), `at`. No secret is ever in it: responses are kept without their headers, and secrets
+that a destination echoes are masked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,45 +27,23 @@ RESPONSE_LIMIT = 4096
 """How much of a response's body a dead letter keeps, in characters."""
 
 
-class DeadLetters:
-    """State: the open file."""
+@dataclass(frozen=True)
+class Writer:
+    """Makes the records of one connection."""
 
-    def __init__(self, path: Path | None, connection: str, plan: Plan, secrets: list[str]) -> None:
-        self.path = path
-        self.count = 0
-        self._connection = connection
-        self._plan = plan
-        self._secrets = [secret for secret in secrets if len(secret) >= 4]
-        self._file: int | None = None
-
-    def write(self, letters: list[Dead], now: float) -> None:
-        """Appends and flushes to disk. Raises OSError (a full disk): the caller keeps the events."""
-        if not letters or self.path is None:
-            return
-        if self._file is None:
-            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        data = b"".join(self.record(letter, now) for letter in letters)
-        start = os.fstat(self._file).st_size
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._file, view) :]
-            os.fsync(self._file)
-        except OSError:
-            # Half a record would break every reader of the file.
-            os.ftruncate(self._file, start)
-            raise
-        self.count += len(letters)
+    connection: str
+    plan: Plan
+    secrets: tuple[str, ...]
 
     def record(self, letter: Dead, now: float) -> bytes:
+        """The record but for its event: one JSON object."""
         row: dict[str, Any] = {
-            "event": _event(letter.event),
             "reason": letter.reason,
             "message": letter.message,
             "field": letter.field or None,
             "action": letter.action,
             "item": letter.item,
-            "connection": self._connection,
+            "connection": self.connection,
             "position": {
                 "source": letter.position.source,
                 "offset": letter.position.offset,
@@ -72,24 +51,57 @@ class DeadLetters:
             },
             "attempts": letter.attempts,
             "response": self._response(letter.answer),
-            "plan": self._plan.digest,
+            "plan": self.plan.digest,
             "spec": self._spec(letter),
             "at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        return msgspec.json.encode({key: value for key, value in row.items() if value is not None}) + b"\n"
+        return msgspec.json.encode({key: value for key, value in row.items() if value is not None})
 
     def _spec(self, letter: Dead) -> str | None:
         """Where the spec says what the field is to be: file:line:column."""
         pointer = f"actions.{letter.action}.mapping.{letter.field}"
-        return place(self._plan.source, pointer) or None if letter.field else None
+        return place(self.plan.source, pointer) or None if letter.field else None
 
     def _response(self, answer: Answer | None) -> dict[str, Any] | None:
         if answer is None:
             return None
         text = answer.body.decode(errors="replace")[:RESPONSE_LIMIT]
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret, "***")
         return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
+
+
+def writer(connection: str, plan: Plan, secrets: list[str]) -> Writer:
+    # A shorter secret would mask half of any text.
+    return Writer(connection, plan, tuple(secret for secret in secrets if len(secret) >= 4))
+
+
+def line_of(event: bytes, record: bytes) -> bytes:
+    """The whole record: one line of NDJSON."""
+    return b'{"event":' + msgspec.json.encode(_event(event)) + b"," + record[1:] + b"\n"
+
+
+class LetterFile:
+    """State: the open file of dead letters."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def write(self, lines: list[bytes]) -> None:
+        """Appends and flushes to disk. Raises OSError (a full disk): the caller keeps the events."""
+        if self._file is None:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        start = os.fstat(self._file).st_size
+        view = memoryview(b"".join(lines))
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+            os.fsync(self._file)
+        except OSError as error:
+            # Half a record would break every reader of the file.
+            os.ftruncate(self._file, start)
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def close(self) -> None:
         if self._file is not None:

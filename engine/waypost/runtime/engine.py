@@ -1,85 +1,45 @@
-"""The loop that joins source, program, lane, transport and dead letters.
+"""The engine: lanes at work side by side, what they share, and what starts, changes and stops them.
 
-Takes a linked program, sources and options. Gives a Summary: the ledger, why it stopped, and the exit status. One asyncio loop owns the lane;
-requests run as tasks and report back; everything that decides is in lane.py, so this file only carries out commands.
+Takes assignments (a linked program, a source's name, how to open its inputs). Gives a Summary: the ledger of each lane, why it stopped, and the
+exit status. Each lane has its own courier, connections and cursor, so that one failing destination slows no other. Shared are the gates
+(lanes with one host and credential), the readers (lanes with one source) and the store's commits.
 
-Order of writing: dead letters reach the disk before the cursor moves past their events, so that a crash between the two repeats work but loses
-nothing.
+Why a reload needs no code of its own in a lane: it is what a crash and a new start do, in order (courier.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
-from waypost.runtime.dead_letters import DeadLetters
-from waypost.runtime.gate import Gate
-from waypost.runtime.lane import Command, Dead, Lane, Position, Send
+from waypost.runtime.courier import Courier, End
+from waypost.runtime.dead_letters import LetterFile
+from waypost.runtime.gates import Gates
+from waypost.runtime.journal import Journal
+from waypost.runtime.keeping import Keeping
 from waypost.runtime.ledger import Ledger
-from waypost.runtime.outcome import Answer
-from waypost.runtime.program import Program, Result
-from waypost.runtime.request import Wire
-from waypost.runtime.results import Mapped
-from waypost.runtime.sources.lines import Line, TooLong
+from waypost.runtime.options import Options, Sender, Stopping
+from waypost.runtime.program import Program
+from waypost.runtime.reader import JOURNAL, Shared, Source
+from waypost.runtime.records import Cursor, Snapshot, cursors_of, save_cursor
 from waypost.runtime.store import Store
 
-SAVE_EVERY_S = 1.0
+__all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Summary", "run"]
 
-BIG = 32 << 10
-"""A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
+FILES = "files"
+"""The source's name in a run that names files and not a connections file."""
 
-
-class Source(Protocol):
-    """Where events come from: runtime/sources/."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def identity(self) -> str: ...
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def first_line(self) -> bytes: ...
-
-    def resume(self, offset: int, identity: str) -> str: ...
-    def read(self) -> list[Line] | None: ...
-    def close(self) -> None: ...
-
-
-class Sender(Protocol):
-    """Carries out one attempt: runtime/transport.py, or a dry run."""
-
-    async def send(self, wire: Wire, timeout_s: float) -> Answer: ...
-    async def close(self) -> None: ...
-
-
-@dataclass
-class Options:
-    """`dead_letters` None: they are counted and not written (a dry run). `connect_within_s`: a run that never once reaches the destination
-    stops after this long. `drain_s`: how long a first signal waits."""
-
-    dead_letters: Path | None
-    connect_within_s: float = 60.0
-    drain_s: float = 30.0
-    masked: bool = False
-    progress: Callable[[Source, Ledger], None] = lambda source, ledger: None
-    notice: Callable[[str], None] = lambda text: None
-    clock: Callable[[], float] = time.time
-    jitter: Callable[[], float] = random.random
+PRECEDENCE = (70, 2, 4, 5, 3, 0)
 
 
 @dataclass
 class Summary:
-    """What a run came to."""
+    """What a lane came to; `status` is its exit status."""
 
     ledger: Ledger
     stopped: str = ""
@@ -87,6 +47,8 @@ class Summary:
     unread: bool = False
     seconds: float = 0.0
     fault: str = ""
+    connection: str = ""
+    source: str = ""
 
     @property
     def status(self) -> int:
@@ -100,226 +62,297 @@ class Summary:
         return 3 if self.ledger.dead or self.ledger.rejected else 0
 
 
+def status_of(summaries: list[Summary]) -> int:
+    """The exit status of a run of several lanes."""
+    found = {summary.status for summary in summaries}
+    return next((status for status in PRECEDENCE if status in found), 0)
+
+
+class Refused(Exception):
+    """A reload that changes nothing. The message says why."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A lane to be. `inputs` open the source's inputs; equal `key`s mean the same source. `endless`: it waits for more events.
+    `news` is the journal of a journaled source; a new lane of it starts at now, unless `from_start`."""
+
+    program: Program
+    source: str
+    key: Any
+    inputs: Callable[[], list[Callable[[], Source]]]
+    endless: bool = False
+    news: Journal | None = None
+    from_start: bool = False
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.program.owner, self.source
+
+
+@dataclass
+class Running:
+    """A lane at work."""
+
+    courier: Courier
+    task: asyncio.Task[End]
+    sender: Sender
+    key: Any
+    taps: list[Source] = field(default_factory=list)
+
+
 async def run(
-    program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None = None
+    program: Program,
+    sources: list[Source],
+    sender: Sender,
+    options: Options,
+    store: Store | None = None,
+    *,
+    source: str = FILES,
 ) -> Summary:
-    """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run."""
-    return await _Run(program, sources, sender, options, store).run()
+    """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
+    engine = Engine(options, store, lambda program: sender)
+    began = time.monotonic()
+    with engine.signals():
+        courier = engine.courier(program, source, sources, sender)
+        try:
+            end = await courier.run()
+        finally:
+            await sender.close()
+            engine.close()
+    return engine.summary(end, began)
 
 
-class _Run:
-    """State of one run: the lane, the tasks under way, and what the signals asked for."""
+class Engine:
+    """State: the lanes, what they share, and the signals that came."""
 
-    def __init__(
-        self, program: Program, sources: list[Source], sender: Sender, options: Options, store: Store | None
-    ) -> None:
-        self.program = program
-        self.sources = sources
-        self.sender = sender
+    def __init__(self, options: Options, store: Store | None, sender_for: Callable[[Program], Sender]) -> None:
         self.options = options
         self.store = store
-        self.gates = _gates(program, options.jitter)
-        self.failing = False
-        self.lane = Lane(dict(program.requests), self.gates, options.jitter)
-        self.letters = DeadLetters(options.dead_letters, program.owner, program.plan, program.settings.secrets())
-        self.answers: asyncio.Queue[tuple[int, Answer | Exception]] = asyncio.Queue()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.signals = 0
-        self.stop_at: float | None = None
-        self.connected = False
-        self.last_error = ""
-        self.saved_at = 0.0
+        self.stopping = Stopping()
+        self.gates = Gates(options.jitter)
+        self.reload_asked = asyncio.Event()
+        self.lanes: dict[tuple[str, str], Running] = {}
+        self._sender_for = sender_for
+        self._file = LetterFile(options.dead_letters) if options.dead_letters else None
+        self._shared: dict[str, tuple[Any, list[Shared]]] = {}
+        self._passed: dict[tuple[str, str], dict[str, int]] = {}
+        self._trimmed: dict[str, int] = {}
+        self._ended: list[End] = []
 
-    async def run(self) -> Summary:
-        began = time.monotonic()
-        self.started = self.options.clock()
-        fault = ""
-        try:
-            with self._signals():
-                fault = await self._deliver()
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
-            await self.sender.close()
-            self.letters.close()
-        unread = any(source.size is None or source.offset < source.size for source in self.sources) and bool(
-            self.signals or self.lane.stopped
+    def courier(
+        self,
+        program: Program,
+        source: str,
+        sources: list[Source],
+        sender: Sender,
+        *,
+        news: Journal | None = None,
+        patient: bool = False,
+    ) -> Courier:
+        """A lane, ready to run."""
+        keeping = Keeping(
+            program.owner,
+            source,
+            store=self.store,
+            file=self._file,
+            clock=self.options.clock,
+            saved=lambda cursors: self._saved((program.owner, source), cursors),
         )
-        return Summary(self.lane.ledger, self.lane.stopped, bool(self.signals), unread, time.monotonic() - began, fault)
+        return Courier(
+            program,
+            sources,
+            sender,
+            self.options,
+            keeping=keeping,
+            stopping=self.stopping,
+            gates=self.gates.of,
+            answered=self._answered,
+            news=news,
+            patient=patient,
+        )
 
-    async def _deliver(self) -> str:
-        """The loop. Gives what went wrong on our side of the wire (a full disk), or nothing."""
+    def summary(self, end: End, began: float) -> Summary:
+        return Summary(
+            end.ledger,
+            end.stopped,
+            bool(self.stopping.count),
+            end.unread,
+            time.monotonic() - began,
+            end.fault,
+            end.connection,
+            end.source,
+        )
+
+    async def run(
+        self, assignments: list[Assignment], load: Callable[[], list[Assignment]] | None = None
+    ) -> list[Summary]:
+        """All lanes, until each has ended. `load` gives the assignments of a reload, or raises Refused."""
+        began = time.monotonic()
+        reloading = asyncio.create_task(self._reload(load)) if load is not None else None
         try:
-            for source in self.sources:
-                self._resume(source)
-                await self._read(source)
-                self._save(force=True)
-            await self._drain()
-            self._save(force=True)
-            return ""
-        except OSError as error:
-            where = error.filename or self.letters.path or "a file"
-            return f"cannot write {where}: {error.strerror}; what was not delivered is kept for the next run"
-
-    def _resume(self, source: Source) -> None:
-        saved = self.store.cursor(source.name, self.program.owner) if self.store else None
-        if saved is None:
-            return
-        said = source.resume(*saved)
-        if said:
-            self.options.notice(said)
-        elif source.size is not None and source.offset >= source.size:
-            self.options.notice(f"{source.name}: nothing new since the last run")
-
-    async def _read(self, source: Source) -> None:
-        while not self.signals and not self.lane.stopped:
-            if not self.lane.room:
-                await self._wait()
-                continue
-            lines = source.read()
-            if lines is None:
-                return
-            if not lines and getattr(source, "waits", False):
-                await self._wait()
-                continue
-            now = self.options.clock()
-            commands: list[Command] = []
-            results = self.program.map_many(
-                [line.data for line in lines], [line.offset for line in lines], source.first_line, now
+            with self.signals(reload=load is not None):
+                await self.apply(assignments)
+                await self._until_ended(reloading)
+        finally:
+            if reloading is not None:
+                reloading.cancel()
+            for running in self.lanes.values():
+                running.task.cancel()
+            await asyncio.gather(
+                *(running.task for running in self.lanes.values()),
+                *([reloading] if reloading else []),
+                return_exceptions=True,
             )
-            for line, row in zip(lines, results, strict=True):
-                commands += self._offer(source, line, [row] if isinstance(row, Mapped) else row, now)
-            self._carry_out(commands)
-            self.options.progress(source, self.lane.ledger)
-            await self._step()
+            for running in self.lanes.values():
+                await self._close(running)
+            self.close()
+        return [self.summary(end, began) for end in self._ended]
 
-    def _offer(self, source: Source, line: Line, results: list[Result], now: float) -> list[Command]:
-        position = Position(source.name, line.offset, line.number, line.end)
-        if isinstance(line, TooLong):
-            message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
-            return self.lane.reject_line("line_too_long", message, line.data, position)
-        return self.lane.offer(results, line.data, position, now)
+    async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
+        while self.lanes:
+            tasks: set[asyncio.Task[Any]] = {running.task for running in self.lanes.values()}
+            if reloading is not None:
+                tasks.add(reloading)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
+            if reloading is not None and reloading in done:
+                reloading.result()
+            for name, running in list(self.lanes.items()):
+                if running.task.done() and self.lanes.get(name) is running:
+                    self._ended.append(running.task.result())
+                    del self.lanes[name]
+                    await self._close(running)
 
-    async def _drain(self) -> None:
-        """Until nothing is on its way, or there is no more time for it."""
-        if self.signals:
-            self.stop_at = self.options.clock() + self.options.drain_s
-        while not self.lane.idle and not self.lane.stopped and self.signals < 2:
-            if self.signals and self.stop_at is None:
-                self.stop_at = self.options.clock() + self.options.drain_s
-            if self.stop_at is not None and self.options.clock() >= self.stop_at:
-                return
-            self._carry_out(self.lane.tick(self.options.clock(), flush=True))
-            if not self.lane.idle:
-                await self._wait()
-        # Answers of requests under way still count when the lane has stopped.
-        while self.tasks and self.signals < 2:
-            await self._wait()
+    async def apply(self, assignments: list[Assignment]) -> None:
+        """Starts what is new, changes what has another plan, ends what is no longer there."""
+        wanted = {item.name: item for item in assignments}
+        for name, running in list(self.lanes.items()):
+            item = wanted.get(name)
+            if item is None or item.key != running.key:
+                await self._end(name, running)
+        changes = []
+        for name, item in wanted.items():
+            held = self.lanes.get(name)
+            if held is None:
+                await self._start(item)
+            elif (
+                held.courier.program.plan != item.program.plan or held.courier.program.settings != item.program.settings
+            ):
+                changes.append(self._change(held, item.program))
+        await asyncio.gather(*changes)
 
-    async def _step(self) -> None:
-        """Sends what is ready and takes the answers that are there, without waiting."""
-        self._carry_out(self.lane.tick(self.options.clock()))
-        await asyncio.sleep(0)
-        while not self.answers.empty():
-            self._settle(*self.answers.get_nowait())
-        self._save()
+    async def _start(self, item: Assignment) -> None:
+        key, shared = self._shared.get(item.source, (None, []))
+        if not shared or key != item.key:
+            shared = [Shared(open_source) for open_source in item.inputs()]
+            self._shared[item.source] = (item.key, shared)
+        taps: list[Source] = [reader.tap() for reader in shared]
+        self._passed[item.name] = {}
+        await self._begin(item, taps)
+        sender = self._sender_for(item.program)
+        courier = self.courier(item.program, item.source, taps, sender, news=item.news, patient=item.endless)
+        task = asyncio.create_task(courier.run(), name=f"{item.program.owner} < {item.source}")
+        self.lanes[item.name] = Running(courier, task, sender, item.key, taps)
 
-    async def _wait(self) -> None:
-        """Until an answer comes or something is due."""
-        now = self.options.clock()
-        wake = self.lane.next_wake(now)
-        limits = [1.0] if wake is None else [1.0, max(0.0, wake - now)]
-        with contextlib.suppress(TimeoutError):
-            self._settle(*await asyncio.wait_for(self.answers.get(), min(limits)))
-        self._give_up_unreached()
-        await self._step()
-        self.options.progress(self.sources[-1], self.lane.ledger)
-
-    def _give_up_unreached(self) -> None:
-        if (
-            not self.connected
-            and self.last_error
-            and self.options.clock() - self.started > self.options.connect_within_s
-        ):
-            self.lane.stop(f"never reached the destination in {self.options.connect_within_s:g} s ({self.last_error})")
-
-    def _carry_out(self, commands: list[Command]) -> None:
-        self.letters.write([command for command in commands if isinstance(command, Dead)], self.options.clock())
-        for command in commands:
-            if isinstance(command, Send):
-                task = asyncio.create_task(self._send(command))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
-
-    async def _send(self, command: Send) -> None:
-        try:
-            answer: Answer | Exception = await self._attempt(command)
-        except Exception as error:
-            # A fault of ours must end the run: an answer that never comes would leave it waiting for ever.
-            answer = error
-        await self.answers.put((command.batch, answer))
-
-    async def _attempt(self, command: Send) -> Answer:
-        kind = self.program.requests[command.request]
-        now, masked = self.options.clock(), self.options.masked
-        if sum(map(len, command.bodies)) > BIG and kind.policy.gzip:
-            wire = await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
-        else:
-            wire = kind.render(command.group, command.bodies, now, masked=masked)
-        self.lane.ledger.bytes += len(wire.body)
-        return await self.sender.send(wire, kind.policy.timeout_s)
-
-    def _settle(self, batch: int, answer: Answer | Exception) -> None:
-        if isinstance(answer, Exception):
-            raise answer
-        if answer.status == "unsent":
-            self.last_error = answer.error
-        else:
-            self.connected = True
-        self._carry_out(self.lane.settle(batch, answer, self.options.clock()))
-        failing = any(gate.open for gate in self.gates.values())
-        if failing != self.failing:
-            self.failing = failing
-            why = answer.error or f"it answers {answer.status}"
-            waiting = f"the destination fails ({why}): trying it now and then; Ctrl-C keeps the rest for the next run"
-            self.options.notice(waiting if failing else "the destination works again")
-
-    def _save(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if self.store is None or (not force and now - self.saved_at < SAVE_EVERY_S):
+    async def _begin(self, item: Assignment, taps: list[Source]) -> None:
+        """A journaled source's events are answered for from now on: where the lane begins must be on disk before the first one comes."""
+        if self.store is None:
             return
-        self.saved_at = now
-        for source in self.sources:
-            if source.size is not None and (offset := self.lane.cursor(source.name)):
-                self.store.save(source.name, self.program.owner, source.identity, offset)
+        connection, source = item.name
+        known = cursors_of(self.store.reader, connection, source)
+        for tap in taps:
+            if tap.identity == JOURNAL and tap.name not in known:
+                last = 0 if item.from_start or item.news is None else item.news.last(tap.name)
+                at = Cursor(tap.name, tap.identity, Snapshot(last))
+                await self.store.commit(lambda database, at=at: save_cursor(database, connection, source, at))  # type: ignore[misc]
+
+    async def _change(self, running: Running, program: Program) -> None:
+        changed = asyncio.create_task(running.courier.change(program))
+        # A lane that ends meanwhile (a signal, its last event) has nothing to change.
+        await asyncio.wait({changed, running.task}, return_when=asyncio.FIRST_COMPLETED)
+        changed.cancel()
+
+    async def _end(self, name: tuple[str, str], running: Running) -> None:
+        running.courier.leave()
+        await asyncio.wait({running.task})
+        running.task.result()
+        del self.lanes[name]
+        self._passed.pop(name, None)
+        await self._close(running)
+
+    async def _close(self, running: Running) -> None:
+        for tap in running.taps:
+            tap.close()
+        still = {held.key for held in self.lanes.values() if held is not running}
+        self._shared = {source: row for source, row in self._shared.items() if row[0] in still}
+        await running.sender.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _answered(self, courier: Courier) -> None:
+        """Wakes the other lanes of the gates at which a request has ended."""
+        if len(self.lanes) > 1:
+            gates = {id(gate) for gate in courier.gates.values()}
+            for running in self.lanes.values():
+                other = running.courier
+                if other is not courier and any(id(gate) in gates for gate in other.gates.values()):
+                    other.wake.set()
+
+    def _saved(self, lane: tuple[str, str], passed: dict[str, int]) -> dict[str, int]:
+        """Notes how far a lane is on disk; gives the journaled inputs that every lane has passed further than before."""
+        if lane not in self._passed:
+            return {}
+        self._passed[lane].update(passed)
+        found: dict[str, int] = {}
+        for tap in self.lanes[lane].taps if lane in self.lanes else ():
+            if tap.identity != JOURNAL:
+                continue
+            sharing = [self._passed[other].get(tap.name, 0) for other in self._passed if other[1] == lane[1]]
+            lowest = min(sharing, default=0)
+            if lowest > self._trimmed.get(tap.name, 0):
+                self._trimmed[tap.name] = found[tap.name] = lowest
+        return found
+
+    # Signals.
+
+    async def _reload(self, load: Callable[[], list[Assignment]] | None) -> None:
+        assert load is not None
+        while True:
+            await self.reload_asked.wait()
+            self.reload_asked.clear()
+            if self.stopping.count:
+                return
+            try:
+                assignments = await asyncio.to_thread(load)
+            except Refused as error:
+                self.options.notice(f"nothing is changed: {error}")
+                continue
+            await self.apply(assignments)
+            self.options.notice(f"reloaded: {len(assignments)} lanes")
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def signals(self, *, reload: bool = False) -> Iterator[None]:
         """The first signal stops the intake and drains, the second stops at once."""
         loop = asyncio.get_running_loop()
+        drain = self.options.drain_s
 
         def heard(*_: Any) -> None:
-            self.signals += 1
-            said = (
-                f"stopping: waiting up to {self.options.drain_s:g} s for requests under way; once more to stop at once"
-            )
-            self.options.notice(said if self.signals == 1 else "stopping at once")
+            self.stopping.heard(self.options.steady(), drain)
+            said = f"stopping: waiting up to {drain:g} s for requests under way; once more to stop at once"
+            self.options.notice(said if self.stopping.count == 1 else "stopping at once")
 
+        names = {signal.SIGINT: heard, signal.SIGTERM: heard}
+        if reload:
+            names[signal.SIGHUP] = lambda *_: self.reload_asked.set()
+        # Not the main thread (a test): signals stay with whoever has it.
+        with contextlib.suppress(ValueError, RuntimeError):
+            for name, told in names.items():
+                loop.add_signal_handler(name, told)
         try:
-            for name in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(name, heard)
-            yield
-        except (ValueError, RuntimeError):
-            # Not the main thread (a test): signals stay with whoever has it.
             yield
         finally:
-            for name in (signal.SIGINT, signal.SIGTERM):
+            for name in names:
                 with contextlib.suppress(ValueError, RuntimeError):
                     loop.remove_signal_handler(name)
-
-
-def _gates(program: Program, jitter: Callable[[], float]) -> dict[str, Gate]:
-    """One gate for every request of the program: they share the credential, and most often the host."""
-    gate = Gate(max(kind.policy.concurrency for kind in program.requests.values()), jitter)
-    return dict.fromkeys(program.requests, gate)

@@ -147,6 +147,14 @@ class Lane:
 
     # Positions.
 
+    @property
+    def events_on_their_way(self) -> int:
+        return sum(len(progress.open) for progress in self._sources.values())
+
+    @property
+    def sources_on_their_way(self) -> set[str]:
+        return {name for name, progress in self._sources.items() if progress.open}
+
     def cursor(self, source: str) -> int:
         """The offset up to which every event of a source has ended: where a next run resumes."""
         return self._progress(source).cursor

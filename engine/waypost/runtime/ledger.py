@@ -1,18 +1,23 @@
 """The ledger: what became of every line and every delivery. It closes, or the run says that it does not.
 
-For a source: read = rejected lines + accepted events. For a lane: deliveries = delivered + filtered + dead + in flight, at every instant.
+For a source: read = rejected lines + accepted events. For a lane: deliveries = delivered + filtered + dead + in flight, at every instant. In a
+state, a lane's ledger goes on from run to run; only what has ended is in it, because what is on its way is read again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 
 @dataclass
 class Ledger:
-    """Counts of one lane. `dead` and `filtered` by reason; `bytes` are of bodies as sent. `in_flight` is counted apart: it can disagree."""
+    """Counts of one lane. `dead` and `filtered` by reason; `bytes` are of bodies as sent. `in_flight` is counted apart: it can disagree.
+    `let_go`: so many dead letters are no longer held, because they were dropped or went to a file."""
 
     read: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -25,6 +30,7 @@ class Ledger:
     requests: int = 0
     attempts_again: int = 0
     bytes: int = 0
+    let_go: int = 0
 
     @property
     def closes(self) -> bool:
@@ -46,3 +52,32 @@ class Ledger:
             "bytes": self.bytes,
             "closes": self.closes,
         }
+
+    def settled(self, events: int) -> Ledger:
+        """Only what has ended. `events`: so many events are on their way; they are counted when they are read again."""
+        return dataclasses.replace(
+            self,
+            read=self.read - events,
+            accepted=self.accepted - events,
+            deliveries=self.deliveries - self.in_flight,
+            in_flight=0,
+            rejected=+self.rejected,
+            filtered=+self.filtered,
+            dead=+self.dead,
+        )
+
+    def plus(self, other: Ledger) -> Ledger:
+        return Ledger(
+            **{item.name: getattr(self, item.name) + getattr(other, item.name) for item in dataclasses.fields(self)}
+        )
+
+
+def pack(ledger: Ledger) -> bytes:
+    """As it is stored."""
+    return msgspec.json.encode({item.name: getattr(ledger, item.name) for item in dataclasses.fields(ledger)})
+
+
+def unpack(data: bytes) -> Ledger:
+    held = msgspec.json.decode(data)
+    counts: Any = {name: Counter(value) if isinstance(value, dict) else value for name, value in held.items()}
+    return Ledger(**counts)

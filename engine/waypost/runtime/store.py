@@ -1,17 +1,38 @@
-"""The state of runs: one SQLite file with the cursor of each source and connection.
+"""The state of runs: one SQLite file with cursors, journal, dead letters and ledgers.
 
-Takes a folder (`--state`). Gives cursors that survive a crash: WAL, synchronous FULL, one transaction a save. A lock refuses two engines on one
-state. A file that is not ours, or of a newer version, is refused in one clear line.
-"""
+Takes a folder (`--state`) and steps: functions of the database that are carried out whole or not at all. Gives their results when they are
+on disk: WAL, synchronous FULL, and one thread that puts all steps that wait into one transaction (group commit), because the disk's answer
+is what costs. A lock refuses two engines on one state. A file that is not ours, is damaged or is of a newer version is refused in one clear
+line; one of an older version is brought up to date."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import fcntl
 import os
+import queue
 import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, TypeVar
 
-SCHEMA = 1
+from waypost.runtime.schema import APPLICATION, SCHEMA, bring_up_to_date
+
+T = TypeVar("T")
+Step = Callable[[sqlite3.Connection], T]
+"""Reads and writes in the transaction. One that raises must not have written: the other steps of its transaction go on."""
+
+FILE = "state.sqlite"
+
+MAX_GROUP = 1000
+"""At most so many steps share a transaction, so that none waits for ever."""
+
+CHECKED = 32 << 20
+"""A file of at most so many bytes is checked whole when it is opened."""
 
 
 class StateError(Exception):
@@ -19,10 +40,11 @@ class StateError(Exception):
 
 
 class Store:
-    """State: the lock and the open database."""
+    """State: the lock, the open database, and the thread that alone writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -36,44 +58,146 @@ class Store:
                 f"another engine is running on {folder}: stop it, or give this one a state of its own"
             ) from None
         try:
-            self._database = self._open(folder / "state.sqlite")
-        except sqlite3.Error as error:
+            self._database = connect(self.path)
+            self.reader = reading(self.path)
+        except StateError:
             os.close(self._lock)
-            raise StateError(
-                f"{folder / 'state.sqlite'} is not a state of waypost or is damaged ({error}): move it away to start afresh"
-            ) from None
+            raise
+        self._waiting: queue.SimpleQueue[tuple[Step[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
+        self._thread.start()
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, isolation_level=None)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
-        version = database.execute("pragma user_version").fetchone()[0]
-        if version > SCHEMA:
-            database.close()
-            raise StateError(
-                f"{path} was written by a newer waypost (schema {version}, this one knows {SCHEMA}): upgrade"
-            )
-        database.execute(
-            "create table if not exists cursor (source text not null, lane text not null, identity text not null, "
-            "byte_offset integer not null, primary key (source, lane)) strict"
-        )
-        database.execute(f"pragma user_version = {SCHEMA}")
-        return database
+    async def commit(self, step: Step[T]) -> T:
+        """Carries out a step. Returns when it is on disk; raises OSError when it cannot be written, and then nothing of it is."""
+        return await asyncio.wrap_future(self._put(step))
 
-    def cursor(self, source: str, lane: str) -> tuple[int, str] | None:
-        """(offset, identity of the source) as last saved."""
-        row = self._database.execute(
-            "select byte_offset, identity from cursor where source = ? and lane = ?", (source, lane)
-        ).fetchone()
-        return (row[0], row[1]) if row else None
+    def do(self, step: Step[T]) -> T:
+        """`commit` for who has no loop."""
+        return self._put(step).result()
 
-    def save(self, source: str, lane: str, identity: str, offset: int) -> None:
-        self._database.execute(
-            "insert into cursor (source, lane, identity, byte_offset) values (?, ?, ?, ?) "
-            "on conflict (source, lane) do update set identity = excluded.identity, byte_offset = excluded.byte_offset",
-            (source, lane, identity, offset),
-        )
+    def _put(self, step: Step[T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._waiting.put((step, future))
+        return future
+
+    def _serve(self) -> None:
+        while True:
+            group = [self._waiting.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(group) < MAX_GROUP:
+                    group.append(self._waiting.get_nowait())
+            self._transact([entry for entry in group if entry is not None])
+            if None in group:
+                return
+
+    def _transact(self, group: list[tuple[Step[Any], Future[Any]]]) -> None:
+        group = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
+        ended: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            self._database.execute("begin immediate")
+            for step, future in group:
+                try:
+                    ended.append((future, step(self._database), None))
+                except sqlite3.Error:
+                    raise
+                except Exception as error:
+                    ended.append((future, None, error))
+            self._database.execute("commit")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("rollback")
+            told = as_os_error(error, self.path)
+            ended = [(future, None, told) for _, future in group]
+        for future, result, fault in ended:
+            if fault is None:
+                future.set_result(result)
+            else:
+                future.set_exception(fault)
 
     def close(self) -> None:
-        self._database.close()
+        """When every step that was given has been carried out."""
+        self._waiting.put(None)
+        self._thread.join()
+        self.reader.close()
+        # A disk that is full may refuse the last checkpoint: what was committed is in the WAL all the same.
+        with contextlib.suppress(sqlite3.Error):
+            self._database.close()
         os.close(self._lock)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The database, checked and of this version. Raises StateError."""
+    new = not path.exists()
+    try:
+        if new:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        try:
+            _check(database, path)
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            bring_up_to_date(database)
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.DatabaseError as error:
+        if (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            raise StateError(
+                f"{path} is not a state of waypost or is damaged ({error}): move it away to start afresh"
+            ) from None
+        raise StateError(f"cannot use {path}: {error}") from None
+    except OSError as error:
+        raise StateError(f"cannot use {path}: {error.strerror}") from None
+    return database
+
+
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    version = database.execute("pragma user_version").fetchone()[0]
+    application = database.execute("pragma application_id").fetchone()[0]
+    empty = not database.execute("select count(*) from sqlite_schema").fetchone()[0]
+    # Version 1 did not write whose file it is.
+    if not empty and application != APPLICATION and not (version == 1 and not application):
+        raise StateError(f"{path} is a database of something else, not a state of waypost: name another folder")
+    if version > SCHEMA:
+        raise StateError(f"{path} was written by a newer waypost (schema {version}, this one knows {SCHEMA}): upgrade")
+    if path.stat().st_size <= CHECKED:
+        found = database.execute("pragma quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StateError(
+                f"{path} is not a state of waypost or is damaged ({' '.join(found.split())}): move it away to start afresh"
+            )
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """A connection that sees what is committed and writes nothing: also beside an engine that runs."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    database.execute("pragma query_only = 1")
+    return database
+
+
+def look(folder: Path) -> sqlite3.Connection:
+    """A state, to be read only. Raises StateError where there is none."""
+    path = folder / FILE
+    if not path.is_file():
+        raise StateError(f"there is no state in {folder}")
+    database: sqlite3.Connection | None = None
+    try:
+        database = reading(path)
+        _check(database, path)
+        if database.execute("pragma user_version").fetchone()[0] < SCHEMA:
+            database.close()
+            Store(folder).close()
+            database = reading(path)
+    except sqlite3.DatabaseError as error:
+        raise StateError(f"{path} is not a state of waypost or is damaged ({error})") from None
+    except StateError:
+        if database is not None:
+            database.close()
+        raise
+    return database
+
+
+def as_os_error(error: sqlite3.Error, path: Path) -> OSError:
+    """What the database could not do, as who wrote the file would have heard it."""
+    full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+    return OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path))

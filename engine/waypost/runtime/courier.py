@@ -1,0 +1,396 @@
+"""One lane at work: reads its source, offers events to the lane, carries out its commands, and keeps what has ended.
+
+Takes a program, sources, a sender and what is shared with other lanes (gates, signals). Gives an End: the ledger, why it stopped.
+Everything that decides is in lane.py; this file only carries out. Requests run as tasks and report back; one loop owns the lane, so nothing
+here is locked.
+
+A plan is changed as a crash would do it, but in order: no more requests, the answers of those under way, a snapshot; then the new plan
+reads from the cursor and skips what has ended. An event of which a part has ended stays with the old plan, so that each event is handled by
+one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from waypost.lang import values
+from waypost.lang.values import MISSING
+from waypost.runtime import reference
+from waypost.runtime.dead_letters import writer
+from waypost.runtime.gate import Gate
+from waypost.runtime.journal import Journal
+from waypost.runtime.keeping import Keeping
+from waypost.runtime.lane import Command, Dead, Lane, Send
+from waypost.runtime.ledger import Ledger
+from waypost.runtime.options import Options, Sender, Stopping
+from waypost.runtime.outcome import Answer
+from waypost.runtime.program import Program, Result
+from waypost.runtime.reader import Source, waits
+from waypost.runtime.records import Snapshot
+from waypost.runtime.results import Mapped, Rejected
+from waypost.runtime.sources.lines import Line, TooLong
+
+BIG = 32 << 10
+"""A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
+
+POLL_S = 0.1
+"""How often a source that cannot say when it has more is asked."""
+
+
+@dataclass
+class End:
+    """What became of one lane. `unread`: it ended before its sources did."""
+
+    connection: str
+    source: str
+    ledger: Ledger
+    stopped: str = ""
+    unread: bool = False
+    fault: str = ""
+
+
+class Courier:
+    """State: the lane, the tasks under way, where each source is, and the plan to change to."""
+
+    def __init__(
+        self,
+        program: Program,
+        sources: list[Source],
+        sender: Sender,
+        options: Options,
+        *,
+        keeping: Keeping,
+        stopping: Stopping,
+        gates: Callable[[Program], dict[str, Gate]],
+        answered: Callable[[Courier], None] = lambda courier: None,
+        news: Journal | None = None,
+        patient: bool = False,
+    ) -> None:
+        """`answered` is told after each answer; `news` tells of events that have come. `patient`: a destination that is never reached does not
+        stop the lane (a service waits for it)."""
+        self.program = program
+        self.sources = sources
+        self.sender = sender
+        self.options = options
+        self.keeping = keeping
+        self.stopping = stopping
+        self.wake = asyncio.Event()
+        self._gates_of = gates
+        self._answered = answered
+        self._news = news
+        self._patient = patient
+        self._failing = False
+        self._connected = False
+        self._last_error = ""
+        self._answers: deque[tuple[int, Answer | Exception]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held: dict[str, Snapshot] = {}
+        self._reading = 0
+        self._opened: set[str] = set()
+        self._next: Program | None = None
+        self._changed = asyncio.Event()
+        self._older: dict[tuple[str, int], Program] = {}
+        """Events of which a part has ended under an earlier plan: that plan maps them."""
+        self._prefixes: dict[int, str] = {}
+        self._leaving = False
+        self._link(program)
+
+    def _link(self, program: Program) -> None:
+        self.program = program
+        self.requests = dict(program.requests)
+        self.gates = self._gates_of(program)
+        self._prefixes = {}
+        for older in self._older.values():
+            if id(older) in self._prefixes:
+                continue
+            prefix = self._prefixes[id(older)] = f"{len(self._prefixes)}/"
+            for name, gate in self._gates_of(older).items():
+                self.requests[prefix + name] = older.requests[name]
+                self.gates[prefix + name] = gate
+        self.lane = Lane(dict(self.requests), self.gates, self.options.jitter)
+        self._key_of = order_key(program)
+        self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.settings.secrets()))
+
+    async def run(self) -> End:
+        """Until the sources have ended and all is delivered, the lane stops, or a signal ends it. Raises what is our fault."""
+        self.stopping.tell(self.wake.set)
+        if self._news is not None:
+            self._news.listen(self.wake.set)
+        self._began = self.options.steady()
+        keeper = asyncio.create_task(self.keeping.run())
+        fault = ""
+        try:
+            fault = await self._deliver()
+        finally:
+            for task in (*self._tasks, keeper):
+                task.cancel()
+            await asyncio.gather(*self._tasks, keeper, return_exceptions=True)
+            self.stopping.forget(self.wake.set)
+            self._leave_gates()
+            if self._news is not None:
+                self._news.forget(self.wake.set)
+        unread = (
+            any(source.size is None or source.offset < source.size for source in self.sources) and self._ended_early
+        )
+        return End(self.keeping.connection, self.keeping.source, self.lane.ledger, self.lane.stopped, unread, fault)
+
+    @property
+    def _ended_early(self) -> bool:
+        return bool(self.stopping.count or self.lane.stopped or self._leaving)
+
+    async def _deliver(self) -> str:
+        """The loop. Gives what went wrong on our side of the wire (a full disk), or nothing."""
+        try:
+            while True:
+                await self._read_all()
+                await self._drain()
+                if self._next is None:
+                    break
+                await self._change()
+            await self.keeping.commit()
+            self._raise_fault()
+            return ""
+        except OSError as error:
+            self.lane.stop("")
+            return f"cannot write {error.filename or 'a file'}: {error.strerror}; what was not delivered is kept for the next run"
+
+    def _raise_fault(self) -> None:
+        if self.keeping.fault is not None:
+            raise self.keeping.fault
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether no more events are to be read."""
+        return bool(self.stopping.count or self.lane.stopped or self._next is not None or self._leaving)
+
+    async def _read_all(self) -> None:
+        while self._reading < len(self.sources) and not self._quiet:
+            source = self.sources[self._reading]
+            self._open(source)
+            ended = await self._read(source)
+            if not ended:
+                return
+            self._reading += 1
+            self.keeping.due()
+        while self.lane.stopped and self._patient and not (self.stopping.count or self._next or self._leaving):
+            # A service whose credentials are refused waits for a reload.
+            await self._wait()
+
+    def _open(self, source: Source) -> None:
+        """Goes to where the lane left this source: in this run, before the plan was changed, or in an earlier one."""
+        self._opened.add(source.name)
+        saved = self.keeping.opened(source)
+        held = self._held.pop(source.name, None)
+        if held is None and saved is None:
+            self.keeping.resumed(source.name, Snapshot(source.offset))
+            return
+        at, identity = (held, source.identity) if held is not None else (saved.at, saved.identity)  # type: ignore[union-attr]
+        said = source.resume(at.cursor, identity)
+        if said:
+            self.options.notice(said)
+            at = Snapshot(source.offset)
+        self.keeping.resumed(source.name, at)
+        if held is None and not said and not waits(source) and source.size is not None and source.offset >= source.size:
+            self.options.notice(f"{source.name}: nothing new since the last run")
+
+    async def _read(self, source: Source) -> bool:
+        """Whether the source has ended."""
+        while not self._quiet:
+            self._raise_fault()
+            if not self.lane.room or self.keeping.crowded:
+                await self._wait()
+                continue
+            lines = source.read()
+            if lines is None:
+                return True
+            if not lines and waits(source):
+                await self._wait(POLL_S if self._news is None else 1.0)
+                continue
+            self._take(source, lines)
+            self.options.progress(source, self.lane.ledger)
+            await self._step()
+        return False
+
+    def _take(self, source: Source, lines: list[Line]) -> None:
+        now = self.options.clock()
+        rows = self.program.map_many(
+            [line.data for line in lines], [line.offset for line in lines], source.first_line, now
+        )
+        for index, line in enumerate(lines):
+            if line.__class__ is TooLong:
+                rows[index] = [too_long(line)]
+            elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
+                found = older.map(line.data, line.offset, source.first_line, now)
+                rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
+        keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
+        self._carry_out(self.lane.offer_many(rows, lines, source.name, self.options.steady(), keys))
+
+    async def _drain(self) -> None:
+        """Until nothing is on its way, or there is no more time for it."""
+        while not self.lane.idle and not self.lane.stopped and not self.stopping.over(self.options.steady()):
+            if self._next is not None or self._leaving:
+                break
+            self._raise_fault()
+            self._carry_out(self.lane.tick(self.options.steady(), flush=True))
+            if not self.lane.idle:
+                await self._wait()
+        # Answers of requests under way still count when the lane has stopped.
+        while self._tasks and not self.stopping.over(self.options.steady()):
+            await self._wait()
+
+    async def _step(self) -> None:
+        """Sends what is ready and takes the answers that are there, without waiting."""
+        if self._next is None and not self._leaving:
+            self._carry_out(self.lane.tick(self.options.steady()))
+        await asyncio.sleep(0)
+        self._settle_all()
+
+    async def _wait(self, limit: float = 1.0) -> None:
+        """Until an answer comes, a signal, news of a source, or something is due."""
+        now = self.options.steady()
+        wake = self.lane.next_wake(now)
+        limits = [limit] if wake is None else [limit, max(0.0, wake - now)]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.wake.wait(), min(limits))
+        self.wake.clear()
+        self._settle_all()
+        self._give_up_unreached()
+        await self._step()
+        if self.sources:
+            self.options.progress(self.sources[min(self._reading, len(self.sources) - 1)], self.lane.ledger)
+
+    def _give_up_unreached(self) -> None:
+        within = self.options.connect_within_s
+        if (
+            not self._patient
+            and not self._connected
+            and self._last_error
+            and self.options.steady() - self._began > within
+        ):
+            self.lane.stop(f"never reached the destination in {within:g} s ({self._last_error})")
+
+    def _carry_out(self, commands: list[Command]) -> None:
+        letters = [command for command in commands if isinstance(command, Dead)]
+        if letters:
+            self.keeping.dead(letters)
+        for command in commands:
+            if isinstance(command, Send):
+                task = asyncio.create_task(self._send(command))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, command: Send) -> None:
+        try:
+            answer: Answer | Exception = await self._attempt(command)
+        except Exception as error:
+            # A fault of ours must end the run: an answer that never comes would leave it waiting for ever.
+            answer = error
+        self._answers.append((command.batch, answer))
+        self.wake.set()
+
+    async def _attempt(self, command: Send) -> Answer:
+        kind = self.requests[command.request]
+        now, masked = self.options.clock(), self.options.masked
+        if sum(map(len, command.bodies)) > BIG and kind.policy.gzip:
+            wire = await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
+        else:
+            wire = kind.render(command.group, command.bodies, now, masked=masked)
+        self.lane.ledger.bytes += len(wire.body)
+        return await self.sender.send(wire, kind.policy.timeout_s)
+
+    def _settle_all(self) -> None:
+        if not self._answers:
+            return
+        while self._answers:
+            self._settle(*self._answers.popleft())
+        self.keeping.due()
+        # Lanes that wait for their turn at the gate have it now.
+        self._answered(self)
+
+    def _settle(self, batch: int, answer: Answer | Exception) -> None:
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.status == "unsent":
+            self._last_error = answer.error
+        else:
+            self._connected = True
+        self._carry_out(self.lane.settle(batch, answer, self.options.steady()))
+        failing = any(gate.open for gate in self.gates.values())
+        if failing != self._failing:
+            self._failing = failing
+            why = answer.error or f"it answers {answer.status}"
+            waiting = f"the destination fails ({why}): trying it now and then; Ctrl-C keeps the rest for the next run"
+            self._say(waiting if failing else "the destination works again")
+
+    def _say(self, text: str) -> None:
+        self.options.notice(f"{self.keeping.connection}: {text}" if self._patient else text)
+
+    # Changing the plan, and leaving.
+
+    async def change(self, program: Program) -> None:
+        """Goes over to another plan. Returns when it is the one that maps."""
+        self._changed.clear()
+        self._next = program
+        self.wake.set()
+        await self._changed.wait()
+
+    def _leave_gates(self) -> None:
+        for gate in set(self.gates.values()):
+            gate.leave(self.lane)
+
+    def leave(self) -> None:
+        """Ends the lane: what is under way is answered, the rest is kept for when the lane is back."""
+        self._leaving = True
+        self.wake.set()
+
+    async def _change(self) -> None:
+        """Only with nothing under way: `_drain` has seen to that."""
+        program, self._next = self._next, None
+        assert program is not None
+        ledger = self.keeping.settled()
+        busy = self.lane.sources_on_their_way
+        names = [source.name for source in self.sources[: self._reading + 1] if source.name in self._opened]
+        self._held = {name: self.keeping.snapshot(name) for name in names}
+        begun = [(name, part[0]) for name, at in self._held.items() for part in at.parts]
+        self._older = {event: self._older.get(event, self.program) for event in begun}
+        # Sources that ended are read again where something of them was still on its way.
+        self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
+        self._leave_gates()
+        self._link(program)
+        self.lane.ledger = ledger
+        for name, at in self._held.items():
+            self.keeping.resumed(name, at)
+        self._changed.set()
+
+
+def too_long(line: Any) -> Rejected:
+    """A line that the program never sees."""
+    message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
+    return Rejected(None, None, "line_too_long", message)
+
+
+def order_key(program: Program) -> Callable[[bytes], Any] | None:
+    """What orders an event's messages, where the connection says so: the bytes of `order_by`'s value, None where there is none."""
+    node = program.plan.connection.order_by if program.plan.connection else None
+    if node is None:
+        return None
+
+    def key_of(line: bytes) -> Any:
+        try:
+            event = reference.decode_event(line)
+        except reference.BadEvent:
+            return None
+        value = reference.evaluate(node, reference.Env(event, program.settings))
+        return None if value is MISSING or value is None else values.encode(value)
+
+    return key_of
+
+
+def _renamed(result: Result, prefix: str) -> Result:
+    return msgspec.structs.replace(result, request=prefix + result.request) if isinstance(result, Mapped) else result

@@ -1,0 +1,120 @@
+"""The journal: events that have no file of their own (HTTP, standard input), kept until every lane has passed them.
+
+Takes events by source. Gives them back by sequence number (from 1, without gaps, one series a source). `append` returns when they are on
+disk; appends that wait share a commit. The bytes held are bounded: beyond the bound an append is refused whole. What every lane has passed
+is removed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import weakref
+from collections.abc import Callable
+
+import msgspec
+
+from waypost.runtime.sources.journal import JournalFull
+from waypost.runtime.store import Store
+
+BOUND = 1 << 30
+"""How many bytes of events a journal holds."""
+
+PIECE = 256 << 10
+"""How many bytes a lane reads at once, at least one event."""
+
+_unpack = msgspec.msgpack.Decoder(list[bytes]).decode
+
+
+class Journal:
+    """State: whom to tell of an append."""
+
+    def __init__(self, store: Store, bound: int = BOUND) -> None:
+        self.bound = bound
+        self._store = store
+        self._events: weakref.WeakSet[asyncio.Event] = weakref.WeakSet()
+        self._listeners: list[Callable[[], object]] = []
+
+    async def append(self, source: str, rows: list[bytes], received_at: float) -> None:
+        """All rows or none. Returns only after the commit; raises JournalFull, or OSError when the disk does not take them."""
+        if not rows:
+            return
+        size = sum(map(len, rows))
+        await self._store.commit(lambda database: _append(database, source, rows, received_at, size, self.bound))
+        for event in self._events:
+            event.set()
+        for listener in self._listeners:
+            listener()
+
+    def read(self, source: str, after: int, limit_bytes: int = PIECE) -> list[tuple[int, bytes, float]]:
+        """(sequence number, event, received_at) of the events behind `after`, at most so many bytes of them (but one event at least)."""
+        found: list[tuple[int, bytes, float]] = []
+        left = limit_bytes
+        rows = self._store.reader.execute(
+            "select first, received_at, events from journal where source = ? and last > ? order by first",
+            (source, after),
+        )
+        try:
+            for first, received_at, packed in rows:
+                for number, event in enumerate(_unpack(packed), first):
+                    if number <= after:
+                        continue
+                    if found and len(event) > left:
+                        return found
+                    found.append((number, event, received_at))
+                    left -= len(event)
+        finally:
+            rows.close()
+        return found
+
+    def wait(self) -> asyncio.Event:
+        """An event that the next append sets. Ask for it before reading, so that no append is missed."""
+        event = asyncio.Event()
+        self._events.add(event)
+        return event
+
+    def listen(self, told: Callable[[], object]) -> None:
+        """`told` is called after each append."""
+        self._listeners.append(told)
+
+    def forget(self, told: Callable[[], object]) -> None:
+        if told in self._listeners:
+            self._listeners.remove(told)
+
+    def last(self, source: str) -> int:
+        """The sequence number of the last event that was appended, 0 before the first: where a new lane starts."""
+        row = self._store.reader.execute("select next from journaled where source = ?", (source,)).fetchone()
+        return row[0] - 1 if row else 0
+
+    def size(self) -> int:
+        """The bytes of the events that are held."""
+        return int(self._store.reader.execute("select coalesce(sum(size), 0) from journaled").fetchone()[0])
+
+
+def _append(
+    database: sqlite3.Connection, source: str, rows: list[bytes], received_at: float, size: int, bound: int
+) -> None:
+    held = database.execute("select coalesce(sum(size), 0) from journaled").fetchone()[0]
+    if held + size > bound:
+        raise JournalFull(f"the journal holds {held:,} of at most {bound:,} bytes")
+    found = database.execute("select next from journaled where source = ?", (source,)).fetchone()
+    first = found[0] if found else 1
+    last = first + len(rows) - 1
+    database.execute(
+        "insert into journal (source, first, last, received_at, size, events) values (?, ?, ?, ?, ?, ?)",
+        (source, first, last, received_at, size, msgspec.msgpack.encode(rows)),
+    )
+    database.execute(
+        "insert into journaled (source, next, size) values (?, ?, ?) "
+        "on conflict (source) do update set next = excluded.next, size = size + excluded.size",
+        (source, last + 1, size),
+    )
+
+
+def trim(database: sqlite3.Connection, source: str, passed: int) -> None:
+    """Every lane has passed the events up to this number: they go, an append at a time."""
+    gone = database.execute(
+        "select coalesce(sum(size), 0) from journal where source = ? and last <= ?", (source, passed)
+    ).fetchone()[0]
+    if gone:
+        database.execute("delete from journal where source = ? and last <= ?", (source, passed))
+        database.execute("update journaled set size = size - ? where source = ?", (gone, source))

@@ -1,0 +1,73 @@
+"""What a run is told: options, how attempts are carried out, and the signals to stop.
+
+Takes nothing. Gives plain data, so that couriers and the engine need not know each other.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from waypost.runtime.ledger import Ledger
+from waypost.runtime.outcome import Answer
+from waypost.runtime.request import Wire
+
+
+class Sender(Protocol):
+    """Carries out one attempt: runtime/transport.py, or a dry run."""
+
+    async def send(self, wire: Wire, timeout_s: float) -> Answer: ...
+    async def close(self) -> None: ...
+
+
+BEGAN = time.time() - time.monotonic()
+
+
+@dataclass
+class Options:
+    """`dead_letters` None: they go into the state; without one they are counted and not written (a dry run). `connect_within_s`: a run that
+    never once reaches the destination stops after this long. `drain_s`: how long a first signal waits. `clock` is stamped into what is sent;
+    waits go by `steady`, which never steps.
+    """
+
+    dead_letters: Path | None
+    connect_within_s: float = 60.0
+    drain_s: float = 30.0
+    masked: bool = False
+    progress: Callable[[Any, Ledger], None] = lambda source, ledger: None
+    notice: Callable[[str], None] = lambda text: None
+    clock: Callable[[], float] = time.time
+    steady: Callable[[], float] = lambda: BEGAN + time.monotonic()
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass
+class Stopping:
+    """The signals that came. State: how many, the instant after which nothing is waited for, and whom to wake."""
+
+    count: int = 0
+    until: float | None = None
+    _told: list[Callable[[], object]] = field(default_factory=list)
+
+    def heard(self, now: float, drain_s: float) -> None:
+        """The first stops the intake and drains, the second stops at once."""
+        self.count += 1
+        if self.until is None:
+            self.until = now + drain_s
+        for told in list(self._told):
+            told()
+
+    def over(self, now: float) -> bool:
+        """Whether the run is to end now, whatever is still on its way."""
+        return self.count > 1 or (self.until is not None and now >= self.until)
+
+    def tell(self, told: Callable[[], object]) -> None:
+        self._told.append(told)
+
+    def forget(self, told: Callable[[], object]) -> None:
+        if told in self._told:
+            self._told.remove(told)
