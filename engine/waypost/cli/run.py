@@ -1,28 +1,31 @@
-"""`waypost run TARGET [FILE ...]`."""
+"""`waypost run TARGET [FILE ...]`: one destination with files or standard input, or the connections of a file."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
-from waypost.cli import completion
+from waypost import catalog
+from waypost.cli import completion, state_folder
 from waypost.cli.common import load_target, read_settings, refuse
-from waypost.runtime.engine import Options, Sender, Source, Summary, run
-from waypost.runtime.ledger import Ledger
+from waypost.cli.summary import progress_bar, report
+from waypost.runtime.engine import Summary, run, status_of
+from waypost.runtime.journal import Journal
+from waypost.runtime.options import Options, Sender
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, link
+from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
 from waypost.runtime.sources.file import FileSource, SourceError, expand
-from waypost.runtime.sources.stdin import StdinSource
+from waypost.runtime.sources.journal import JournalSource
+from waypost.runtime.sources.stdin import StdinSource, keep
 from waypost.runtime.store import StateError, Store
+
+STDIN = "stdin"
 
 
 @click.command(name="run")
@@ -37,9 +40,14 @@ from waypost.runtime.store import StateError, Store
 )
 @click.option(
     "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="A folder that keeps the cursor: a next run resumes there.",
+    metavar="DIR",
+    help="A folder that keeps what was done: a next run goes on there. 'auto': the one of this target in $XDG_STATE_HOME.",
 )
+@click.option(
+    "--journal", is_flag=True, help="Keep standard input in the state, so that what was read survives a crash."
+)
+@click.option("--frozen", is_flag=True, help="Take the committed plans of the connections, without compiling.")
+@click.option("--watch", is_flag=True, help="Load the connections again when their files change (SIGHUP does so too).")
 @click.option(
     "--dead-letters",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -69,7 +77,10 @@ def command(
     target: str,
     files: tuple[str, ...],
     pairs: tuple[str, ...],
-    state: Path | None,
+    state: str | None,
+    journal: bool,
+    frozen: bool,
+    watch: bool,
     dead_letters: Path | None,
     dry_run: bool,
     endpoint_override: str | None,
@@ -78,7 +89,8 @@ def command(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan.
+    """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan. Or TARGET is a connections file (waypost.yaml): then all
+    its enabled connections run, each from its sources.
 
     A FILE holds JSON lines, perhaps gzip; it may be a pattern such as 'events/*.ndjson'; '-' or none is standard input.
 
@@ -86,39 +98,133 @@ def command(
     Exit status: 0 all delivered or filtered, 2 usage, 3 some dead letters, 4 stopped by credentials, configuration or an unreachable
     host, 5 interrupted with events kept for the next run, 70 a fault of ours.
     """
-    plan = load_target(target)
+    options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
+    folder = None if dry_run else state_folder.folder(state, target)
+    shown = {"dry_run": dry_run, "as_json": as_json}
+    if frozen or _holds_connections(target):
+        if files or pairs or journal:
+            refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
+        summaries, letters = _connections(Path(target), folder, endpoint_override, options, frozen=frozen, watch=watch)
+        report(summaries, letters, several=True, **shown)
+    else:
+        if watch:
+            refuse("--watch goes with a connections file")
+        summary, letters = _single(target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow)
+        summaries = [summary]
+        report(summaries, letters, several=False, **shown)
+    click.get_current_context().exit(status_of(summaries))
+
+
+def _holds_connections(target: str) -> bool:
     try:
-        override = local_url(endpoint_override) if endpoint_override else None
+        return catalog.find(target).kind == "connections"
+    except catalog.NotFound:
+        return False
+
+
+def _single(
+    target: str,
+    files: tuple[str, ...],
+    pairs: tuple[str, ...],
+    folder: Path | None,
+    endpoint: str | None,
+    options: Options,
+    *,
+    journal: bool,
+    follow: bool,
+) -> tuple[Summary, str]:
+    plan = load_target(target)
+    if journal and files not in ((), ("-",)):
+        refuse("--journal is for standard input: a file is its own journal")
+    if journal and options.masked:
+        refuse("--dry-run keeps nothing: leave --journal out")
+    if journal:
+        folder = folder or state_folder.automatic(target)
+    try:
+        override = local_url(endpoint) if endpoint else None
         program = link(plan, read_settings(pairs, plan), endpoint_override=override)
-        sources = open_sources(files, follow=follow)
-        store = Store(state) if state and not dry_run else None
+        sources = [] if journal else open_sources(files, follow=follow)
+        store = Store(folder) if folder else None
     except (SettingError, SourceError, StateError) as error:
         refuse(str(error))
-    if state is None and any(source.size is None for source in sources) and not dry_run:
-        note("standard input is not journaled: what is not delivered when this process dies must be given again")
-    if dead_letters is None and state is None:
-        dead_letters = Path("dead-letters.ndjson")
-    options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
-    with progress_bar(sources, shown=sys.stderr.isatty() and not dry_run) as progress:
+    if any(source.size is None for source in sources) and not options.masked:
+        note(
+            "standard input is not journaled: what is not delivered when this process dies must be given again "
+            "(--journal keeps it)"
+        )
+    letters = _letters(options, store)
+    with progress_bar(sources, shown=sys.stderr.isatty() and not options.masked) as progress:
         options.progress = progress
-        summary = asyncio.run(_run(program, sources, dry_run, options, store))
-    if store is not None:
-        store.close()
-    report(summary, program, dead_letters, dry_run=dry_run, as_json=as_json)
-    click.get_current_context().exit(summary.status)
+        try:
+            summary = asyncio.run(_run(program, sources, options, store, journal=journal))
+        finally:
+            if store is not None:
+                store.close()
+    return summary, letters
+
+
+def _letters(options: Options, store: Store | None) -> str:
+    """Where dead letters go: a file that was named, else the state, else a file of the usual name."""
+    if options.dead_letters is None and store is None and not options.masked:
+        options.dead_letters = Path("dead-letters.ndjson")
+    return str(options.dead_letters) if options.dead_letters or store is None else f"{store.folder}: see `waypost dead`"
 
 
 async def _run(
-    program: Program, sources: list[Source], dry_run: bool, options: Options, store: Store | None
+    program: Program, sources: list[Source], options: Options, store: Store | None, *, journal: bool
 ) -> Summary:
-    sender: Sender
-    if dry_run:
-        sender = DryRun()
-    else:
-        from waypost.runtime.transport import Transport
+    sender = sender_for(program, options)
+    if not journal or store is None:
+        return await run(program, sources, sender, options, store)
+    kept = Journal(store)
+    source = JournalSource(kept, STDIN, from_start=True)
+    reading = asyncio.create_task(_keep(kept, source))
+    try:
+        return await run(program, [source], sender, options, store, source=STDIN, news=kept)
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
-        sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
-    return await run(program, sources, sender, options, store)
+
+async def _keep(journal: Journal, source: JournalSource) -> None:
+    """Standard input into the journal, which the lane reads; it ends when both are read."""
+    await keep(sys.stdin.buffer, journal, source.name)
+    source.ended = True
+    journal.tell()
+
+
+def _connections(
+    path: Path, folder: Path | None, endpoint: str | None, options: Options, *, frozen: bool, watch: bool
+) -> tuple[list[Summary], str]:
+    from waypost.cli.serving import Service
+
+    try:
+        service = Service(path, frozen, local_url(endpoint) if endpoint else None, options)
+        service.plans = service.read()
+        if service.journaled and folder is None:
+            if options.masked:
+                refuse("--dry-run cannot wait for events over HTTP: name a destination and a file")
+            folder = state_folder.automatic(str(path))
+        store = Store(folder) if folder else None
+    except (SettingError, StateError) as error:
+        refuse(str(error))
+    letters = _letters(options, store)
+    try:
+        summaries = asyncio.run(service.run(store, lambda program: _sender(program, options), watch=watch))
+    except (SettingError, SourceError) as error:
+        refuse(str(error))
+    finally:
+        if store is not None:
+            store.close()
+    return summaries, letters
+
+
+def _sender(program: Program, options: Options) -> Sender:
+    if options.masked:
+        return DryRun()
+    from waypost.runtime.transport import Transport
+
+    return Transport(max(kind.policy.concurrency for kind in program.requests.values()))
 
 
 def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source]:
@@ -153,76 +259,3 @@ class DryRun:
 
     async def close(self) -> None:
         return None
-
-
-@contextlib.contextmanager
-def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[Source, Ledger], None]]:
-    """A bar over the bytes of the files, on a terminal."""
-    sizes = [source.size for source in sources]
-    if not shown or None in sizes:
-        yield lambda source, ledger: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("delivering", total=sum(size or 0 for size in sizes), counts="")
-
-        def show(source: Source, ledger: Ledger) -> None:
-            counts = f"{ledger.delivered:,} delivered, {ledger.in_flight:,} in flight, {ledger.dead.total():,} dead"
-            bar.update(task, completed=sum(item.offset for item in sources), counts=counts)
-
-        yield show
-
-
-def report(summary: Summary, program: Program, dead_letters: Path | None, *, dry_run: bool, as_json: bool) -> None:
-    """The closed ledger, once, at the end."""
-    ledger = summary.ledger
-    if as_json:
-        row: dict[str, Any] = {
-            **ledger.as_dict(),
-            "seconds": round(summary.seconds, 3),
-            "stopped": summary.stopped or None,
-            "status": summary.status,
-        }
-        click.echo(json.dumps(row))
-        return
-    out = [
-        f"{program.owner}: {'would deliver' if dry_run else 'delivered'} {ledger.delivered:,} of {ledger.deliveries:,} deliveries"
-    ]
-    out.append(
-        f"  read        {ledger.read:,} lines = {ledger.accepted:,} events + {ledger.rejected.total():,} rejected{_counts(ledger.rejected)}"
-    )
-    out.append(
-        f"  deliveries  {ledger.deliveries:,} = {ledger.delivered:,} delivered + {ledger.filtered.total():,} filtered{_counts(ledger.filtered)}"
-        f" + {ledger.dead.total():,} dead{_counts(ledger.dead)} + {ledger.in_flight:,} in flight"
-    )
-    out.append(
-        f"  requests    {ledger.requests:,} ({ledger.attempts_again:,} again), {ledger.bytes:,} bytes in {summary.seconds:.1f} s"
-    )
-    if (ledger.dead or ledger.rejected) and not dry_run:
-        out.append(f"  dead letters are in {dead_letters or 'the state: see `waypost dead list`'}")
-    out += [f"waypost: {text}" for text in _troubles(summary)]
-    click.echo("\n".join(out), err=True)
-
-
-def _troubles(summary: Summary) -> Iterator[str]:
-    if summary.stopped:
-        yield f"stopped: {summary.stopped}; nothing is lost, what was not delivered is kept"
-    if summary.fault:
-        yield summary.fault
-    if summary.interrupted and (summary.unread or summary.ledger.in_flight):
-        yield "interrupted: what was not delivered is kept; run again to go on"
-    if not summary.ledger.closes:
-        yield "the ledger does not close: this is a fault of waypost, please report it"
-
-
-def _counts(found: Any) -> str:
-    return f" ({', '.join(f'{reason} {count:,}' for reason, count in sorted(found.items()))})" if found else ""

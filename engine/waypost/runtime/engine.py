@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from waypost.runtime.courier import Courier, End
 from waypost.runtime.dead_letters import LetterFile
@@ -90,6 +90,13 @@ class Assignment:
         return self.program.owner, self.source
 
 
+class Intake(Protocol):
+    """What takes events in from outside: runtime/sources/ingest.py."""
+
+    async def start(self) -> None: ...
+    async def stop(self, drain_s: float) -> None: ...
+
+
 @dataclass
 class Running:
     """A lane at work."""
@@ -109,12 +116,13 @@ async def run(
     store: Store | None = None,
     *,
     source: str = FILES,
+    news: Journal | None = None,
 ) -> Summary:
     """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
     engine = Engine(options, store, lambda program: sender)
     began = time.monotonic()
     with engine.signals():
-        courier = engine.courier(program, source, sources, sender)
+        courier = engine.courier(program, source, sources, sender, news=news)
         try:
             end = await courier.run()
         finally:
@@ -138,7 +146,9 @@ class Engine:
         self._shared: dict[str, tuple[Any, list[Shared]]] = {}
         self._passed: dict[tuple[str, str], dict[str, int]] = {}
         self._trimmed: dict[str, int] = {}
+        self._journaled: dict[tuple[str, str], set[str]] = {}
         self._ended: list[End] = []
+        self._done: dict[tuple[str, str], Any] = {}
 
     def courier(
         self,
@@ -151,13 +161,16 @@ class Engine:
         patient: bool = False,
     ) -> Courier:
         """A lane, ready to run."""
+        lane = (program.owner, source)
+        self._passed[lane] = {}
+        self._journaled[lane] = {item.name for item in sources if item.identity == JOURNAL}
         keeping = Keeping(
             program.owner,
             source,
             store=self.store,
             file=self._file,
             clock=self.options.clock,
-            saved=lambda cursors: self._saved((program.owner, source), cursors),
+            saved=lambda cursors: self._saved(lane, cursors),
         )
         return Courier(
             program,
@@ -185,14 +198,21 @@ class Engine:
         )
 
     async def run(
-        self, assignments: list[Assignment], load: Callable[[], list[Assignment]] | None = None
+        self,
+        assignments: list[Assignment],
+        load: Callable[[], list[Assignment]] | None = None,
+        intake: Intake | None = None,
     ) -> list[Summary]:
-        """All lanes, until each has ended. `load` gives the assignments of a reload, or raises Refused."""
+        """All lanes, until each has ended. `load` gives the assignments of a reload, or raises Refused. `intake` is opened when every lane's
+        place is on disk, and closed by the first signal."""
         began = time.monotonic()
         reloading = asyncio.create_task(self._reload(load)) if load is not None else None
+        closing = asyncio.create_task(self._close_intake(intake))
         try:
             with self.signals(reload=load is not None):
                 await self.apply(assignments)
+                if intake is not None:
+                    await intake.start()
                 await self._until_ended(reloading)
         finally:
             if reloading is not None:
@@ -204,10 +224,17 @@ class Engine:
                 *([reloading] if reloading else []),
                 return_exceptions=True,
             )
+            self.stopping.asked.set()
+            await closing
             for running in self.lanes.values():
                 await self._close(running)
             self.close()
         return [self.summary(end, began) for end in self._ended]
+
+    async def _close_intake(self, intake: Intake | None) -> None:
+        await self.stopping.asked.wait()
+        if intake is not None:
+            await intake.stop(self.options.drain_s)
 
     async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
         while self.lanes:
@@ -221,6 +248,7 @@ class Engine:
                 if running.task.done() and self.lanes.get(name) is running:
                     self._ended.append(running.task.result())
                     del self.lanes[name]
+                    self._done[name] = running.key
                     await self._close(running)
 
     async def apply(self, assignments: list[Assignment]) -> None:
@@ -233,6 +261,9 @@ class Engine:
         changes = []
         for name, item in wanted.items():
             held = self.lanes.get(name)
+            if held is None and self._done.get(name) == item.key:
+                # A lane that has read all there was does not read it once more because another connection was changed.
+                continue
             if held is None:
                 await self._start(item)
             elif (
@@ -247,7 +278,6 @@ class Engine:
             shared = [Shared(open_source) for open_source in item.inputs()]
             self._shared[item.source] = (item.key, shared)
         taps: list[Source] = [reader.tap() for reader in shared]
-        self._passed[item.name] = {}
         await self._begin(item, taps)
         sender = self._sender_for(item.program)
         courier = self.courier(item.program, item.source, taps, sender, news=item.news, patient=item.endless)
@@ -278,6 +308,7 @@ class Engine:
         running.task.result()
         del self.lanes[name]
         self._passed.pop(name, None)
+        self._journaled.pop(name, None)
         await self._close(running)
 
     async def _close(self, running: Running) -> None:
@@ -306,13 +337,10 @@ class Engine:
             return {}
         self._passed[lane].update(passed)
         found: dict[str, int] = {}
-        for tap in self.lanes[lane].taps if lane in self.lanes else ():
-            if tap.identity != JOURNAL:
-                continue
-            sharing = [self._passed[other].get(tap.name, 0) for other in self._passed if other[1] == lane[1]]
-            lowest = min(sharing, default=0)
-            if lowest > self._trimmed.get(tap.name, 0):
-                self._trimmed[tap.name] = found[tap.name] = lowest
+        for name in self._journaled[lane]:
+            lowest = min(self._passed[other].get(name, 0) for other, names in self._journaled.items() if name in names)
+            if lowest > self._trimmed.get(name, 0):
+                self._trimmed[name] = found[name] = lowest
         return found
 
     # Signals.

@@ -5,6 +5,7 @@ Takes nothing. Gives plain data, so that couriers and the engine need not know e
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -51,11 +52,13 @@ class Stopping:
 
     count: int = 0
     until: float | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     _told: list[Callable[[], object]] = field(default_factory=list)
 
     def heard(self, now: float, drain_s: float) -> None:
         """The first stops the intake and drains, the second stops at once."""
         self.count += 1
+        self.asked.set()
         if self.until is None:
             self.until = now + drain_s
         for told in list(self._told):

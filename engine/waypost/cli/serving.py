@@ -1,0 +1,191 @@
+"""`waypost run waypost.yaml`: the enabled connections of a file as lanes, loaded again when it changes.
+
+Takes the file and options. Gives assignments for the engine: everything is compiled, bound and linked before anything changes, so that a
+file with a fault in it changes nothing. Where events come over HTTP, the intake and its journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from waypost import catalog
+from waypost.cli.common import refuse
+from waypost.cli.connecting import load_connections, settings_of
+from waypost.plan import Feed, Plan
+from waypost.runtime.engine import Assignment, Engine, Refused, Summary
+from waypost.runtime.journal import Journal
+from waypost.runtime.options import Options, Sender
+from waypost.runtime.program import Program, link
+from waypost.runtime.reader import Source
+from waypost.runtime.settings import SettingError, resolve
+from waypost.runtime.sources.file import FileSource, SourceError
+from waypost.runtime.sources.ingest import Feed as Door
+from waypost.runtime.sources.ingest import Ingest
+from waypost.runtime.sources.journal import JournalSource
+from waypost.runtime.sources.stdin import StdinSource
+from waypost.runtime.store import Store
+
+WATCH_S = 1.0
+
+
+@dataclass
+class Service:
+    """A connections file at work. State: what it was made of when it was loaded last, and the intake."""
+
+    path: Path
+    frozen: bool
+    override: str | None
+    options: Options
+    plans: list[Plan] = field(default_factory=list)
+    journal: Journal | None = None
+    ingest: Ingest | None = None
+
+    def read(self) -> list[Plan]:
+        """The enabled connections' plans. Ends the command when there are none."""
+        plans = [
+            plan for plan in load_connections(self.path, self.frozen) if plan.connection and plan.connection.enabled
+        ]
+        if not plans:
+            refuse(f"no connection of {self.path} is enabled")
+        return plans
+
+    @property
+    def journaled(self) -> bool:
+        return any(feed.http is not None for feed in feeds(self.plans))
+
+    async def run(self, store: Store | None, sender_for: Callable[[Program], Sender], *, watch: bool) -> list[Summary]:
+        """All lanes until they end or a signal comes."""
+        if store is not None:
+            self.journal = Journal(store)
+        doors = http_feeds(self.plans)
+        if doors:
+            assert self.journal is not None
+            self.ingest = Ingest(doors, self.journal, notice=self.options.notice)
+        engine = Engine(self.options, store, sender_for)
+        watching = asyncio.create_task(self._watch(engine)) if watch else None
+        context = click.get_current_context()
+        try:
+            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self.ingest)
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    def assignments(self, plans: list[Plan]) -> list[Assignment]:
+        """Every lane, linked. Raises SettingError or SourceError, and then nothing has changed."""
+        found: list[Assignment] = []
+        for plan in plans:
+            program = link(plan, settings_of(plan), endpoint_override=self.override)
+            for feed in plan.connection.sources if plan.connection else ():
+                found.append(self._assignment(program, feed))
+        return found
+
+    def _assignment(self, program: Program, feed: Feed) -> Assignment:
+        key = msgspec.json.encode(msgspec.structs.replace(feed, emits=[], start="now"))
+        journaled = feed.http is not None
+        return Assignment(
+            program,
+            feed.name,
+            key,
+            lambda: self._inputs(feed),
+            endless=journaled or feed.follow,
+            news=self.journal if journaled else None,
+            from_start=feed.start == "start",
+        )
+
+    def _inputs(self, feed: Feed) -> list[Callable[[], Source]]:
+        if feed.http is not None:
+            return [self._journal_source(feed.name)]
+        if feed.stdin:
+            return [lambda: StdinSource(click.get_binary_stream("stdin"))]
+        paths = sorted({path for pattern in feed.files for path in glob.glob(pattern)})
+        if not paths:
+            raise SourceError(f"the source {feed.name}: no file matches {', '.join(feed.files)}")
+        return [partial(FileSource, Path(path)) for path in paths]
+
+    def _journal_source(self, name: str) -> Callable[[], Source]:
+        """The intake wakes one reader; others (lanes that fell behind) read what is there."""
+        ingest, journal = self.ingest, self.journal
+        assert ingest is not None
+        assert journal is not None
+        first = [ingest.sources[name]]
+        return lambda: first.pop() if first else JournalSource(name, journal)
+
+    # Loading again.
+
+    def _again(self, context: click.Context) -> list[Assignment]:
+        """In a thread: the file as it is now. Raises engine.Refused with what is wrong with it."""
+        try:
+            with context.scope(cleanup=False):
+                plans = self.read()
+                if _doors_of(plans) != _doors_of(self.plans):
+                    refuse("the sources over HTTP have changed: this needs a restart")
+                assignments = self.assignments(plans)
+                for feed in feeds(plans):
+                    if feed.files:
+                        # A source whose files cannot be read is a fault of the file too.
+                        for open_source in self._inputs(feed):
+                            open_source().close()
+        except click.exceptions.Exit:
+            raise Refused(f"{self.path} has findings") from None
+        except click.ClickException as error:
+            raise Refused(error.format_message()) from None
+        except (SettingError, SourceError) as error:
+            raise Refused(str(error)) from None
+        self.plans = plans
+        return assignments
+
+    async def _watch(self, engine: Engine) -> None:
+        """Asks for a reload when a file that the plans were made from has changed, and has been left alone for a moment."""
+        before = self._stamps()
+        asked = before
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now = self._stamps()
+            if now == before and now != asked:
+                asked = now
+                engine.reload_asked.set()
+            before = now
+
+    def _stamps(self) -> dict[str, Any]:
+        files = {self.path}
+        for plan in self.plans:
+            files |= {self.path.parent / name for name in plan.source.inputs}
+        if self.frozen:
+            files = set(catalog.connection_plans(self.path).glob("*.json"))
+        return {str(file): _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> Any:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def feeds(plans: list[Plan]) -> list[Feed]:
+    """The sources of all plans, each once."""
+    found = {feed.name: feed for plan in plans for feed in (plan.connection.sources if plan.connection else ())}
+    return list(found.values())
+
+
+def http_feeds(plans: list[Plan]) -> list[Door]:
+    """The sources over HTTP with their keys bound. Raises SettingError."""
+    return [
+        Door(feed.name, feed.http, tuple(resolve(key)[0] for key in feed.write_keys))
+        for feed in feeds(plans)
+        if feed.http is not None
+    ]
+
+
+def _doors_of(plans: list[Plan]) -> list[Any]:
+    return sorted((feed.name, feed.http, feed.write_keys) for feed in feeds(plans) if feed.http is not None)

@@ -1,0 +1,102 @@
+"""What a run shows: a progress bar while it runs, and at the end the closed ledger of each lane.
+
+Takes summaries of the engine. Gives text on standard error, or one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from waypost.runtime.engine import Summary, status_of
+from waypost.runtime.ledger import Ledger
+from waypost.runtime.reader import Source
+
+
+@contextlib.contextmanager
+def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[Source, Ledger], None]]:
+    """A bar over the bytes of the files, on a terminal."""
+    sizes = [source.size for source in sources]
+    if not shown or None in sizes:
+        yield lambda source, ledger: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("delivering", total=sum(size or 0 for size in sizes), counts="")
+
+        def show(source: Source, ledger: Ledger) -> None:
+            counts = f"{ledger.delivered:,} delivered, {ledger.in_flight:,} in flight, {ledger.dead.total():,} dead"
+            bar.update(task, completed=sum(item.offset for item in sources), counts=counts)
+
+        yield show
+
+
+def report(summaries: list[Summary], letters: str, *, several: bool, dry_run: bool, as_json: bool) -> None:
+    """The closed ledgers, once, at the end. `letters` says where dead letters are."""
+    if as_json:
+        rows = [_row(summary) for summary in summaries]
+        click.echo(json.dumps({"lanes": rows, "status": status_of(summaries)} if several else rows[0]))
+        return
+    for summary in summaries:
+        click.echo("\n".join(_told(summary, several=several, dry_run=dry_run)), err=True)
+    if any(summary.ledger.dead or summary.ledger.rejected for summary in summaries) and not dry_run:
+        click.echo(f"  dead letters are in {letters}", err=True)
+    for summary in summaries:
+        for text in _troubles(summary):
+            click.echo(f"waypost: {summary.connection}: {text}" if several else f"waypost: {text}", err=True)
+
+
+def _row(summary: Summary) -> dict[str, Any]:
+    return {
+        "connection": summary.connection,
+        "source": summary.source,
+        **summary.ledger.as_dict(),
+        "seconds": round(summary.seconds, 3),
+        "stopped": summary.stopped or None,
+        "status": summary.status,
+    }
+
+
+def _told(summary: Summary, *, several: bool, dry_run: bool) -> list[str]:
+    ledger = summary.ledger
+    name = f"{summary.connection} from {summary.source}" if several else summary.connection
+    verb = "would deliver" if dry_run else "delivered"
+    ended = (
+        f"{ledger.delivered:,} delivered + {ledger.filtered.total():,} filtered{_counts(ledger.filtered)}"
+        f" + {ledger.dead.total():,} dead{_counts(ledger.dead)}"
+    )
+    rejected = f"{ledger.rejected.total():,} rejected{_counts(ledger.rejected)}"
+    return [
+        f"{name}: {verb} {ledger.delivered:,} of {ledger.deliveries:,} deliveries",
+        f"  read        {ledger.read:,} lines = {ledger.accepted:,} events + {rejected}",
+        f"  deliveries  {ledger.deliveries:,} = {ended} + {ledger.in_flight:,} in flight",
+        f"  requests    {ledger.requests:,} ({ledger.attempts_again:,} again), {ledger.bytes:,} bytes in {summary.seconds:.1f} s",
+    ]
+
+
+def _troubles(summary: Summary) -> Iterator[str]:
+    if summary.stopped:
+        yield f"stopped: {summary.stopped}; nothing is lost, what was not delivered is kept"
+    if summary.fault:
+        yield summary.fault
+    if summary.interrupted and (summary.unread or summary.ledger.in_flight):
+        yield "interrupted: what was not delivered is kept; run again to go on"
+    if not summary.ledger.closes:
+        yield "the ledger does not close: this is a fault of waypost, please report it"
+
+
+def _counts(found: Any) -> str:
+    return f" ({', '.join(f'{reason} {count:,}' for reason, count in sorted(found.items()))})" if found else ""
