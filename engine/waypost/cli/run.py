@@ -210,7 +210,7 @@ def _connections(
         refuse(str(error))
     letters = _letters(options, store)
     try:
-        summaries = asyncio.run(service.run(store, lambda program: _sender(program, options), watch=watch))
+        summaries = asyncio.run(service.run(store, lambda program: sender_for(program, options), watch=watch))
     except (SettingError, SourceError) as error:
         refuse(str(error))
     finally:
@@ -219,7 +219,7 @@ def _connections(
     return summaries, letters
 
 
-def _sender(program: Program, options: Options) -> Sender:
+def sender_for(program: Program, options: Options) -> Sender:
     if options.masked:
         return DryRun()
     from waypost.runtime.transport import Transport

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import glob
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,7 +106,7 @@ class Service:
         if feed.http is not None:
             return [self._journal_source(feed.name)]
         if feed.stdin:
-            return [lambda: StdinSource(click.get_binary_stream("stdin"))]
+            return [lambda: StdinSource(sys.stdin.buffer)]
         paths = sorted({path for pattern in feed.files for path in glob.glob(pattern)})
         if not paths:
             raise SourceError(f"the source {feed.name}: no file matches {', '.join(feed.files)}")

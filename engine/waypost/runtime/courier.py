@@ -25,7 +25,7 @@ from waypost.runtime import reference
 from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
 from waypost.runtime.journal import Journal
-from waypost.runtime.keeping import Keeping
+from waypost.runtime.keeping import Keeps
 from waypost.runtime.lane import Command, Dead, Lane, Send
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.options import Options, Sender, Stopping
@@ -35,6 +35,9 @@ from waypost.runtime.reader import Source, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
 from waypost.runtime.sources.lines import Line, TooLong
+
+MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Result]]]
+"""What becomes of a chunk of lines: for each its one message, or the list of its results."""
 
 BIG = 32 << 10
 """A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
@@ -65,15 +68,17 @@ class Courier:
         sender: Sender,
         options: Options,
         *,
-        keeping: Keeping,
+        keeping: Keeps,
         stopping: Stopping,
         gates: Callable[[Program], dict[str, Gate]],
+        map_lines: MapLines | None = None,
         answered: Callable[[Courier], None] = lambda courier: None,
         news: Journal | None = None,
         patient: bool = False,
     ) -> None:
-        """`answered` is told after each answer; `news` tells of events that have come. `patient`: a destination that is never reached does not
-        stop the lane (a service waits for it)."""
+        """`map_lines` maps in another way than `Program.map_many` (a replay). `answered` is told after each answer; `news` tells of events that
+        have come. `patient`: a destination that is never reached does not stop the lane (a service waits for it).
+        """
         self.program = program
         self.sources = sources
         self.sender = sender
@@ -82,6 +87,7 @@ class Courier:
         self.stopping = stopping
         self.wake = asyncio.Event()
         self._gates_of = gates
+        self._map_lines = map_lines or many
         self._answered = answered
         self._news = news
         self._patient = patient
@@ -219,9 +225,7 @@ class Courier:
 
     def _take(self, source: Source, lines: list[Line]) -> None:
         now = self.options.clock()
-        rows = self.program.map_many(
-            [line.data for line in lines], [line.offset for line in lines], source.first_line, now
-        )
+        rows = self._map_lines(self.program, source, lines, now)
         for index, line in enumerate(lines):
             if line.__class__ is TooLong:
                 rows[index] = [too_long(line)]
@@ -367,6 +371,11 @@ class Courier:
         for name, at in self._held.items():
             self.keeping.resumed(name, at)
         self._changed.set()
+
+
+def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
+    """The results of a chunk of lines."""
+    return program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
 
 
 def too_long(line: Any) -> Rejected:

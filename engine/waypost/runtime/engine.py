@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from waypost.runtime.courier import Courier, End
+from waypost.runtime.courier import Courier, End, MapLines
 from waypost.runtime.dead_letters import LetterFile
 from waypost.runtime.gates import Gates
 from waypost.runtime.journal import Journal
-from waypost.runtime.keeping import Keeping
+from waypost.runtime.keeping import Keeping, Keeps
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.program import Program
@@ -128,6 +128,30 @@ async def run(
         finally:
             await sender.close()
             engine.close()
+    return engine.summary(end, began)
+
+
+async def run_with(
+    program: Program, sources: list[Source], sender: Sender, options: Options, keeping: Keeps, *, map_lines: MapLines
+) -> Summary:
+    """`run` with another way to map lines and to keep what has ended (a replay)."""
+    engine = Engine(options, None, lambda program: sender)
+    began = time.monotonic()
+    with engine.signals():
+        courier = Courier(
+            program,
+            sources,
+            sender,
+            options,
+            keeping=keeping,
+            stopping=engine.stopping,
+            gates=engine.gates.of,
+            map_lines=map_lines,
+        )
+        try:
+            end = await courier.run()
+        finally:
+            await sender.close()
     return engine.summary(end, began)
 
 

@@ -66,15 +66,26 @@ class Ledger:
             dead=+self.dead,
         )
 
+    def counts(self) -> dict[str, Any]:
+        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+
     def plus(self, other: Ledger) -> Ledger:
-        return Ledger(
-            **{item.name: getattr(self, item.name) + getattr(other, item.name) for item in dataclasses.fields(self)}
-        )
+        return Ledger(**{name: _sum(held, getattr(other, name)) for name, held in self.counts().items()})
+
+
+def _sum(left: Any, right: Any) -> Any:
+    """Counts of reasons keep no zero, but may be negative where a change is added up."""
+    if not isinstance(left, Counter):
+        return left + right
+    found = Counter(left)
+    for reason, count in right.items():
+        found[reason] += count
+    return Counter({reason: count for reason, count in found.items() if count})
 
 
 def pack(ledger: Ledger) -> bytes:
     """As it is stored."""
-    return msgspec.json.encode({item.name: getattr(ledger, item.name) for item in dataclasses.fields(ledger)})
+    return msgspec.json.encode(ledger.counts())
 
 
 def unpack(data: bytes) -> Ledger:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from waypost.plan import Plan, dump, load
 from waypost.runtime import ledger as ledgers
 from waypost.runtime.journal import trim
 from waypost.runtime.ledger import Ledger
@@ -74,12 +75,15 @@ class LaneStep:
     cursors: tuple[Cursor, ...]
     ledger: Ledger
     letters: tuple[Letter, ...] = ()
+    plan: Plan | None = None
     trims: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, database: sqlite3.Connection) -> None:
         for cursor in self.cursors:
             save_cursor(database, self.connection, self.source, cursor)
         save_ledger(database, self.connection, self.source, self.ledger)
+        if self.letters and self.plan is not None:
+            keep_plan(database, self.plan)
         for letter in self.letters:
             add_letter(database, letter)
         for source, before in self.trims.items():
@@ -168,6 +172,17 @@ def add_letter(database: sqlite3.Connection, letter: Letter) -> None:
     )
 
 
+def keep_plan(database: sqlite3.Connection, plan: Plan) -> None:
+    """The plan that dead letters were made with, for a replay with the same one. A plan holds no secrets."""
+    if not database.execute("select 1 from plan where digest = ?", (plan.digest,)).fetchone():
+        database.execute("insert into plan (digest, body) values (?, ?)", (plan.digest, dump(plan)))
+
+
+def plan_of(database: sqlite3.Connection, digest: str) -> Plan | None:
+    row = database.execute("select body from plan where digest = ?", (digest,)).fetchone()
+    return load(row[0], f"the plan {digest[:12]}") if row else None
+
+
 def letters(database: sqlite3.Connection, after: int = 0) -> Iterator[Letter]:
     """The dead letters that are held, oldest first, behind one of them."""
     rows = database.execute(
@@ -182,6 +197,7 @@ def letters(database: sqlite3.Connection, after: int = 0) -> Iterator[Letter]:
 def remove_letters(database: sqlite3.Connection, ids: Iterable[int]) -> None:
     database.executemany("delete from dead where id = ?", [(number,) for number in ids])
     database.execute("delete from origin where id not in (select origin from dead)")
+    database.execute("delete from plan where digest not in (select plan from dead)")
 
 
 def letter_counts(database: sqlite3.Connection) -> dict[tuple[str, str], dict[str, int]]:

@@ -27,13 +27,15 @@ create table dead (
     at real not null, plan text not null, event blob not null, record blob not null) strict;
 create index dead_by_lane on dead (connection, source, reason);
 create index dead_by_origin on dead (origin);
+create table plan (digest text primary key, body blob not null) strict;
 create table journal (
     source text not null, first integer not null, last integer not null, received_at real not null, size integer not null,
     events blob not null, primary key (source, first)) strict;
 create table journaled (source text primary key, next integer not null, size integer not null) strict;
 """
 """`cursor`: one row a lane and input; `settled` and `parts` are records.Snapshot, packed. `ledger`: JSON, what has ended only. `origin`: the
-first line of an input, which events without an id are identified by. `journal`: one row an append."""
+first line of an input, which events without an id are identified by. `plan`: what dead letters were
+made with, by digest. `journal`: one row an append."""
 
 
 def bring_up_to_date(database: sqlite3.Connection) -> None:

@@ -1,0 +1,143 @@
+"""Which dead letters a command is about: options that several commands share.
+
+Takes words of the command line. Gives a Choice, which says of each letter whether it is meant. Conditions hold all at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from waypost.cli import state_folder
+from waypost.cli.common import refuse
+from waypost.compiler import units
+from waypost.lang import fql
+from waypost.lang.errors import LangError
+from waypost.runtime import records, reference
+from waypost.runtime.records import Letter
+from waypost.runtime.store import StateError, Store, look
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`where` is FQL over the event; a line that is no event matches no condition. `since` in Unix seconds."""
+
+    state: str | None = None
+    ids: tuple[int, ...] = ()
+    connections: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    since: float | None = None
+    where: fql.Node | None = field(default=None, hash=False)
+
+    @property
+    def all(self) -> bool:
+        return not (self.ids or self.connections or self.reasons or self.since is not None or self.where is not None)
+
+    def takes(self, letter: Letter) -> bool:
+        return (
+            (not self.ids or letter.id in self.ids)
+            and (not self.connections or letter.connection in self.connections)
+            and (not self.reasons or letter.reason in self.reasons)
+            and (self.since is None or letter.at >= self.since)
+            and (self.where is None or _holds(self.where, letter))
+        )
+
+
+def _holds(test: fql.Node, letter: Letter) -> bool:
+    try:
+        event = reference.decode_event(letter.event)
+    except reference.BadEvent:
+        return False
+    return fql.evaluate(test, lambda steps: fql.walk(event, steps))
+
+
+def choosing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options, and the Choice as its argument `choice`."""
+
+    @functools.wraps(function)
+    def taken(
+        ids: tuple[int, ...],
+        state: str | None,
+        connection: tuple[str, ...],
+        reason: tuple[str, ...],
+        since: str | None,
+        where: str | None,
+        **rest: Any,
+    ) -> Any:
+        instant = None if since is None else read_since(since, time.time())
+        return function(
+            choice=Choice(state, ids, connection, reason, instant, None if where is None else read_where(where)), **rest
+        )
+
+    for option in reversed(
+        [
+            click.argument("ids", nargs=-1, type=int),
+            click.option("--state", metavar="DIR", help="The folder of the state. Default: the one of ./waypost.yaml."),
+            click.option("--connection", multiple=True, metavar="NAME", help="Only of this connection."),
+            click.option("--reason", multiple=True, metavar="CODE", help="Only with this reason."),
+            click.option("--since", metavar="WHEN", help="Only newer ones: 30m, 2h, 3d, or a date and time (UTC)."),
+            click.option("--where", metavar="FQL", help="Only whose event matches, as in a trigger."),
+        ]
+    ):
+        taken = option(taken)
+    return taken
+
+
+def read_where(text: str) -> fql.Node:
+    try:
+        return fql.parse(text)
+    except LangError as error:
+        refuse(f"--where: {error} (column {error.start + 1}){hint(error)}")
+
+
+def hint(error: LangError) -> str:
+    return f": {error.help}" if error.help else ""
+
+
+def read_since(text: str, now: float) -> float:
+    seconds = units.seconds(text)
+    if seconds is not None:
+        return now - seconds
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        refuse(f"--since takes a duration such as 2h, or a date and time such as 2026-11-25T10:00, not `{text}`")
+    return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def chosen(choice: Choice) -> Iterator[Letter]:
+    """The letters, read beside an engine that may be running."""
+    try:
+        database = look(state_folder.to_look_at(choice.state))
+    except StateError as error:
+        refuse(str(error))
+    with contextlib.closing(database):
+        yield from among(database, choice)
+
+
+def among(database: sqlite3.Connection, choice: Choice) -> Iterator[Letter]:
+    return (letter for letter in records.letters(database) if choice.takes(letter))
+
+
+@contextlib.contextmanager
+def writing(state: str | None) -> Iterator[Store]:
+    """The state, locked: an engine that runs on it has to be stopped first."""
+    folder = state_folder.to_look_at(state)
+    try:
+        # Opens what is there: a state that is only looked for is not made.
+        look(folder).close()
+        store = Store(folder)
+    except StateError as error:
+        refuse(str(error))
+    try:
+        yield store
+    finally:
+        store.close()

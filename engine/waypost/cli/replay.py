@@ -1,0 +1,168 @@
+"""`waypost dead replay`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waypost import catalog
+from waypost.cli.choosing import Choice, among, choosing, writing
+from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.connecting import load_connections, settings_of
+from waypost.cli.run import note, sender_for
+from waypost.cli.summary import progress_bar, report
+from waypost.plan import Plan
+from waypost.runtime.engine import Summary, status_of
+from waypost.runtime.options import Options
+from waypost.runtime.program import Program, link
+from waypost.runtime.records import Letter, plan_of
+from waypost.runtime.replay import NEVER, LetterSource, again
+from waypost.runtime.replay import replay as replay_letters
+from waypost.runtime.results import Filtered, Mapped
+from waypost.runtime.settings import SettingError, local_url
+from waypost.runtime.store import Store
+
+
+@click.command()
+@choosing
+@click.option("--to", metavar="TARGET", help="A destination, spec or plan to take instead of the connection's own.")
+@click.option(
+    "--plan",
+    "which",
+    type=click.Choice(["current", "old"]),
+    default="current",
+    show_default=True,
+    help="The plan as it is now, or the one that each letter was made with.",
+)
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, as for `run`; over those of the connection."
+)
+@click.option(
+    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
+)
+@click.option(
+    "--drain", default=30.0, show_default=True, help="After Ctrl-C, wait so many seconds for what is under way."
+)
+@click.option("--dry-run", is_flag=True, help="Send nothing: say what would become of each letter.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
+def replay(
+    choice: Choice,
+    to: str | None,
+    which: str,
+    pairs: tuple[str, ...],
+    endpoint_override: str | None,
+    drain: float,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send dead letters again, with the same ids. What is delivered or filtered leaves the state; what is refused again stays, with its new
+    reason. The settings are those of the connection in ./waypost.yaml, or given with --set.
+
+    \b
+    Exit status as for `run`: 0 all delivered or filtered, 3 some are dead again, 4 stopped, 5 interrupted.
+    """
+    with writing(choice.state) as store:
+        found = list(among(store.reader, choice))
+        letters = [letter for letter in found if letter.reason not in NEVER]
+        if len(letters) < len(found):
+            note(f"{len(found) - len(letters):,} letters are left: only the beginning of their event was kept")
+        if not letters:
+            note("no dead letter matches")
+            return
+        try:
+            override = local_url(endpoint_override) if endpoint_override else None
+            groups = list(_groups(letters, _Plans(store, to, which, pairs, override)))
+        except SettingError as error:
+            refuse(str(error))
+        if dry_run:
+            _foretell(groups)
+            return
+        options = Options(None, drain_s=drain, notice=note)
+        summaries = _send(groups, options, store)
+    report(summaries, "the state still: see `waypost dead`", several=True, dry_run=False, as_json=as_json)
+    click.get_current_context().exit(status_of(summaries))
+
+
+class _Plans:
+    """Programs for letters. State: those that were linked already."""
+
+    def __init__(self, store: Store, to: str | None, which: str, pairs: tuple[str, ...], override: str | None) -> None:
+        self._store = store
+        self._to = to
+        self._which = which
+        self._pairs = pairs
+        self._override = override
+        self._linked: dict[tuple[str, str], Program] = {}
+        self._connections: dict[str, Plan] | None = None
+
+    def program(self, letter: Letter) -> Program:
+        key = (letter.connection, letter.plan if self._which == "old" else "")
+        if key not in self._linked:
+            current = self._current(letter.connection)
+            plan = current
+            if self._which == "old":
+                plan = plan_of(self._store.reader, letter.plan) or current
+                if plan.digest != letter.plan:
+                    refuse(f"the state does not hold the plan {letter.plan[:12]}: leave --plan old out")
+            given: dict[str, Any] = {**settings_of(current), **read_settings(self._pairs, plan)}
+            self._linked[key] = link(plan, given, connection=letter.connection, endpoint_override=self._override)
+        return self._linked[key]
+
+    def _current(self, connection: str) -> Plan:
+        if self._to is not None:
+            return load_target(self._to)
+        if self._connections is None:
+            path = Path(catalog.CONNECTIONS)
+            plans = load_connections(path, False) if path.is_file() else []
+            self._connections = {plan.connection.name: plan for plan in plans if plan.connection}
+        return self._connections.get(connection) or load_target(connection)
+
+
+Group = tuple[Program, str, list[Letter]]
+
+
+def _groups(letters: list[Letter], plans: _Plans) -> Iterator[Group]:
+    """The letters of each lane and program together."""
+    found: dict[tuple[str, str, int], Group] = {}
+    for letter in letters:
+        program = plans.program(letter)
+        group = found.setdefault((letter.connection, letter.source, id(program)), (program, letter.source, []))
+        group[2].append(letter)
+    yield from found.values()
+
+
+def _foretell(groups: list[Group]) -> None:
+    """What the plan makes of each letter now."""
+    for program, _, letters in groups:
+        now = Options(None).clock()
+        for letter in letters:
+            for item in again(program, letter, now):
+                if isinstance(item, Mapped):
+                    said = f"would be sent by {item.action}: {item.body.decode()}"
+                elif isinstance(item, Filtered):
+                    said = f"would be filtered: {item.reason}"
+                else:
+                    said = f"would die again: {item.reason}: {item.message}"
+                click.echo(f"{letter.id}  {letter.connection}  {said}")
+
+
+def _send(groups: list[Group], options: Options, store: Store) -> list[Summary]:
+    summaries: list[Summary] = []
+    sources = [LetterSource(letters) for _, _, letters in groups]
+    with progress_bar(list(sources), shown=sys.stderr.isatty()) as progress:
+        options.progress = progress
+        for (program, name, _), source in zip(groups, sources, strict=True):
+
+            async def go(program: Program = program, name: str = name, source: LetterSource = source) -> Summary:
+                return await replay_letters(program, name, source, sender_for(program, options), options, store)
+
+            summary = asyncio.run(go())
+            summaries.append(summary)
+            if summary.interrupted:
+                break
+    return summaries

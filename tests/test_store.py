@@ -1,0 +1,273 @@
+"""The state: commits that hold, files that are refused, and what is left after a power loss at any byte of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+import struct
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from waypost.runtime import records
+from waypost.runtime.journal import Journal
+from waypost.runtime.ledger import Ledger, pack, unpack
+from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
+from waypost.runtime.schema import SCHEMA
+from waypost.runtime.sources.journal import JournalFull
+from waypost.runtime.store import StateError, Store, look
+
+
+def letter(number: int) -> Letter:
+    return Letter(
+        "c", "s", number, "a", None, "refused", False, 1.0, "", b'{"n":%d}' % number, b'{"reason":"refused"}', b"first"
+    )
+
+
+def step(number: int) -> LaneStep:
+    """After `number` events: three in four delivered, the others dead letters."""
+    dead = number // 4
+    ledger = Ledger(
+        read=number,
+        accepted=number,
+        deliveries=number,
+        delivered=number - dead,
+        dead=Counter({"refused": dead} if dead else {}),
+    )
+    letters = (letter(number),) if number % 4 == 0 else ()
+    return LaneStep("c", "s", (Cursor("f", "i", Snapshot(number)),), ledger, letters)
+
+
+def check(folder: Path) -> int:
+    """The invariants of a state, whatever happened to it: cursor, ledger and dead letters agree. Gives the cursor."""
+    store = Store(folder)
+    try:
+        cursors = records.cursors_of(store.reader, "c", "s")
+        at = cursors["f"].at.cursor if cursors else 0
+        ledger = records.ledger_of(store.reader, "c", "s")
+        held = sum(records.letter_counts(store.reader).get(("c", "s"), {}).values())
+        assert ledger.closes
+        assert ledger.read == at
+        assert ledger.dead.total() == held == at // 4
+        journal = Journal(store)
+        rows = journal.read("j", 0, 1 << 30)
+        assert [number for number, _, _ in rows] == list(range(1, len(rows) + 1))
+        assert all(event == b"e%d" % number for number, event, _ in rows)
+        assert len(rows) == journal.last("j") == at
+        return at
+    finally:
+        store.close()
+
+
+def test_log_cut_anywhere_leaves_a_state_that_agrees(tmp_path: Path) -> None:
+    """P1, power loss: the log is cut at every frame and at random bytes; what was committed before the cut is there, whole.
+
+    Mutation that turns this red: `LaneStep.__call__` committing between the cursor and the ledger.
+    """
+    folder = tmp_path / "state"
+    store = Store(folder)
+    # Without this, the log would be folded into the file now and then, and there would be nothing to cut.
+    store.do(lambda database: database.execute("pragma wal_autocheckpoint = 0").fetchall() and None)
+    ends: list[int] = []
+    wal = folder / "state.sqlite-wal"
+    journal = Journal(store)
+    for number in range(1, 41):
+        store.do(step(number))
+        asyncio.run(journal.append("j", [b"e%d" % number], 1.0))
+        ends.append(wal.stat().st_size)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    store.close()
+    size = (copy / "state.sqlite-wal").stat().st_size
+    page = struct.unpack(">I", (copy / "state.sqlite-wal").read_bytes()[8:12])[0]
+    frames = list(range(32, size + 1, page + 24))
+    rng = random.Random(11)
+    places = rng.sample(frames, 40) + [rng.randrange(32, size) for _ in range(40)] + [size]
+    found = {cut: state_after_cut(copy, tmp_path / "cut", cut) for cut in places}
+    for cut, at in found.items():
+        # A step and its append are two commits: the second of a pair may be cut off.
+        assert at == sum(end <= cut for end in ends)
+    assert found[size] == 40
+
+
+def state_after_cut(copy: Path, place: Path, cut: int) -> int:
+    """The number of steps that are left when the log ends at a byte; the journal may be one behind, never torn."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    shutil.copy(copy / "state.sqlite", place)
+    (place / "state.sqlite-wal").write_bytes((copy / "state.sqlite-wal").read_bytes()[:cut])
+    store = Store(place)
+    last = Journal(store).last("j")
+    at = records.cursors_of(store.reader, "c", "s").get("f", Cursor("f", "i", Snapshot())).at.cursor
+    store.close()
+    assert at in (last, last + 1)
+    if at == last:
+        assert check(place) == at
+    return last
+
+
+def test_damaged_log_never_gives_a_torn_state(tmp_path: Path) -> None:
+    """Bytes of the log that are wrong: everything before them is there, nothing of what follows."""
+    folder = tmp_path / "state"
+    store = Store(folder)
+    journal = Journal(store)
+    for number in range(1, 21):
+        store.do(step(number))
+        asyncio.run(journal.append("j", [b"e%d" % number], 1.0))
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    store.close()
+    data = (copy / "state.sqlite-wal").read_bytes()
+    rng = random.Random(5)
+    for _ in range(25):
+        place = tmp_path / "torn"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(copy, place, ignore=shutil.ignore_patterns("*-shm"))
+        at = rng.randrange(len(data))
+        (place / "state.sqlite-wal").write_bytes(data[:at] + bytes([data[at] ^ 0x5A]) + data[at + 1 :])
+        try:
+            store = Store(place)
+        except StateError:
+            continue
+        assert records.ledger_of(store.reader, "c", "s").closes
+        last = Journal(store).last("j")
+        cursor = records.cursors_of(store.reader, "c", "s").get("f", Cursor("f", "i", Snapshot()))
+        store.close()
+        assert cursor.at.cursor in (last, last + 1)
+
+
+def test_many_wait_for_one_commit(tmp_path: Path) -> None:
+    """Group commit: what waits goes together, and each caller hears of its own."""
+    store = Store(tmp_path)
+    journal = Journal(store, bound=1000)
+    begun: list[str] = []
+    store.do(
+        lambda database: database.set_trace_callback(
+            lambda text: begun.append(text) if text.startswith("BEGIN") else None
+        )
+    )
+
+    async def go() -> list[BaseException | None]:
+        rows = [journal.append("j", [b"x" * 20], float(number)) for number in range(60)]
+        return await asyncio.gather(*rows, return_exceptions=True)
+
+    found = asyncio.run(go())
+    assert sum(isinstance(item, JournalFull) for item in found) == 10
+    assert sum(item is None for item in found) == 50
+    assert len(begun) < 30
+    assert journal.size() == 1000
+    assert len(journal.read("j", 0, 10**6)) == 50
+    store.close()
+
+
+def test_journal_is_read_by_number_and_trimmed_behind_the_last_lane(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    journal = Journal(store)
+
+    async def fill() -> None:
+        heard = journal.wait()
+        await journal.append("j", [b"a", b"b", b"c"], 1.5)
+        assert heard.is_set()
+        await journal.append("j", [b"d"], 2.5)
+        await journal.append("other", [b"z"], 3.5)
+
+    asyncio.run(fill())
+    assert journal.read("j", 0, 1) == [(1, b"a", 1.5)]
+    assert journal.read("j", 1, 100) == [(2, b"b", 1.5), (3, b"c", 1.5), (4, b"d", 2.5)]
+    # A segment goes when all of it has been passed.
+    store.do(LaneStep("c", "j", (), Ledger(), trims={"j": 2}))
+    assert journal.read("j", 0, 100)[0] == (1, b"a", 1.5)
+    store.do(LaneStep("c", "j", (), Ledger(), trims={"j": 3}))
+    assert journal.read("j", 0, 100) == [(4, b"d", 2.5)]
+    assert (journal.last("j"), journal.last("other"), journal.last("none")) == (4, 1, 0)
+    assert journal.size() == 2
+    store.close()
+
+
+def test_rows_survive_the_store(tmp_path: Path) -> None:
+    at = Snapshot(7, ((9, 12), (20, 1 << 40)), ((15, "a", None), (15, "b", "k"), (16, "b", 3)))
+    ledger = Ledger(3, Counter(malformed=1), 2, 2, 1, Counter(where=1), let_go=4)
+    store = Store(tmp_path)
+    store.do(LaneStep("c", "s", (Cursor("f", "i", at),), ledger, (letter(4),)))
+    store.close()
+    database = look(tmp_path)
+    assert records.cursors_of(database, "c", "s") == {"f": Cursor("f", "i", at)}
+    assert records.lanes(database) == [("c", "s", ledger)]
+    (found,) = records.letters(database)
+    assert (found.id, found.event, found.first_line) == (1, b'{"n":4}', b"first")
+    database.close()
+    assert unpack(pack(ledger)) == ledger
+
+
+def test_error_two_engines_on_one_state(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StateError, match="another engine"):
+        Store(tmp_path)
+    look(tmp_path).close()
+    store.close()
+    Store(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("text", "not a state"),
+        ("foreign", "something else"),
+        ("newer", "newer waypost"),
+        ("torn", "damaged"),
+        ("folder", "cannot use"),
+    ],
+)
+def test_error_file_that_cannot_be_used(what: str, said: str, tmp_path: Path) -> None:
+    """One clear line, and the file stays as it was."""
+    path = tmp_path / "state.sqlite"
+    if what == "text":
+        path.write_bytes(b"this is no database" * 100)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "foreign":
+        database = sqlite3.connect(path)
+        database.execute("create table somebody_elses (a)")
+        database.close()
+    else:
+        store = Store(tmp_path)
+        for number in range(1, 60):
+            store.do(step(number))
+        store.close()
+        if what == "newer":
+            database = sqlite3.connect(path)
+            database.execute(f"pragma user_version = {SCHEMA + 1}")
+            database.close()
+        else:
+            data = bytearray(path.read_bytes())
+            data[4096 : len(data)] = b"\x00" * (len(data) - 4096)
+            path.write_bytes(data)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(StateError, match=said) as caught:
+        Store(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_state_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)
+    database.execute("pragma journal_mode = wal")
+    database.execute(
+        "create table cursor (source text not null, lane text not null, identity text not null, "
+        "byte_offset integer not null, primary key (source, lane)) strict"
+    )
+    database.execute("insert into cursor values ('events.ndjson', 'shop', 'i', 42)")
+    database.execute("pragma user_version = 1")
+    database.close()
+    found = look(tmp_path)
+    assert records.cursors_of(found, "shop", "files") == {"events.ndjson": Cursor("events.ndjson", "i", Snapshot(42))}
+    found.close()
+
+
+def test_error_no_state_there(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="no state"):
+        look(tmp_path)
+    assert list(tmp_path.iterdir()) == []
