@@ -241,6 +241,8 @@ class Courier:
             if self._next is not None or self._leaving:
                 break
             self._raise_fault()
+            if not self.stopping.sending(self.options.steady()):
+                break
             self._carry_out(self.lane.tick(self.options.steady(), flush=True))
             if not self.lane.idle:
                 await self._wait()
@@ -250,8 +252,9 @@ class Courier:
 
     async def _step(self) -> None:
         """Sends what is ready and takes the answers that are there, without waiting."""
-        if self._next is None and not self._leaving:
-            self._carry_out(self.lane.tick(self.options.steady()))
+        now = self.options.steady()
+        if self._next is None and not self._leaving and self.stopping.sending(now):
+            self._carry_out(self.lane.tick(now))
         await asyncio.sleep(0)
         self._settle_all()
 

@@ -172,6 +172,7 @@ class Engine:
         self._trimmed: dict[str, int] = {}
         self._journaled: dict[tuple[str, str], set[str]] = {}
         self._ended: list[End] = []
+        self._applying = False
         self._done: dict[tuple[str, str], Any] = {}
 
     def courier(
@@ -261,12 +262,14 @@ class Engine:
             await intake.stop(self.options.drain_s)
 
     async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
-        while self.lanes:
+        # A reload that was asked for may start a lane when the last one has just ended.
+        while self.lanes or self._applying or self.reload_asked.is_set():
             tasks: set[asyncio.Task[Any]] = {running.task for running in self.lanes.values()}
             if reloading is not None:
                 tasks.add(reloading)
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
             if reloading is not None and reloading in done:
+                # It never ends but by a fault of ours.
                 reloading.result()
             for name, running in list(self.lanes.items()):
                 if running.task.done() and self.lanes.get(name) is running:
@@ -373,16 +376,17 @@ class Engine:
         assert load is not None
         while True:
             await self.reload_asked.wait()
+            self._applying = True
             self.reload_asked.clear()
-            if self.stopping.count:
-                return
             try:
                 assignments = await asyncio.to_thread(load)
+                if not self.stopping.count:
+                    await self.apply(assignments)
+                    self.options.notice(f"reloaded: {len(assignments)} lanes")
             except Refused as error:
                 self.options.notice(f"nothing is changed: {error}")
-                continue
-            await self.apply(assignments)
-            self.options.notice(f"reloaded: {len(assignments)} lanes")
+            finally:
+                self._applying = False
 
     @contextlib.contextmanager
     def signals(self, *, reload: bool = False) -> Iterator[None]:

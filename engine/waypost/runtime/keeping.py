@@ -169,9 +169,12 @@ class Keeping:
 
     async def commit(self) -> float:
         """One step with all that has happened. Gives what the snapshot took, in seconds; a refusal by the disk stays in `fault`."""
-        if self._store is None or self.fault is not None:
+        if self._store is None:
             return 0.0
         async with self._one:
+            if self.fault is not None:
+                # The dead letters of the step that failed are gone: no later step may pass their events.
+                return 0.0
             self._due.clear()
             began = time.perf_counter()
             step = self._step()

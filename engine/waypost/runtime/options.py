@@ -25,6 +25,9 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
+ANSWERS = 0.2
+"""The share of the time to stop that is left for answers, so that what was sent is not sent again by the next run."""
+
 BEGAN = time.time() - time.monotonic()
 
 
@@ -53,6 +56,7 @@ class Stopping:
     count: int = 0
     until: float | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _last: float | None = None
     _told: list[Callable[[], object]] = field(default_factory=list)
 
     def heard(self, now: float, drain_s: float) -> None:
@@ -61,8 +65,13 @@ class Stopping:
         self.asked.set()
         if self.until is None:
             self.until = now + drain_s
+            self._last = now + drain_s * (1 - ANSWERS)
         for told in list(self._told):
             told()
+
+    def sending(self, now: float) -> bool:
+        """Whether requests may still go: the last part of the time is for the answers of those under way."""
+        return self._last is None or now < self._last
 
     def over(self, now: float) -> bool:
         """Whether the run is to end now, whatever is still on its way."""

@@ -188,10 +188,10 @@ class Moving:
             await asyncio.sleep(0.02)
 
     async def commit(self) -> float:
-        if self._store is None or self.fault is not None:
-            return 0.0
         async with self._one:
             self._due.clear()
+            if self._store is None or self.fault is not None:
+                return 0.0
             if self._whole and self._lane.events_on_their_way:
                 # A line that could not be read may make several deliveries now: they are counted together.
                 return 0.0
