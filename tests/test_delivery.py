@@ -242,7 +242,7 @@ def test_connection_is_added_and_taken_away_by_a_reload(tmp_path: Path) -> None:
         write(tmp_path, two=two.url)
         engine.process.send_signal(signal.SIGHUP)
         assert engine.end() == 0, engine.said
-        assert set(taken(two)) == set(names)
+        assert set(taken(two)) == set(names), engine.said
         before = taken(one).total()
         assert 0 < before < 4000
         write(tmp_path, one=one.url)

@@ -267,16 +267,16 @@ class Engine:
             tasks: set[asyncio.Task[Any]] = {running.task for running in self.lanes.values()}
             if reloading is not None:
                 tasks.add(reloading)
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
-            if reloading is not None and reloading in done:
-                # It never ends but by a fault of ours.
-                reloading.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
             for name, running in list(self.lanes.items()):
                 if running.task.done() and self.lanes.get(name) is running:
                     self._ended.append(running.task.result())
                     del self.lanes[name]
                     self._done[name] = running.key
                     await self._close(running)
+            if reloading is not None and reloading.done():
+                # It never ends but by a fault of ours.
+                reloading.result()
 
     async def apply(self, assignments: list[Assignment]) -> None:
         """Starts what is new, changes what has another plan, ends what is no longer there."""
@@ -330,10 +330,10 @@ class Engine:
         changed.cancel()
 
     async def _end(self, name: tuple[str, str], running: Running) -> None:
+        del self.lanes[name]
         running.courier.leave()
         await asyncio.wait({running.task})
-        running.task.result()
-        del self.lanes[name]
+        self._ended.append(running.task.result())
         self._passed.pop(name, None)
         self._journaled.pop(name, None)
         await self._close(running)
