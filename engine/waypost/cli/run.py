@@ -109,7 +109,9 @@ def command(
     else:
         if watch:
             refuse("--watch goes with a connections file")
-        summary, letters = _single(target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow)
+        summary, letters = _single(
+            target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow
+        )
         summaries = [summary]
         report(summaries, letters, several=False, **shown)
     click.get_current_context().exit(status_of(summaries))

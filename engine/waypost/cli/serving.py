@@ -7,7 +7,6 @@ file with a fault in it changes nothing. Where events come over HTTP, the intake
 from __future__ import annotations
 
 import asyncio
-import glob
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
 from waypost.runtime.reader import Source
 from waypost.runtime.settings import SettingError, resolve
-from waypost.runtime.sources.file import FileSource, SourceError
+from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.ingest import Feed as Door
 from waypost.runtime.sources.ingest import Ingest
 from waypost.runtime.sources.journal import JournalSource
@@ -99,26 +98,17 @@ class Service:
             lambda: self._inputs(feed),
             endless=journaled or feed.follow,
             news=self.journal if journaled else None,
-            from_start=feed.start == "start",
         )
 
     def _inputs(self, feed: Feed) -> list[Callable[[], Source]]:
         if feed.http is not None:
-            return [self._journal_source(feed.name)]
+            assert self.journal is not None
+            return [partial(JournalSource, self.journal, feed.name, from_start=feed.start == "start")]
         if feed.stdin:
             return [lambda: StdinSource(sys.stdin.buffer)]
-        paths = sorted({path for pattern in feed.files for path in glob.glob(pattern)})
-        if not paths:
-            raise SourceError(f"the source {feed.name}: no file matches {', '.join(feed.files)}")
-        return [partial(FileSource, Path(path)) for path in paths]
-
-    def _journal_source(self, name: str) -> Callable[[], Source]:
-        """The intake wakes one reader; others (lanes that fell behind) read what is there."""
-        ingest, journal = self.ingest, self.journal
-        assert ingest is not None
-        assert journal is not None
-        first = [ingest.sources[name]]
-        return lambda: first.pop() if first else JournalSource(name, journal)
+        paths = [path for pattern in feed.files for path in expand(pattern)]
+        notice = self.options.notice
+        return [partial(FileSource, path, follow=feed.follow and path is paths[-1], notice=notice) for path in paths]
 
     # Loading again.
 

@@ -49,12 +49,13 @@ def contents(database: sqlite3.Connection) -> dict[str, Any]:
     }
     inputs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for connection, source, cursor in records.cursors(database):
-        last = sources.get(cursor.input, {}).get("last") if cursor.identity == JOURNAL else _size(cursor.input)
+        # A journal's cursor is the first event that has not ended.
+        end = sources.get(cursor.input, {}).get("last", 0) + 1 if cursor.identity == JOURNAL else _size(cursor.input)
         row = {
             "input": cursor.input,
             "cursor": cursor.at.cursor,
             "unit": "events" if cursor.identity == JOURNAL else "bytes",
-            "lag": None if last is None else max(0, last - cursor.at.cursor),
+            "lag": None if end is None else max(0, end - cursor.at.cursor),
             "ended_above": len(cursor.at.ranges),
         }
         inputs.setdefault((connection, source), []).append(row)

@@ -75,7 +75,7 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Assignment:
     """A lane to be. `inputs` open the source's inputs; equal `key`s mean the same source. `endless`: it waits for more events.
-    `news` is the journal of a journaled source; a new lane of it starts at now, unless `from_start`."""
+    `news` is the journal of a journaled source."""
 
     program: Program
     source: str
@@ -83,7 +83,6 @@ class Assignment:
     inputs: Callable[[], list[Callable[[], Source]]]
     endless: bool = False
     news: Journal | None = None
-    from_start: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -319,8 +318,7 @@ class Engine:
         known = cursors_of(self.store.reader, connection, source)
         for tap in taps:
             if tap.identity == JOURNAL and tap.name not in known:
-                last = 0 if item.from_start or item.news is None else item.news.last(tap.name)
-                at = Cursor(tap.name, tap.identity, Snapshot(last))
+                at = Cursor(tap.name, tap.identity, Snapshot(tap.offset))
                 await self.store.commit(lambda database, at=at: save_cursor(database, connection, source, at))  # type: ignore[misc]
 
     async def _change(self, running: Running, program: Program) -> None:

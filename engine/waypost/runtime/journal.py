@@ -40,9 +40,13 @@ class Journal:
             return
         size = sum(map(len, rows))
         await self._store.commit(lambda database: _append(database, source, rows, received_at, size, self.bound))
+        self.tell()
+
+    def tell(self) -> None:
+        """Wakes whoever waits for news."""
         for event in self._events:
             event.set()
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener()
 
     def read(self, source: str, after: int, limit_bytes: int = PIECE) -> list[tuple[int, bytes, float]]:
@@ -80,10 +84,10 @@ class Journal:
         if told in self._listeners:
             self._listeners.remove(told)
 
-    def last(self, source: str) -> int:
-        """The sequence number of the last event that was appended, 0 before the first: where a new lane starts."""
+    def next(self, source: str) -> int:
+        """The sequence number that the next event will have: where a new lane starts."""
         row = self._store.reader.execute("select next from journaled where source = ?", (source,)).fetchone()
-        return row[0] - 1 if row else 0
+        return row[0] if row else 1
 
     def size(self) -> int:
         """The bytes of the events that are held."""
@@ -110,11 +114,11 @@ def _append(
     )
 
 
-def trim(database: sqlite3.Connection, source: str, passed: int) -> None:
-    """Every lane has passed the events up to this number: they go, an append at a time."""
+def trim(database: sqlite3.Connection, source: str, before: int) -> None:
+    """Every lane has passed the events before this number: they go, an append at a time."""
     gone = database.execute(
-        "select coalesce(sum(size), 0) from journal where source = ? and last <= ?", (source, passed)
+        "select coalesce(sum(size), 0) from journal where source = ? and last < ?", (source, before)
     ).fetchone()[0]
     if gone:
-        database.execute("delete from journal where source = ? and last <= ?", (source, passed))
+        database.execute("delete from journal where source = ? and last < ?", (source, before))
         database.execute("update journaled set size = size - ? where source = ?", (gone, source))

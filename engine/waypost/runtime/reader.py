@@ -49,12 +49,12 @@ class Source(Protocol):
 
 def resumable(source: Source) -> bool:
     """Whether a source can be read from an offset again."""
-    return source.size is not None
+    return bool(getattr(source, "resumable", source.size is not None))
 
 
 def waits(source: Source) -> bool:
     """Whether an empty list of lines means that there are none yet, not that more are to be read at once."""
-    return source.identity == JOURNAL or bool(getattr(source, "waits", False))
+    return bool(getattr(source, "waits", False))
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class Shared:
         self._taps.append(tap)
         return tap
 
-    def start(self, offset: int) -> None:
+    def start(self, offset: int, identity: str) -> None:
         """The first lane to read says where the leader begins."""
         if self.head is None:
             if offset != self.leader.offset:
-                self.leader.resume(offset, self.leader.identity)
+                self.leader.resume(offset, identity)
             self.head = offset
 
     def piece(self, at: int) -> Piece | None:
@@ -138,9 +138,14 @@ class Tap:
         self._own: Source | None = None
         leader = shared.leader
         self.name = leader.name
-        self.identity = leader.identity
+        self.resumable = resumable(leader)
         self.waits = waits(leader)
+        self._known = leader.identity
         self.at = leader.offset
+
+    @property
+    def identity(self) -> str:
+        return self._shared.leader.identity
 
     @property
     def size(self) -> int | None:
@@ -165,11 +170,14 @@ class Tap:
         own = self._shared.open()
         said = own.resume(offset, identity)
         own.close()
+        if not said:
+            # What one name had before (rotated files) is in the identity that was kept.
+            self._known = identity
         self.at = own.offset if said else offset
         return said
 
     def read(self) -> list[Line] | None:
-        self._shared.start(self.at)
+        self._shared.start(self.at, self._known)
         piece = self._shared.piece(self.at)
         if piece is not None:
             self._rejoin()
@@ -189,7 +197,7 @@ class Tap:
     def _read_alone(self) -> list[Line] | None:
         if self._own is None:
             self._own = self._shared.open()
-            self._own.resume(self.at, self.identity)
+            self._own.resume(self.at, self._known if self._shared.head is None else self.identity)
         lines = self._own.read()
         if lines:
             self.at = lines[-1].end
