@@ -27,7 +27,10 @@ demo: $(VENV)/.run ## events from a file to a receiver on loopback, and the clos
 test: $(VENV)/.test ## the fast suite
 	$(BIN)/python -m pytest -n 2 tests
 
-soak: $(VENV)/.test ## the long runs
+KILLS ?= 200
+
+soak: $(VENV)/.test ## the long runs: KILLS=200 kills of the engine, official SDKs
+	$(BIN)/python tests/soak.py --kills $(KILLS)
 	WAYPOST_SDK_EVENTS=10000 $(BIN)/python -m pytest tests/test_ingest.py -k sdk
 	$(BIN)/python tests/simulation.py --schedules 10000
 
