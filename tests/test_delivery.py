@@ -130,7 +130,7 @@ def test_killed_intake_delivers_what_it_acknowledged(tmp_path: Path) -> None:
 def test_signal_in_each_phase_keeps_the_rest(script: str, requests: int, status: int, tmp_path: Path) -> None:
     """P12: the first signal ends the intake and drains to its deadline; the rest is there for the next run.
 
-    Mutation that turns this red: `Courier._quiet` without the signal.
+    Mutation that turns this red: `Stopping.heard` that counts nothing.
     """
     names = orders(tmp_path, 4000)
     write(tmp_path, one="http://127.0.0.1:9")
