@@ -147,6 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         raw = self._body()
+        if raw is None:
+            # The sender went away in the middle: nobody is there to answer, and half a request is none.
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.receiver.take(
             Received(self.command, self.path, headers, _decompressed(raw, headers), len(raw), 0)
@@ -165,11 +169,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
-    def _body(self) -> bytes:
+    def _body(self) -> bytes | None:
+        """The body; None when it was cut."""
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._chunked()
         length = self.headers.get("Content-Length", "0")
-        return self.rfile.read(min(int(length), BODY_LIMIT)) if length.isdecimal() else b""
+        wanted = min(int(length), BODY_LIMIT) if length.isdecimal() else 0
+        found = self.rfile.read(wanted)
+        return found if len(found) == wanted else None
 
     def _chunked(self) -> bytes:
         body = b""
