@@ -11,7 +11,7 @@ ends with `}`, and only when it gives as many values as there are lines. A line 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -137,13 +137,13 @@ class Block:
     """What a program made of `count` lines.
 
     `encoded` holds messages in the order of their lines, each with a line feed behind it (none is inside: an event is a line), and `owners`
-    the (action, request, group) of each. A line has one, but for those in `idle` (no action takes them), those in `several` (so many), and
+    what makes a Mapped of each. A line has one, but for those in `idle` (no action takes them), those in `several` (so many), and
     those in `others`, which were mapped alone.
     """
 
     count: int
     encoded: bytes
-    owners: list[tuple[str, str, tuple[Any, ...]]]
+    owners: list[Callable[[bytes], Mapped]]
     idle: list[int] = field(default_factory=list)
     several: dict[int, int] = field(default_factory=dict)
     others: dict[int, list[Result]] = field(default_factory=dict)
@@ -159,23 +159,26 @@ class Block:
                 return index
         raise IndexError(message)
 
-    def rows(self) -> Iterator[Mapped | list[Result]]:
+    def rows(self) -> list[Mapped | list[Result]]:
         """For each line its one message, or the list of its results."""
-        idle, others, several = set(self.idle), self.others, self.several
-        messages = map(_mapped, self.owners, self.encoded.split(b"\n"))
+        found: list[Any] = [owner(body) for owner, body in zip(self.owners, self.encoded.split(b"\n"), strict=False)]
+        if self.several:
+            return list(self._spread(iter(found)))
+        for index, results in sorted([*((index, [NO_ACTION]) for index in self.idle), *self.others.items()]):
+            found.insert(index, results)
+        return found
+
+    def _spread(self, messages: Iterator[Mapped]) -> Iterator[Mapped | list[Result]]:
+        idle = set(self.idle)
         for index in range(self.count):
-            if index in others:
-                yield others[index]
+            if index in self.others:
+                yield self.others[index]
             elif index in idle:
                 yield [NO_ACTION]
-            elif index in several:
-                yield list(islice(messages, several[index]))
+            elif index in self.several:
+                yield list(islice(messages, self.several[index]))
             else:
                 yield next(messages)
-
-
-def _mapped(owner: tuple[str, str, tuple[Any, ...]], body: bytes) -> Mapped:
-    return Mapped(owner[0], None, owner[1], owner[2], body)
 
 
 class Lines:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.express import Express
 from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.parts import url_parts
+from waypost.runtime.results import Mapped
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _generate(plan: p.Plan, bindings: Bindings, layout: Layout, express: Express
     w.names.update(
         meta_id=bindings.meta_id,
         encode=values.encode,
+        partial=partial,
+        Mapped=Mapped,
         DecodeError=msgspec.DecodeError,
         NO_MATCH=NO_MATCH,
         OFF=OFF,
@@ -157,7 +161,7 @@ class Maker:
         return None if self.rest is None else f"({codegen_fql.condition(self.rest, v)})"
 
     def message(self, v: codegen.Values, *, own: bool = False) -> tuple[dict[str, Expr], str, str]:
-        """The statements that map and check one message. Gives its fields, its text, and that of (action, request, group).
+        """The statements that map and check one message. Gives its fields, its text, and that of what makes a Mapped of its bytes.
 
         `own`: the decoded event becomes the message.
         """
@@ -178,8 +182,8 @@ class Maker:
             _require_late(need, v)
         parts = self._group(v)
         if parts:
-            return top, message, f"({self.name!r}, {self.action.request!r}, ({', '.join(parts)},))"
-        return top, message, w.bind("owner", (self.name, self.action.request, ()))
+            return top, message, f"partial(Mapped, {self.name!r}, None, {self.action.request!r}, ({', '.join(parts)},))"
+        return top, message, w.bind("owner", partial(Mapped, self.name, None, self.action.request, ()))
 
     def _group(self, v: codegen.Values) -> list[str]:
         """The texts of the event's parts of the request; a part of the url without a value is a fault."""
@@ -196,7 +200,7 @@ class Maker:
             with w.block(f"if not ({v.scope.condition(self.action.where)}):"):
                 w.line("return WHERE")
         _, message, owner = self.message(v)
-        w.line(f"return {message}, {owner}[2]" if self.parts else f"return {message}")
+        w.line(f"return {message}, {owner}.args[3]" if self.parts else f"return {message}")
 
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:

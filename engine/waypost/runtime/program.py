@@ -146,7 +146,7 @@ class Program:
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
         """`map` of many lines: for each line its one message, or the list of its results."""
-        return list(self._map_lines(lines, offsets, first_line, now).rows())
+        return self._map_lines(lines, offsets, first_line, now).rows()
 
     def _map_lines(
         self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float, *, cut: bool = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from waypost.runtime.sources.lines import Line, TooLong
@@ -41,8 +40,7 @@ class Journal(Protocol):
         """`told` is called after each append."""
 
 
-@dataclass(frozen=True)
-class Kept(Line):
+class Kept(Line, frozen=True, gc=False):
     """A journaled line. `received_at` is in Unix seconds."""
 
     received_at: float = 0.0

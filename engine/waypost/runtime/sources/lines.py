@@ -7,7 +7,8 @@ its first bytes, its length and its SHA-256.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LIMIT = 1 << 20
 """The longest line, in bytes."""
@@ -18,8 +19,7 @@ KEPT = 64 << 10
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True, gc=False):
     """`data` is without its line break; `offset` and `end` are those of the whole line, break included; `number` counts from 1."""
 
     data: bytes
@@ -28,8 +28,7 @@ class Line:
     number: int
 
 
-@dataclass(frozen=True)
-class TooLong(Line):
+class TooLong(Line, frozen=True, gc=False):
     """`data` is the first KEPT bytes."""
 
     length: int = 0
@@ -50,14 +49,25 @@ class Cutter:
     def feed(self, chunk: bytes) -> list[Line]:
         """The lines that end in this chunk; blank ones are passed over."""
         found: list[Line] = []
-        start = 0
-        while True:
-            end = chunk.find(b"\n", start)
-            if end < 0:
-                break
-            self._take(chunk[start : end + 1], found)
-            start = end + 1
-        self._keep(chunk[start:])
+        head, mark, rest = chunk.partition(b"\n")
+        if not mark:
+            self._keep(chunk)
+            return found
+        self._take(head + mark, found)
+        pieces = rest.split(b"\n")
+        last = pieces.pop()
+        offset, number = self._offset, self._number
+        for data in pieces:
+            size = len(data)
+            end = offset + size + 1
+            number += 1
+            if data[-1:] == b"}" and size <= LIMIT:
+                found.append(Line(data, offset, end, number))
+            else:
+                self._odd(data, offset, end, number, found)
+            offset = end
+        self._offset, self._number = offset, number
+        self._keep(last)
         return found
 
     def finish(self) -> list[Line]:
@@ -86,15 +96,19 @@ class Cutter:
         whole = self._rest + piece
         self._rest = b""
         offset, self._offset = self._offset, self._offset + len(whole)
-        data = whole.removesuffix(b"\n").removesuffix(b"\r")
+        data = whole.removesuffix(b"\n")
         if offset == self._start:
             data = data.removeprefix(_BOM)
+        self._odd(data, offset, self._offset, self._number, found)
+
+    @staticmethod
+    def _odd(data: bytes, offset: int, end: int, number: int, found: list[Line]) -> None:
+        """A line that may be anything: blank, too long, or with CR before its line feed."""
+        data = data.removesuffix(b"\r")
         if len(data) > LIMIT:
-            found.append(
-                TooLong(data[:KEPT], offset, self._offset, self._number, len(data), hashlib.sha256(data).hexdigest())
-            )
+            found.append(TooLong(data[:KEPT], offset, end, number, len(data), hashlib.sha256(data).hexdigest()))
         elif data and not data.isspace():
-            found.append(Line(data, offset, self._offset, self._number))
+            found.append(Line(data, offset, end, number))
 
     def _take_long(self, piece: bytes, found: list[Line]) -> None:
         assert self._long is not None
