@@ -85,6 +85,8 @@ class Values:
         if slot.nested and not parent.nested:
             parent.shared.add(slot.name)
         text = f"{self.struct(steps[:-1])}.{slot.attribute}"
+        # Where the event becomes the message, its own field may have been set already: what was read first is the event's.
+        text = self.w.known(text) or text
         return text if slot.nested else self._loaded(slot, text)
 
     def _loaded(self, slot: Slot, raw: str) -> str:
