@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test soak ci lint types fix update bench clean
+.PHONY: help demo test soak ci lint types fix update bench bench-full clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "waypost needs Python 3.11 or newer with venv: install it (e.g. apt-get install python3 python3-venv, or brew install python)"; exit 2; }
@@ -57,8 +57,11 @@ update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; the
 	$(BIN)/waypost test --update
 	$(BIN)/python -m pytest -q tests --update
 
-bench: $(VENV)/.test ## ratios measured in one run
-	$(BIN)/python tests/bench.py
+bench: $(VENV)/.test ## ratios measured in one run, at most three minutes
+	@PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-full: $(VENV)/.test ## the same with more rounds and up to ten million events; rewrites docs/performance.md
+	@PYTHONPATH=tests $(BIN)/python -m bench --full --write
 
 clean: ## remove the venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

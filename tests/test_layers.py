@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from waypost.runtime.receive import Receiver
+
 ENGINE = Path(__file__).resolve().parent.parent / "engine" / "waypost"
 SPECS = Path(__file__).resolve().parent.parent / "specs"
 MODULES = sorted(path for path in ENGINE.rglob("*.py"))
@@ -22,10 +24,23 @@ MAY_IMPORT = {
     "runtime": {"runtime", "lang", "plan"},
     "notation": {"notation", "lang", "plan"},
     "diffing": {"diffing", "notation", "runtime", "lang", "plan"},
+    "benching": {"benching", "runtime", "lang", "plan"},
     "testing": {"testing", "runtime", "compiler", "lang", "plan", "catalog"},
     "pages": {"pages", "notation", "runtime", "lang", "plan"},
     "scaffold": {"scaffold", "notation", "compiler", "lang", "plan"},
-    "cli": {"cli", "pages", "scaffold", "diffing", "testing", "runtime", "compiler", "lang", "plan", "catalog"},
+    "cli": {
+        "cli",
+        "benching",
+        "pages",
+        "scaffold",
+        "diffing",
+        "testing",
+        "runtime",
+        "compiler",
+        "lang",
+        "plan",
+        "catalog",
+    },
 }
 DOORS = {
     "ruamel": {"compiler/document.py"},
@@ -90,15 +105,14 @@ def test_engine_names_no_destination() -> None:
     assert found == []
 
 
-def test_running_a_plan_loads_no_compiler() -> None:
-    """`run` on a compiled plan imports neither the compiler nor the libraries that only it needs."""
+def loaded(*words: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
     code = (
         "import sys, contextlib, io\n"
         "from waypost.cli.main import cli\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        "    cli.main(['run', 'segment', '--set', 'source_write_key=env:KEY', '--dry-run', 'examples/events.ndjson'])\n"
-        "print([name for name in sys.modules if name.split('.')[0] in ('ruamel', 'jinja2', 'jsonpath_ng', 'uvicorn', 'httptools')"
-        " or name.startswith('waypost.compiler')])\n"
+        f"    cli.main({list(words)!r})\n"
+        "print(*(name for name, module in sys.modules.items() if module is not None))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -108,4 +122,37 @@ def test_running_a_plan_loads_no_compiler() -> None:
         cwd=SPECS.parent,
         env={"KEY": "k", "PATH": ""},
     )
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    return set(done.stdout.strip().splitlines()[-1].split())
+
+
+RUN = ("run", "segment", "--set", "source_write_key=env:KEY", "examples/events.ndjson")
+NOT_FOR_A_RUN = {"ruamel", "jinja2", "jsonpath_ng", "uvicorn", "httptools", "rich", "pygments", "markdown_it"}
+"""Libraries that a run of a shipped plan has no use for: those of the compiler, of the ingest, and of the progress bar."""
+
+
+def test_running_a_plan_loads_no_compiler() -> None:
+    """`run` on a compiled plan imports neither the compiler nor the libraries that only it needs."""
+    found = loaded(*RUN, "--dry-run")
+    assert {name for name in found if name.startswith("waypost.compiler")} == set()
+    assert {name.partition(".")[0] for name in found} & {*NOT_FOR_A_RUN, "httpx"} == set()
+
+
+def test_delivering_loads_no_more_than_the_client(tmp_path: Path) -> None:
+    with Receiver(port=0) as receiver:
+        found = loaded(*RUN, "--endpoint-override", receiver.url, "--dead-letters", str(tmp_path / "dead.ndjson"))
+        assert receiver.requests
+    assert "httpx" in found
+    assert {name for name in found if name.startswith("waypost.compiler")} == set()
+    assert {name.partition(".")[0] for name in found} & NOT_FOR_A_RUN == set()
+
+
+def test_the_version_loads_next_to_nothing() -> None:
+    found = loaded("--version")
+    assert {name for name in found if name.startswith("waypost")} == {"waypost", "waypost.cli", "waypost.cli.main"}
+    assert {name.partition(".")[0] for name in found} & {
+        *NOT_FOR_A_RUN,
+        "msgspec",
+        "httpx",
+        "asyncio",
+        "sqlite3",
+    } == set()

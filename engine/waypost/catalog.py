@@ -45,6 +45,11 @@ def shipped_plan(name: str) -> Path:
     return ROOT / "compiled" / f"{name}.json"
 
 
+def example_events() -> Path:
+    """The events that are taken where none are named: a few hundred, as SDKs send them."""
+    return ROOT / "examples" / "events.ndjson"
+
+
 def find(text: str) -> Target:
     """What to run or show: a file or folder that exists, else a shipped destination's compiled plan."""
     path = Path(text)

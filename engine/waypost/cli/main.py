@@ -45,6 +45,7 @@ COMMANDS = {
     "connections": ("waypost.cli.connections", "The connections of waypost.yaml: state, sources, actions."),
     "check": ("waypost.cli.check", "Send the credential probe of a destination or of each connection."),
     "preview": ("waypost.cli.preview", "What one event becomes, field by field."),
+    "bench": ("waypost.cli.bench", "What mapping costs: the whole, by stage, by field."),
     "receive": ("waypost.cli.receive", "A local server that shows what arrives, and misbehaves when told to."),
     "show": ("waypost.cli.show", "A destination's plan, or the program generated from it."),
     "completion": ("waypost.cli.completion", "The script for completion in bash, zsh or fish."),
