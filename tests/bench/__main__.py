@@ -114,7 +114,7 @@ def grown(full: bool, rounds: int) -> tuple[str, list[growth.Curve]]:
     ]
     rows = []
     for curve in curves:
-        shown = "; ".join(f"{point.at:g}: {point.us.middle:.2f}" for point in curve.points)
+        shown = "; ".join(f"{plot.short(point.at)}: {point.us.middle:.2f}" for point in curve.points)
         slope = f"{curve.slope:.2f} ({curve.linear:g})" if curve.points else ""
         rows.append([curve.of, shown or curve.skipped, slope, curve.note if curve.points else ""])
     return page.table(["what grows", "at: µs an event", "slope (linear is)", ""], rows), curves

@@ -59,7 +59,7 @@ def _panel(curve: Curve) -> Iterator[str]:
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>'
         yield f'<text x="{LEFT - 5}" y="{y(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>'
     for point in curve.points:
-        yield f'<text x="{x(point.at):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{_short(point.at)}</text>'
+        yield f'<text x="{x(point.at):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{short(point.at)}</text>'
     yield f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{curve.unit}</text>'
     yield f'<text x="{LEFT}" y="{HEIGHT - 6}">µs an event</text>'
     over = [f"{x(point.at):.1f},{y(point.us.high):.1f}" for point in curve.points]
@@ -100,7 +100,8 @@ def _marks(bottom: float, top: float) -> list[float]:
     return [mark for mark in found if bottom * 0.999 <= mark <= top * 1.001]
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A mark of an axis: 300, 10k, 1M."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{letter}"
