@@ -43,24 +43,38 @@ PLAIN = "2026-01-01T00:00:00Z"
 
 _times = msgspec.json.Decoder(list[datetime]).decode
 
-RETRIES = 8
+RETRIES = 16
 """After so many lines that the decoder refuses, the rest of the block goes line by line: a file that is wrong throughout is no reason to
 decode it again and again."""
 
 
-def clean_lines(data: bytes) -> int:
-    """How many lines `data` (without a line feed at the end) has; 0 unless every one begins with `{` and ends with `}`."""
-    if data[:1] != b"{" or data[-1:] != b"}":
-        return 0
-    find, at, count = data.index, 0, 1
+def ragged(data: bytes) -> tuple[int, list[tuple[int, int, int]]]:
+    """How many lines `data` has (no line feed at its end), and (index, start, end) of those that do not begin with `{` and end with `}`."""
+    find, index, start = data.index, 0, 0
+    found: list[tuple[int, int, int]] = []
     try:
         while True:
-            at = find(LF, at) + 1
-            if data[at - 2] != 125 or data[at] != 123:
-                return 0
-            count += 1
+            end = find(LF, start)
+            if data[start] != 123 or data[end - 1] != 125:
+                found.append((index, start, end))
+            index += 1
+            start = end + 1
     except ValueError:
-        return count
+        if data[start : start + 1] != b"{" or data[-1] != 125:
+            found.append((index, start, len(data)))
+        return index + 1, found
+
+
+def without(data: bytes, lines: list[tuple[int, int, int]]) -> bytes:
+    """`data` without these lines."""
+    pieces, start = [], 0
+    for _, begin, end in lines:
+        if begin > start:
+            pieces.append(data[start : begin - 1])
+        start = end + 1
+    if start < len(data):
+        pieces.append(data[start:])
+    return b"\n".join(pieces)
 
 
 def is_utf8(data: bytes) -> bool:

@@ -75,7 +75,11 @@ def _own_text(v: Values, node: p.From, target: str) -> Expr:
     source = of.text
     _promised(v, node)
     result = v.assign(source, "text", "text").text
-    with v.w.block(f"if {result}.__class__ is not str{'' if node.required else f' and {result} is not MISSING'}:"):
+    # An absent field is left alone. Empty text is let through by the decoder: it is common, and costs little here.
+    odd = f"not {result} or {result}.__class__ is not str" if node.empty == "omit" else f"{result}.__class__ is not str"
+    if not node.required:
+        odd = f"({odd}) and {result} is not MISSING"
+    with v.w.block(f"if {odd}:"):
         v.w.line(f"{result} = {_reader(node)}({source}){' or MISSING' if node.empty == 'omit' else ''}")
         if node.max_length is not None:
             with v.w.block(f"if {result} is not MISSING and len({result}) > {node.max_length}:"):
@@ -108,8 +112,7 @@ def _text_checks(v: Values, node: p.From) -> Expr:
     if of.form == "text":
         result = v.assign(f"{source} or MISSING" if node.empty == "omit" else source, "text", "text")
     elif node.empty == "omit":
-        filled = "" if sure else f" and {source}"
-        quick = f"{source} if {source}.__class__ is str{filled} else {read}({source}) or MISSING"
+        quick = f"{source} if {source}.__class__ is str and {source} else {read}({source}) or MISSING"
         result = v.assign(quick, "text", "text")
     else:
         result = v.assign(f"{source} if {source}.__class__ is str else {read}({source})", "text", "text")
@@ -130,7 +133,6 @@ def _promised(v: Values, node: p.From) -> bool:
         return False
     steps = plain_names(node.of.path) or ()
     slot = v.layout.at(steps)
-    slot.filled = slot.filled or node.empty == "omit"
     if node.max_length is not None:
         slot.longest = min(slot.longest or node.max_length, node.max_length)
     return v.scope.kind is not None and all(v.layout.at(steps[:end]).nested for end in range(1, len(steps)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from waypost import plan as p
+from waypost.lang import fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.layout import Layout, nameable
 
@@ -176,7 +177,11 @@ def _assign(v: Values, layout: Layout, top: dict[str, Expr]) -> str:
 
 def _takers(plan: p.Plan, makers: dict[str, Maker], kind: str) -> list[Maker] | None:
     """The actions that may take events of a type, in written order; None where one of them is not for this way."""
-    if len(makers) < len(plan.actions):
-        return None
+    for name, action in plan.actions.items():
+        if name not in makers and fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))[0] in (
+            None,
+            kind,
+        ):
+            return None
     found = [maker for maker in makers.values() if maker.type in (None, kind)]
     return found if all(maker.action.enabled and maker.action.where is None for maker in found) else None

@@ -44,9 +44,8 @@ class Slot:
         self.strength = 0
         self.kept = False
         """Whether it stays Raw because its twin in another layout does."""
-        self.filled = False
-        """Whether the fast decoder takes no empty text, and `longest` the most characters that it takes: the rest goes the general way."""
         self.longest: int | None = None
+        """The most characters that the fast decoder takes of a text: a longer one goes the general way."""
         self.shared: set[str] = set()
         """The nested children that are read beside a merge of this slot."""
         self.children: dict[str, Slot] = {}
@@ -149,9 +148,9 @@ def _field(slot: Slot) -> tuple[Any, Any]:
     if slot.nested:
         return slot.struct, slot.empty
     if slot.decoded:
-        if not slot.filled and slot.longest is None:
+        if slot.longest is None:
             return Scalar, UNSET
-        text = Annotated[str, Meta(min_length=1 if slot.filled else None, max_length=slot.longest)]
+        text = Annotated[str, Meta(max_length=slot.longest)]
         return text | SmallInt | bool | None | UnsetType, UNSET
     return Raw | UnsetType, UNSET
 

@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from waypost import plan as p
-from waypost.lang import values
+from waypost.lang import fql, values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
-from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, clean_lines, decode_clean, is_utf8
+from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, decode_clean, is_utf8, ragged, without
 from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.request import RequestProgram
@@ -72,7 +72,8 @@ class Program:
         rows: list[tuple[str | None, Linked]] = []
         for name, action in self.plan.actions.items():
             if action.each is not None:
-                rows.append((None, Linked(name, action.request, self._itemised(name), itemised=True)))
+                event_type, _ = fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
+                rows.append((event_type, Linked(name, action.request, self._itemised(name), itemised=True)))
                 continue
             event_type, function = generated.functions[name]
             grouped = bool(parts.event_parts(self.plan.requests[action.request]))
@@ -119,15 +120,21 @@ class Program:
         return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
 
     def map_block(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Block | None:
-        """What the program makes of whole lines, each with one event: the fast way. `offset` is that of `data`.
+        """What the program makes of whole lines. `offset` is that of `data`, which has no line feed at its end.
 
-        `data` has no line feed at its end. None where it is not one JSON object a line, or not UTF-8: then the lines are mapped by `map_many`.
+        None where it is not UTF-8 throughout: then the lines are mapped by `map_many`.
         """
-        count = clean_lines(data)
-        if self._express is None or not count or not is_utf8(data):
+        if self._express is None:
             return None
+        count, odd = ragged(data)
+        clean = without(data, odd) if odd else data
+        if not is_utf8(clean):
+            return None
+        events = decode_clean(self._express, clean, count - len(odd)) if clean else []
+        for index, _, _ in odd:
+            events.insert(index, None)
         lines = Lines(data)
-        return self._block(decode_clean(self._express, data, count), lines, Offsets(lines, offset), first_line, now)
+        return self._block(events, lines, Offsets(lines, offset), first_line, now)
 
     def map_data(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Iterator[Block]:
         """`map_block` over pieces of `data`, whole lines without a line feed at the end; what is not clean goes line by line."""
