@@ -153,6 +153,35 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+item_leaves = st.sampled_from(
+    [
+        p.Path(path="$item"),
+        p.Path(path="$item.a"),
+        p.Path(path="$item.a[0]"),
+        p.Path(path="$item.a[*]"),
+        p.Path(path="$item['x y']"),
+        p.Path(path="$.event"),
+        p.Ref(name="meta.id"),
+        p.From(of=p.Path(path="$item"), type="string", nulls="omit"),
+        p.From(of=p.Path(path="$item.a"), type="number", nulls="omit", required=True),
+        p.From(of=p.Path(path="$item"), type="object", nulls="omit"),
+        p.Pick(of=p.Path(path="$item"), keys=["a", "b"]),
+        p.Merge(of=[p.Path(path="$item"), p.Path(path="$item.a")], entries={"b": p.Omit()}),
+        p.Filter(name="lower", of=p.Path(path="$item.a")),
+        p.Text(parts=[p.Const(value="i-"), p.Path(path="$item.a")]),
+        p.When(test='item.a = "x" or event = "A"', then=p.Path(path="$item"), otherwise=p.Const(value=None)),
+        p.Lookup(of=p.Path(path="$item"), table={"x": 1}),
+        p.Each(of=p.Path(path="$item"), to=p.Path(path="$item.a")),
+    ]
+)
+item_values = item_leaves | st.lists(item_leaves, min_size=1, max_size=2).map(
+    lambda of: p.Object(entries={f"k{index}": one for index, one in enumerate(of)})
+)
+item_tests = st.none() | st.sampled_from(
+    ['item != "x"', "item.a = null", 'typeof(item) = "object" and event = "A"', "item.direct != null"]
+)
+
+
 def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     entries = st.dictionaries(
         st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]),
@@ -177,15 +206,7 @@ def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             st.none() | children,
         ),
         st.builds(
-            lambda of, to: p.Each(of=of, to=to),
-            children,
-            st.sampled_from(
-                [
-                    p.Path(path="$item"),
-                    p.Path(path="$item.a"),
-                    p.From(of=p.Path(path="$item"), type="string", nulls="omit"),
-                ]
-            ),
+            lambda of, to, where: p.Each(of=of, to=to, where=where), children, item_values | children, item_tests
         ),
         st.builds(
             lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other),

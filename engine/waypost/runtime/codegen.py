@@ -21,7 +21,7 @@ from msgspec import Raw
 from waypost import plan as p
 from waypost.lang import filters
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import block, codegen_checks, identity, prefix, support
+from waypost.runtime import block, codegen_checks, codegen_each, identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.identity import plain_names
 from waypost.runtime.layout import Layout, Slot, nameable
@@ -55,6 +55,8 @@ class Values:
         self.w = writer
         self.layout = layout
         self.scope = scope
+        self.item: str | None = None
+        """The local that holds the innermost item, within a loop."""
 
     def value(self, node: p.Value) -> Expr:
         return _GENERATORS[type(node)](self, node)
@@ -83,7 +85,7 @@ class Values:
             return "e"
         slot, parent = self.layout.at(steps), self.layout.at(steps[:-1])
         if slot.nested and not parent.nested:
-            parent.shared.add(slot.name)
+            parent.shared.add((self.scope.action, slot.name))
         text = f"{self.struct(steps[:-1])}.{slot.attribute}"
         # Where the event becomes the message, its own field may have been set already: what was read first is the event's.
         text = self.w.known(text) or text
@@ -120,9 +122,14 @@ class Values:
 
     def path(self, node: p.Path) -> Expr:
         steps = plain_names(node.path)
-        if steps is None:
+        if steps is not None:
+            return self.slot(steps, "raw")
+        within = codegen_each.item_steps(node.path) if self.item else None
+        if within is None:
             return self.interpreted(node)
-        return self.slot(steps, "raw")
+        return (
+            self.assign(f"walk({self.item}, {within!r})", "value", "part") if within else Expr(str(self.item), "value")
+        )
 
     def scalar(self, node: p.Value) -> Expr:
         """A value that will be inspected: a plain path as a scalar slot, anything else as it comes."""
@@ -172,6 +179,8 @@ class Values:
         ):
             other = self.w.literal(node.args[0].value)
             form = "out" if isinstance(node.args[0].value, (list, dict)) else of.form
+            if form == "text" and not isinstance(node.args[0].value, str):
+                form = "value"
             return self.assign(f"{other} if {of.text} is MISSING or {of.text} is None else {of.text}", form)
         args = [self.decoded(self.scalar(arg)) for arg in node.args]
         call = f"{self.w.bind(node.name, _filter_call(node.name))}({', '.join([self.decoded(of), *args])})"
@@ -273,7 +282,7 @@ class Values:
         return f"full({found.text})" if found.form in ("slot", "raw") else found.text
 
     def each(self, node: p.Each) -> Expr:
-        return self.interpreted(node)
+        return codegen_each.generate(self, node) if codegen_each.loops(node) else self.interpreted(node)
 
     def when(self, node: p.When) -> Expr:
         result = self.w.fresh("when")
@@ -330,8 +339,8 @@ class Values:
             return {}
         return {
             key: slot.children[key]
-            for key in sorted(slot.shared)
-            if key not in node.entries and slot.children[key].nested and nameable(key)
+            for action, key in sorted(slot.shared)
+            if action == self.scope.action and key not in node.entries and slot.children[key].nested and nameable(key)
         }
 
     def _merge_unless_untouched(
@@ -452,6 +461,7 @@ NAMES: dict[str, Any] = {
     "scalar_key": support.scalar_key,
     "as_object": support.as_object,
     "arith": filters.arith,
+    "each_of": codegen_each.each_of,
 }
 """What generated code may call by a fixed name."""
 

@@ -6,14 +6,16 @@ functions of lang/fql on decoded values.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Num
-from waypost.runtime.codegen import Values
 from waypost.runtime.emit import Expr
 from waypost.runtime.layout import nameable
 from waypost.runtime.support import full
+
+if TYPE_CHECKING:
+    from waypost.runtime.codegen import Values
 
 
 def null_if_missing(value: Any) -> Any:
@@ -86,9 +88,13 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
 def _field(path: fql.PathRef, v: Values) -> Expr | None:
     """The slot of a path of names alone."""
     names = _leading_names(path.steps)
-    if path.steps[0] == "settings" or len(names) < len(path.steps):
+    if path.steps[0] == "settings" or len(names) < len(path.steps) or _is_item(path, v):
         return None
     return v.slot(tuple(names), "scalar")
+
+
+def _is_item(path: fql.PathRef, v: Values) -> bool:
+    return v.item is not None and path.steps[0] == "item"
 
 
 def _operand(operand: fql.Operand, v: Values) -> str:
@@ -99,6 +105,8 @@ def _operand(operand: fql.Operand, v: Values) -> str:
     if operand.steps[0] == "settings":
         value = v.scope.settings(".".join(map(str, operand.steps)))
         return v.w.bind("setting", None if value is MISSING else value)
+    if _is_item(operand, v):
+        return f"operand(walk({v.item}, {operand.steps[1:]!r}))"
     field = _field(operand, v)
     if field is not None:
         return f"operand({field.text})"

@@ -128,7 +128,8 @@ class Maker:
         held: list[codegen.Values] = []
 
         def condition(text: str) -> str:
-            return codegen_fql.condition(fql.parse(text, roots=fql.TRIGGER_ROOTS), held[0])
+            roots = fql.TRIGGER_ROOTS if held[0].item is None else fql.WHERE_ROOTS
+            return codegen_fql.condition(fql.parse(text, roots=roots), held[0])
 
         def interpret(node: p.Value) -> Callable[..., Any]:
             return self._bindings.interpret(self.name, node)

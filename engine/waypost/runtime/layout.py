@@ -46,8 +46,8 @@ class Slot:
         """Whether it stays Raw because its twin in another layout does."""
         self.longest: int | None = None
         """The most characters that the fast decoder takes of a text: a longer one goes the general way."""
-        self.shared: set[str] = set()
-        """The nested children that are read beside a merge of this slot."""
+        self.shared: set[tuple[str, str]] = set()
+        """(action, name) of nested children that are read beside a merge of this slot."""
         self.children: dict[str, Slot] = {}
         self.attribute = name
         self.index = 0
