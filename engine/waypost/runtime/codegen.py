@@ -31,6 +31,21 @@ NOTHING = Expr("MISSING", "value")
 INLINE_FILTERS = {"lower": "lower", "upper": "upper", "trim": "strip"}
 """Filters that are one method of str; tests/test_filters.py compares them with the table."""
 
+TEXT_FILTERS = {
+    *INLINE_FILTERS,
+    "snakecase",
+    "kebabcase",
+    "titlecase",
+    "sha256",
+    "md5",
+    "hmac_sha256",
+    "base64",
+    "url",
+    "digits",
+    "split",
+}
+"""Filters that are nearly always given text."""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -70,6 +85,8 @@ class Values:
         slot = self.layout.use(steps, how)
         parent = self._owner(steps)
         name = self.w.cached(f"{parent}.{slot.attribute}", f"{parent}.{slot.attribute}", _hint(slot))
+        if slot.single and slot.numeric and how not in ("raw", "object"):
+            return Expr(self.w.cached(f"one {parent}.{slot.attribute}", f"one({name})", _hint(slot)), "slot")
         return Expr(name, "slot" if slot.decoded else "raw")
 
     def _owner(self, steps: tuple[str, ...]) -> str:
@@ -131,10 +148,11 @@ class Values:
             self.assign(f"walk({self.item}, {within!r})", "value", "part") if within else Expr(str(self.item), "value")
         )
 
-    def scalar(self, node: p.Value) -> Expr:
-        """A value that will be inspected: a plain path as a scalar slot, anything else as it comes."""
+    def scalar(self, node: p.Value, how: str = "scalar") -> Expr:
+        """A value that will be inspected: a plain path as a scalar slot (`how` "free": what may be anything), anything else as it comes."""
         if isinstance(node, p.Path) and (steps := plain_names(node.path)) is not None:
-            return self.slot(steps, "scalar")
+            # The event's own fields are text by its spec; properties and traits are free.
+            return self.slot(steps, ("number" if len(steps) > 1 else "scalar") if how == "free" else how)
         found = self.value(node)
         return self.assign(found.text, found.form) if isinstance(node, p.Const) else found
 
@@ -162,7 +180,7 @@ class Values:
             if isinstance(part, p.Const) and isinstance(part.value, str):
                 parts.append(self.w.literal(part.value))
                 continue
-            expr = self.scalar(part)
+            expr = self.scalar(part, "free")
             held = expr if expr.form == "text" else self.assign(f"text_part({self.decoded(expr)})", "text")
             parts.append(held.text)
             maybe.append(f"{held.text} is MISSING")
@@ -170,7 +188,7 @@ class Values:
         return self.assign(f"MISSING if {' or '.join(maybe)} else {joined}" if maybe else joined, "text", "text")
 
     def filter(self, node: p.Filter) -> Expr:
-        of = self.scalar(node.of)
+        of = self.scalar(node.of, "scalar" if node.name in TEXT_FILTERS else "free")
         if (
             node.name == "default"
             and len(node.args) == 1
@@ -190,7 +208,7 @@ class Values:
         return self.assign(call, "value", node.name)
 
     def arith(self, node: p.Arith) -> Expr:
-        left, right = self.decoded(self.scalar(node.left)), self.decoded(self.scalar(node.right))
+        left, right = self.decoded(self.scalar(node.left, "number")), self.decoded(self.scalar(node.right, "number"))
         return self.assign(f"arith({node.sign!r}, {left}, {right})", "value")
 
     def object(self, node: p.Object) -> Expr:
@@ -299,7 +317,7 @@ class Values:
         return Expr(result, forms.pop() if len(forms) == 1 else "out")
 
     def lookup(self, node: p.Lookup) -> Expr:
-        of = self.scalar(node.of)
+        of = self.scalar(node.of, "free")
         key = (
             of
             if of.form == "text"
@@ -439,6 +457,7 @@ NAMES: dict[str, Any] = {
     "MISSING": MISSING,
     "Fault": Fault,
     "full": support.full,
+    "one": support.one,
     "reopen": support.reopen,
     "absent": support.absent,
     "blank": support.blank,

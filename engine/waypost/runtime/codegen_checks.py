@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from waypost.runtime.codegen import Values
 
 
+NUMBERS = ("number", "integer", "unix", "unix_ms", "unix_us")
+
+
 def checks(v: Values, node: p.From) -> Expr:
     bare = p.From(of=node.of, type=node.type, nulls=node.nulls, default=node.default, required=node.required)
     if node == bare and node.type is None and node.nulls == "keep":
@@ -29,7 +32,7 @@ def checks(v: Values, node: p.From) -> Expr:
         of = v.scalar(node.of)
         source = of.text if of.form != "out" else v.decoded(of)
         return _instant(v, source)
-    of = v.scalar(node.of)
+    of = v.scalar(node.of, "number" if node.type in NUMBERS else "free")
     check = v.w.bind("check", support.checker(node))
     return v.assign(f"{check}({v.decoded(of)}, now)", "value")
 
@@ -58,6 +61,9 @@ def own(v: Values, key: str, node: p.Value, target: str) -> Expr | None:
     if not isinstance(node, p.From) or node.default is not None or not isinstance(node.of, p.Path):
         return None
     if plain_names(node.of.path) != (key,):
+        return None
+    v.slot((key,), "scalar")
+    if not v.layout.at((key,)).decoded:
         return None
     if _inline_text(node):
         return _own_text(v, node, target)

@@ -67,12 +67,13 @@ def _compare(node: fql.Compare, v: Values) -> str:
         else:
             text = f"equal({_operand(node.left, v)}, {_operand(node.right, v)})"
         return text if node.sign == "=" else f"(not {text})"
-    return f"order({node.sign!r}, {_operand(node.left, v)}, {_operand(node.right, v)})"
+    left, right = _operand(node.left, v, "number"), _operand(node.right, v, "number")
+    return f"order({node.sign!r}, {left}, {right})"
 
 
 def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
     """A field against a constant. Text and booleans need no decoding: a list or object in the field is Raw, and equals neither."""
-    field = _field(path, v)
+    field = _field(path, v, "number" if values.is_number(literal.value) else "scalar")
     if field is None or field.form not in ("slot", "text"):
         return f"equal({_operand(path, v)}, {_constant(literal, v)})"
     value = literal.value
@@ -85,19 +86,19 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
     return f"(({field.text}.__class__ is int or {field.text}.__class__ is Num) and {field.text} == {_constant(literal, v)})"
 
 
-def _field(path: fql.PathRef, v: Values) -> Expr | None:
+def _field(path: fql.PathRef, v: Values, how: str = "scalar") -> Expr | None:
     """The slot of a path of names alone."""
     names = _leading_names(path.steps)
     if path.steps[0] == "settings" or len(names) < len(path.steps) or _is_item(path, v):
         return None
-    return v.slot(tuple(names), "scalar")
+    return v.slot(tuple(names), how)
 
 
 def _is_item(path: fql.PathRef, v: Values) -> bool:
     return v.item is not None and path.steps[0] == "item"
 
 
-def _operand(operand: fql.Operand, v: Values) -> str:
+def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
     if isinstance(operand, fql.Literal):
         return _constant(operand, v)
     if isinstance(operand, fql.Call):
@@ -107,7 +108,7 @@ def _operand(operand: fql.Operand, v: Values) -> str:
         return v.w.bind("setting", None if value is MISSING else value)
     if _is_item(operand, v):
         return f"operand(walk({v.item}, {operand.steps[1:]!r}))"
-    field = _field(operand, v)
+    field = _field(operand, v, how)
     if field is not None:
         return f"operand({field.text})"
     names = tuple(_leading_names(operand.steps))

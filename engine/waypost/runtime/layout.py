@@ -42,6 +42,8 @@ class Slot:
         self.name = name
         self.whole = ""
         self.strength = 0
+        self.numeric = False
+        """Whether it may well be a number: then it is decoded by itself, for the fast decoder takes few numbers without loss."""
         self.kept = False
         """Whether it stays Raw because its twin in another layout does."""
         self.longest: int | None = None
@@ -60,7 +62,12 @@ class Slot:
 
     @property
     def decoded(self) -> bool:
-        """Whether its value is decoded as text, number, boolean or null; lists and objects stay Raw."""
+        """Whether the parent's decoder decodes it as text, number, boolean or null; lists and objects stay Raw."""
+        return self.single and not self.numeric
+
+    @property
+    def single(self) -> bool:
+        """Whether it is looked into as one value, and nothing in it is read besides."""
         return self.whole == "scalar" and not self.children and not self.kept
 
     @property
@@ -86,14 +93,16 @@ class Layout:
         self.root = Slot("event")
 
     def use(self, steps: tuple[str, ...], how: str) -> Slot:
-        """The slot of a plain path of names, to be read as "raw" (copied), "scalar" (inspected; may be copied as well) or "object".
+        """The slot of a plain path of names, to be read as "raw" (copied), "scalar" (inspected; may be copied as well), "number" (the same, and
+        likely one) or "object".
 
         The strongest use decides: what is merged or picked from stays raw, also where it is inspected elsewhere.
         """
         slot = self.root
         for step in steps:
             slot = slot.children.setdefault(step, Slot(step))
-        slot.strength = max(slot.strength, STRENGTHS[how])
+        slot.numeric = slot.numeric or how == "number"
+        slot.strength = max(slot.strength, STRENGTHS["scalar" if how == "number" else how])
         slot.whole = "scalar" if slot.strength == STRENGTHS["scalar"] else "raw"
         return slot
 
@@ -123,7 +132,7 @@ class Layout:
 def _agree(slot: Slot, twin: Slot) -> None:
     if slot.whole:
         slot.strength, slot.whole = twin.strength, twin.whole
-        slot.kept = bool(twin.children)
+        slot.kept, slot.numeric = bool(twin.children), twin.numeric
     for name, child in slot.children.items():
         _agree(child, twin.children[name])
 

@@ -28,6 +28,16 @@ def full(value: Any) -> Any:
     return values.decode(bytes(value)) if value.__class__ is Raw else value
 
 
+def one(value: Any) -> Any:
+    """A copied value (or MISSING) as text, number, boolean or None; lists and objects stay Raw."""
+    if value is MISSING:
+        return value
+    data = bytes(value)
+    if data[0] == 34 and data.count(b"\\") == 0:
+        return data[1:-1].decode()
+    return value if data[0] in b"{[" else values.decode(data)
+
+
 def reopen(value: Any) -> Any:
     """The decoded value of something that was put together for the output."""
     if value is MISSING:
