@@ -45,7 +45,7 @@ def _some_match(wanted: fql.Node | None, unwanted: fql.Node | None) -> bool:
     parts = [_plain(fql.Not(unwanted), True)]
     if wanted is not None:
         parts.append(_plain(wanted, True))
-    return fql_sat.never(fql.And(tuple(parts))) is None
+    return fql_sat.conflict(fql.And(tuple(parts))) is None
 
 
 def _plain(node: fql.Node, positive: bool) -> fql.Node:
