@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import CASES, ROOT
+from hostile import hostile_events
 from waypost.cli.show import stand_ins
 from waypost.compiler import document
 from waypost.compiler.diagnostic import Report
 from waypost.compiler.document import Scalar
 from waypost.compiler.pipeline import compile_file, compile_text
 from waypost.compiler.render import FORMATS
-from waypost.compiler.source import Source
+from waypost.compiler.rules import RULES
+from waypost.compiler.source import Source, Span
 from waypost.plan import PlanError, dump, load, seal
 from waypost.runtime.program import link
 
@@ -31,37 +34,76 @@ RETYPED = [
         "null",
         "[]",
         "{}",
+        "''",
         "[1, {a: b}]",
         "$omit",
+        "$",
         "$.x[*]",
         "{$merge: $.a}",
         "2026-01-01",
-        "$messages",
-        "!x",
+        "1e999",
+        "-0",
     ),
     *(
+        "$messages",
+        "$message",
+        "!x",
+        "&a x",
+        "*a",
         "{$each: $.a, to: $item}",
+        "{$each: $, to: {$each: $item, to: $item.b}}",
+    ),
+    *(
         "{$from: $.a, type: string}",
+        "{$from: $.timestamp, type: unix_us, max_age: 1s}",
+        "{$lookup: $.a, in: {x: 1}, else: $.b}",
+    ),
+    *(
         "{$when: a, then: 1}",
+        "{$when: properties.total > 1, then: {$pick: $, keys: [a]}, else: $}",
+        "{$first: [$.a, [$.b]]}",
+    ),
+    *(
         '"{{ event.a | lower }}"',
+        '"{{ event.a * 3 }}"',
+        "\"{{ event.a | split(',') | join('') }}\"",
+        '"a{{ event.b }}{{ meta.id }}"',
+    ),
+    *(
         "{{ x }}",
         "- a",
+        "'{{'",
+        "'\u2028'",
+        "\U0001f600",
+        "identify",
+        "{use: message}",
+        "500kB",
+        "1s",
+        "1000/s",
+        "retry",
+        "x: y: z",
     ),
 ]
 
 
+HOSTILE = list(hostile_events(7, 50))
+
+
 def judge(text: str) -> None:
-    """Compiles: every span lies in the file, every format renders, and a plan that comes out runs."""
+    """Compiles: every span lies in the file, every format renders, and a plan that comes out maps hostile events."""
     plan, report = compile_text(text, "x.yaml")
     for item in report.diagnostics:
-        for label in (item.label, *item.others):
-            assert 0 <= label.span.start <= label.span.end <= len(report.source.text)
+        assert item.code in RULES
+        for span in (item.label.span, *(other.span for other in item.others), *([item.fix.span] if item.fix else [])):
+            assert 0 <= span.start <= span.end <= len(report.source.text)
     for render in FORMATS.values():
         render([report])
     assert (plan is None) == report.failed or (plan is None and not report.diagnostics)
     if plan is not None:
         loaded = load(dump(plan))
-        link(loaded, stand_ins(loaded)).map(EVENT)
+        program = link(loaded, stand_ins(loaded))
+        for line in (EVENT, *HOSTILE):
+            program.map(line)
 
 
 @pytest.mark.parametrize("part", range(8))
@@ -70,8 +112,70 @@ def test_file_cut_anywhere(part: int) -> None:
         judge(SPEC[:end])
 
 
+def test_file_without_any_one_line() -> None:
+    """Deletes each line, and each with what is indented below it."""
+    lines = SPEC.splitlines()
+    for at, line in enumerate(lines):
+        judge("\n".join([*lines[:at], *lines[at + 1 :]]))
+        indent = len(line) - len(line.lstrip())
+        end = at + 1
+        while end < len(lines) and len(lines[end]) - len(lines[end].lstrip()) > indent:
+            end += 1
+        judge("\n".join([*lines[:at], *lines[end:]]))
+
+
+def nodes_of(text: str) -> list[Span]:
+    """Where each key, value, map and list of a text stands."""
+    source = Source("x", text)
+    root = document.read(source, Report(source))
+    assert root is not None
+    found = [node.span for node in document.walk(root)]
+    found += [name.span for node in document.walk(root) if isinstance(node, document.Map) for name, _ in node.entries]
+    return [span for span in found if span.start < span.end]
+
+
+SPECS = {path.parent.name: path.read_text(encoding="utf-8") for path in (ROOT / "specs").glob("*/destination.yaml")}
+SPECS["laying_over"] = (CASES / "laying_over.yaml").read_text(encoding="utf-8")
+SPANS = {name: nodes_of(text) for name, text in SPECS.items()}
+
+
+@given(st.sampled_from(sorted(SPECS)), st.integers(0, 10**9))
+@settings(max_examples=400)
+def test_mutated_nodes(name: str, seed: int) -> None:
+    """Nodes deleted, doubled, renamed, retyped, swapped: any key, value, map or list of a shipped spec."""
+    rng = random.Random(seed)
+    text, spans = SPECS[name], SPANS[name]
+    edits: dict[Span, str] = {}
+    for _ in range(rng.randrange(1, 4)):
+        span, other = rng.choice(spans), rng.choice(spans)
+        held = text[span.start : span.end]
+        edits[span] = rng.choice(
+            [
+                "",
+                f"{held} {held}",
+                f"{held}\n{held}",
+                held.swapcase(),
+                held[::-1],
+                held[: len(held) // 2],
+                f"x{held}",
+                text[other.start : other.end],
+                rng.choice(RETYPED),
+                rng.choice(RETYPED),
+                json.dumps(held),
+                f"{{{held}}}",
+                f"[{held}]",
+            ]
+        )
+    reached = len(text) + 1
+    for span in sorted(edits, reverse=True):
+        if span.end <= reached:
+            text = text[: span.start] + edits[span] + text[span.end :]
+            reached = span.start
+    judge(text)
+
+
 @given(st.integers(0, 10**9))
-def test_mutated_spec(seed: int) -> None:
+def test_mutated_lines(seed: int) -> None:
     """Lines deleted, doubled, moved, keys renamed, values retyped."""
     rng = random.Random(seed)
     lines = SPEC.splitlines()
@@ -99,6 +203,13 @@ def test_mutated_spec(seed: int) -> None:
     judge("\n".join(lines) + "\n")
 
 
+@given(
+    st.integers(0, len(SPEC)), st.text(alphabet="\u2028\x85\ufeff\U0001f600\ud800\x00\x7f\u200b\ré\u0301", max_size=3)
+)
+def test_odd_characters_anywhere(at: int, odd: str) -> None:
+    judge(SPEC[:at] + odd + SPEC[at:])
+
+
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     judge(text)
@@ -117,8 +228,6 @@ scalars = st.text(alphabet="abc $.{}é\"'\\#:|>\n\t", min_size=1, max_size=25)
 @given(scalars, st.sampled_from(["double", "single", "literal", "folded", "plain"]))
 def test_each_character_of_a_value_is_found_in_the_file(value: str, style: str) -> None:
     """A scalar is written in each style; where it reads back as itself, every character's place holds that character."""
-    import json
-
     written = {
         "double": json.dumps(value),
         "single": "'" + value.replace("'", "''") + "'",

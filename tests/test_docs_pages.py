@@ -140,8 +140,8 @@ actions:
     mapping:
       {text}: {{$literal: {text}}}
       id: {{$from: $.messageId, type: string, pattern: "<script>|`", default: {text}}}
-      x: {{$first: [{{$literal: {text}}}, '$.properties["<script>"]']}}
-      y: {{$when: 'event = "<script>"', then: 1, else: {{$literal: {text}}}}}
+      x: {{$first: ['$.properties["<script>"]', {{$literal: {text}}}]}}
+      y: {{$when: 'properties.a = "<script>"', then: 1, else: {{$literal: {text}}}}}
 """,
         "x.yaml",
     )

@@ -135,7 +135,7 @@ PLENTY = r"""
         unanswered: reject
     shared:
       base:
-        require: [{any: [id, user], if: type = "track", message: an id is needed}]
+        require: [{any: [id, user], if: userId != null, message: an id is needed}]
         mapping:
           id: "{{ meta.id }}"
           user: {$first: [$.userId, $.anonymousId]}
@@ -166,7 +166,7 @@ PLENTY = r"""
         mapping: {id: $item.id}
 """
 
-SHAPE = sorted((CASES / "diagnostics").glob("S*.yaml"))
+SHAPE = sorted((CASES / "diagnostics").glob("S[0-9][0-9][0-9].yaml"))
 
 
 @pytest.mark.parametrize("path", SHAPE, ids=lambda path: path.stem)

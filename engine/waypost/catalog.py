@@ -1,7 +1,8 @@
 """Where specs and compiled plans are: the only module that knows.
 
 Takes what a person types (a shipped destination's name, a folder, a spec or plan file). Gives a `Target` that says which file it is. An
-installed wheel carries `specs/` and `compiled/` in `_catalog/`; an editable install has none and uses the checkout that it stands in.
+installed wheel carries `specs/`, `compiled/` and the rules' examples in `_catalog/`; an editable install has none and uses the checkout that
+it stands in.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_catalog"
 ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent.parent
+EXAMPLES = ROOT / "rules" if _INSTALLED.is_dir() else ROOT / "tests" / "cases" / "diagnostics"
+"""Of each rule: CODE.yaml (bad), CODE.txt (what is said of it) and CODE.good.yaml. They are test cases first; a wheel carries them."""
 
 SPEC = "destination.yaml"
 CONNECTIONS = "waypost.yaml"
@@ -43,6 +46,24 @@ def shipped_spec(name: str) -> Path:
 
 def shipped_plan(name: str) -> Path:
     return ROOT / "compiled" / f"{name}.json"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A rule's bad example, the findings of it as text, and the good one."""
+
+    bad: str
+    said: str
+    good: str
+
+
+def example(code: str) -> Example | None:
+    """The examples of a rule, or None when they did not come along."""
+    try:
+        texts = [(EXAMPLES / f"{code}{end}").read_text(encoding="utf-8") for end in (".yaml", ".txt", ".good.yaml")]
+    except OSError:
+        return None
+    return Example(*texts)
 
 
 def example_events() -> Path:

@@ -9,8 +9,8 @@ import click
 from waypost import catalog
 from waypost.cli import completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
-from waypost.cli.compiling import compile_connections_path, compile_path, merged
-from waypost.compiler.diagnostic import Report
+from waypost.cli.compiling import compile_connections_path, compile_path
+from waypost.compiler.diagnostic import Report, merged
 from waypost.compiler.render import FORMATS
 from waypost.plan import Plan, dump
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -30,16 +29,6 @@ def compile_connections_path(path: Path) -> tuple[list[Plan], list[Report]]:
         return ([], [report]) if report.failed else compile_connections(report.source.text, report.source.path)
     except OSError as error:
         refuse(f"cannot read {error.filename or path}: {error.strerror}")
-
-
-def merged(reports: Iterable[Report]) -> list[Report]:
-    """One report a file: a destination's spec may have been judged by itself and under several connections files."""
-    found: dict[str, Report] = {}
-    for report in reports:
-        first = found.setdefault(report.source.path, report)
-        for item in report.found.values() if first is not report else ():
-            first.add(item)
-    return list(found.values())
 
 
 def compile_or_leave(path: Path) -> Plan:

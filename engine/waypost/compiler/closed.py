@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from waypost.compiler import units
+from waypost.compiler import habits, units
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
-from waypost.compiler.document import Map, Node, Scalar, Seq, keeps_digits
+from waypost.compiler.document import Map, Node, Scalar, Seq, bare_kind, keeps_digits
 from waypost.compiler.source import Span
 from waypost.compiler.suggest import nearest
+from waypost.lang.words import snakecase
 
 RESERVED = ("form", "lines", "sign", "results")
 """Words of the language that come in a later version."""
@@ -61,9 +62,11 @@ NAME = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 def describe(node: Node) -> str:
     """What a node is, for "found …"."""
     if isinstance(node, Map):
-        return "a map"
+        return "a map" if node.entries else "an empty map"
     if isinstance(node, Seq):
-        return "a list"
+        return "a list" if node.items else "an empty list"
+    if node.style != "plain" and bare_kind(node.text) != "text":
+        return f"the text {node.raw}"
     return {
         "int": f"the number {node.raw}",
         "float": f"the number {node.raw}",
@@ -81,11 +84,11 @@ class Closed:
     def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
         self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
 
-    def map(self, node: Node | None, what: str) -> Map | None:
+    def map(self, node: Node | None, what: str, help: str = "") -> Map | None:
         """The node as a map; reports anything else."""
         if node is None or isinstance(node, Map):
             return node
-        self.add("S104", f"{what} is a map", node.span, f"found {describe(node)}")
+        self.add("S104", f"{what} is a map", node.span, f"found {describe(node)}", help)
         return None
 
     def keys(self, node: Map, known: Iterable[str], what: str) -> None:
@@ -96,6 +99,7 @@ class Closed:
             if key.text in known or key.text.startswith("x-"):
                 continue
             near = nearest(key.text, known)
+            habit = habits.meant(key.text, known, habits.KEYS)
             if key.text in RESERVED:
                 self.add(
                     "S106",
@@ -110,6 +114,15 @@ class Closed:
                     key.span,
                     f"did you mean `{near}`?",
                     fix=Fix(key.span, near, safe=True),
+                )
+            elif habit is not None or key.text in habits.ADVICE:
+                self.add(
+                    "S101",
+                    f"{what} has no key `{key.text}`",
+                    key.span,
+                    f"did you mean `{habit}`?" if habit else "",
+                    habits.ADVICE.get(key.text, f"here it is called `{habit}`"),
+                    Fix(key.span, habit) if habit else None,
                 )
             elif key.text in PLACES:
                 self.add(
@@ -128,15 +141,28 @@ class Closed:
 
     def name(self, name: Scalar, what: str) -> None:
         if not re.fullmatch(NAME, name.text):
+            words = snakecase(name.text)
             self.add(
-                "S109", f"`{name.text}` is not a name for {what}", name.span, "expected lower-case words joined by `_`"
+                "S109",
+                f"`{name.text}` is not a name for {what}",
+                name.span,
+                f"did you mean `{words}`?" if re.fullmatch(NAME, words) else "",
+                "a name is lower-case words joined by `_`",
             )
 
     def need(self, node: Map, key: str, what: str, help: str = "") -> Node | None:
         found = node.get(key)
-        if found is None:
+        if found is None and not self.meant(node, key):
             self.add("S103", f"{what} needs `{key}`", _head(node), "missing here", help)
         return found
+
+    def meant(self, node: Map, key: str) -> bool:
+        """Whether a key of the map is reported as a slip of this one: then it is not missing as well."""
+        return any(
+            ("S101", name.span) in self.report.found
+            and (nearest(name.text, (key,)) or habits.meant(name.text, (key,), habits.KEYS))
+            for name, _ in node.entries
+        )
 
     def text(self, node: Node | None, what: str) -> str:
         """Plain text: a scalar's own source text, so that `revision: 2026-07-15` is what it looks like."""
@@ -174,8 +200,14 @@ class Closed:
                 fix=Fix(node.span, meant, safe=True),
             )
         else:
-            self.add("S104", f"{what} is true or false", node.span, f"found {describe(node)}")
+            self.wrong(f"{what} is true or false", node, ("bool",))
         return default
+
+    def wrong(self, message: str, node: Node, kinds: tuple[str, ...], help: str = "") -> None:
+        """S104; quotes around a constant of one of the kinds are what is wrong with it."""
+        quoted = isinstance(node, Scalar) and node.style in ("single", "double") and bare_kind(node.text) in kinds
+        fix = Fix(node.span, node.text, safe=True) if quoted and isinstance(node, Scalar) else None
+        self.add("S104", message, node.span, f"found {describe(node)}", help or "remove the quotes" * quoted, fix)
 
     def integer(self, node: Node | None, what: str, least: int = 0, most: int = 10**9) -> int | None:
         if node is None:
@@ -188,7 +220,7 @@ class Closed:
         if isinstance(node, Scalar) and (units.size(node.text) or units.seconds(node.text) is not None):
             self.add("S107", f"{what} is a bare number", node.span, "found a unit", "remove the unit")
         else:
-            self.add("S104", f"{what} is a whole number", node.span, f"found {describe(node)}")
+            self.wrong(f"{what} is a whole number", node, ("int",))
         return None
 
     def quantity(self, node: Node | None, what: str, read: Any, help: str) -> Any:
@@ -199,12 +231,14 @@ class Closed:
         if found is not None:
             return found
         bare = isinstance(node, Scalar) and node.kind in ("int", "float")
+        meant, certain = units.meant(node.text, read) if isinstance(node, Scalar) and not bare else (None, False)
         self.add(
             "S107",
             f"{what} needs a unit" if bare else f"{what} is not a quantity",
             node.span,
-            f"found {describe(node)}",
+            f"did you mean `{meant}`?" if meant else f"found {describe(node)}",
             help,
+            Fix(node.span, meant, safe=certain) if meant else None,
         )
         return None
 
@@ -215,12 +249,15 @@ class Closed:
         if isinstance(node, Scalar) and node.text in known and node.kind != "null":
             return node.text
         near = nearest(node.text, known) if isinstance(node, Scalar) else None
+        habit = habits.meant(node.text, known, habits.WORDS) if isinstance(node, Scalar) else None
+        guess = habit or near
         self.add(
             "S105",
             f"{what} is one of {', '.join(known)}",
             node.span,
-            f"did you mean `{near}`?" if near else f"found {describe(node)}",
-            fix=Fix(node.span, near, safe=True) if near else None,
+            f"did you mean `{guess}`?" if guess else f"found {describe(node)}",
+            habits.ADVICE.get(node.text.lower(), "") if isinstance(node, Scalar) and habit else "",
+            Fix(node.span, guess, safe=habit is None) if guess else None,
         )
         return default
 

@@ -6,6 +6,7 @@ Takes what the stages report. Gives one `Report` a file: sorted, without repeats
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from waypost.compiler.source import Source, Span
@@ -89,3 +90,13 @@ class Report:
     @property
     def failed(self) -> bool:
         return any(item.severity == "error" for item in self.found.values())
+
+
+def merged(reports: Iterable[Report]) -> list[Report]:
+    """One report a file: a destination's spec may have been judged by itself and under several connections files."""
+    found: dict[str, Report] = {}
+    for report in reports:
+        first = found.setdefault(report.source.path, report)
+        for item in report.found.values() if first is not report else ():
+            first.add(item)
+    return list(found.values())

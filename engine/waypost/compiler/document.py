@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
+from waypost.compiler import slips
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.scalars import char_offsets
 from waypost.compiler.source import Source, Span
@@ -98,7 +99,7 @@ def read(source: Source, report: Report, expected: str = SPEC) -> Node | None:
             warnings.simplefilter("ignore", ReusedAnchorWarning)
             root = YAML(typ="safe", pure=True).compose(source.text)
     except MarkedYAMLError as error:
-        report.add(_syntax(error, source))
+        report.add(slips.syntax(error.problem or "", error.context or "", _marks(error), source))
         return None
     except (YAMLError, ValueError, IndexError, AttributeError, TypeError, AssertionError) as error:
         # ruamel's reader has no mark for a character that YAML forbids.
@@ -141,7 +142,8 @@ class _Builder:
         start, end = raw.start_mark.index, raw.end_mark.index
         if isinstance(raw.value, list):
             # A block collection ends at the next token; its own text ends before the white space.
-            end = max(start, len(self.source.text[:end].rstrip()))
+            while end > start and self.source.text[end - 1].isspace():
+                end -= 1
         return Span(start, max(start, end))
 
     def map(self, raw: Any, span: Span, depth: int) -> Node:
@@ -161,7 +163,11 @@ class _Builder:
                 )
                 continue
             first[key.text] = key.span
-            entries.append((key, self.node(raw_value, depth + 1, key.text)))
+            node = self.node(raw_value, depth + 1, key.text)
+            if isinstance(node, Scalar) and not node.raw and self.source.text.startswith(":", key.span.end):
+                # Nothing stands there; the parser's own place for it is the next token.
+                node = replace(node, span=Span(key.span.end, key.span.end + 1))
+            entries.append((key, node))
         return Map(tuple(entries), span)
 
     def key(self, raw: Any, value: Any, inside: Span) -> Scalar | None:
@@ -228,13 +234,15 @@ class _Builder:
             return
         odd = scalar.text.count('"') % 2 == 1 or (scalar.text.count("'") % 2 == 1 and key in CONDITION_KEYS)
         if odd:
-            end = scalar.span.end + len(rest.rstrip())
+            whole = slips.uncut(scalar.text + rest)
+            span = Span(scalar.span.start, scalar.span.start + len(whole))
             self.add(
                 "Y106",
                 "` #` begins a comment, which cuts this value",
-                Span(scalar.span.start, end),
+                span,
                 "quote the whole value",
                 help="put single quotes around the value",
+                fix=Fix(span, slips.quoted(whole), safe=True),
             )
 
     def refuse_extras(self, raw: Any, span: Span) -> None:
@@ -249,19 +257,7 @@ class _Builder:
                 + 1
             )
             value = text[span.start : max(end, line_end)].rstrip()
-            fix = (
-                Fix(Span(span.start, span.start + len(value)), f"'{value}'")
-                if "'" not in value and ("=" in value or "(" in value)
-                else None
-            )
-            self.add(
-                "Y107",
-                f"`{text[span.start : end]}` is a YAML tag here, and is lost",
-                Span(span.start, end),
-                "tags are not part of the language",
-                help="quote the value if it begins with `!`",
-                fix=fix,
-            )
+            self.report.add(slips.tag(text[span.start : end], value, span.start))
         if text.startswith("&", span.start):
             anchor = re.compile(r"&[^ \t\r\n]*").match(text, span.start)
             end = anchor.end() if anchor else span.start + 1
@@ -283,6 +279,14 @@ class _Builder:
         fix: Fix | None = None,
     ) -> None:
         self.report.add(Diagnostic(code, message, Label(span, label), help, others, fix))
+
+
+def bare_kind(text: str) -> str:
+    """The kind that a text would have without quotes: int, float, bool or text."""
+    match = _JSON_NUMBER.fullmatch(text)
+    if match:
+        return "float" if match[1] or match[2] else "int"
+    return "bool" if text in ("true", "false") else "text"
 
 
 def _kind(text: str, tag: str) -> str:
@@ -343,69 +347,7 @@ def _unreadable(message: str, source: Source) -> Diagnostic:
     )
 
 
-_SYNTAX: tuple[tuple[str, str, str], ...] = (
-    (
-        "mapping values are not allowed",
-        "`: ` inside an unquoted value begins a map",
-        "quote the value, or check the indentation",
-    ),
-    ("character '\\t'", "a tab may not indent YAML", "indent with spaces"),
-    ("character '@'", "a value may not begin with `@` unless it is quoted", "quote the value"),
-    ("character '`'", "a value may not begin with a backquote unless it is quoted", "quote the value"),
-    ("character '%'", "a value may not begin with `%` unless it is quoted", "quote the value"),
-    (
-        "expected alphabetic or numeric character",
-        "`*` begins an alias in flow style (`[ … ]`, `{ … }`)",
-        "quote the value",
-    ),
-    ("undefined alias", "`*` begins an alias, and aliases are not part of the language", "quote the value"),
-    ("another document", "there is more than one document in the file", "remove the `---`; one file holds one spec"),
-    ("unexpected end of stream", "a quote is opened and not closed", "close it"),
-    (
-        "unknown escape character",
-        "this is no escape of a double-quoted value",
-        "write `\\\\` for a backslash, or use single quotes",
-    ),
-    (
-        "expected ',' or '}'",
-        "a `{ … }` map is not closed, or holds a value that needs quotes",
-        "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the map with `}`",
-    ),
-    (
-        "expected ',' or ']'",
-        "a `[ … ]` list is not closed, or holds a value that needs quotes",
-        "quote a value with `[`, `]`, `{`, `}`, `,` or `: `, or close the list with `]`",
-    ),
-    ("could not find expected ':'", "expected `:` after a key", "write `key: value`"),
-    ("expected <block end>", "this line is not indented like the ones it belongs to", "indent it as its neighbours"),
-    ("unhashable", "a key is text", "quote the template or value"),
-)
-
-
-def _syntax(error: MarkedYAMLError, source: Source) -> Diagnostic:
-    problem = f"{error.problem or ''} {error.context or ''}"
-    mark = error.problem_mark or error.context_mark
-    at = min(mark.index, len(source.text)) if mark is not None else 0
-    others: tuple[Label, ...] = ()
-    if (
-        error.context_mark is not None
-        and error.context_mark.index != at
-        and error.context_mark.index < len(source.text)
-    ):
-        others = (Label(Span(error.context_mark.index, error.context_mark.index + 1), "it begins here"),)
-    for needle, message, help_text in _SYNTAX:
-        if needle in problem:
-            return Diagnostic(
-                "Y101",
-                message,
-                Label(Span(at, min(at + 1, len(source.text))), "YAML cannot be read from here"),
-                help_text,
-                others,
-            )
-    return Diagnostic(
-        "Y101",
-        f"this is not YAML: {error.problem or error.context}",
-        Label(Span(at, min(at + 1, len(source.text)))),
-        "",
-        others,
-    )
+def _marks(error: MarkedYAMLError) -> tuple[int | None, int | None]:
+    """(where the problem is, where what it is in begins)."""
+    problem, context = error.problem_mark, error.context_mark
+    return problem.index if problem is not None else None, context.index if context is not None else None

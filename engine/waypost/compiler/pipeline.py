@@ -47,11 +47,15 @@ def compile_file(path: Path) -> tuple[Plan | None, Report]:
 
 def read_file(path: Path, shown: str = "") -> Report:
     """The Report of a file, with its text, shown as it was named or as said. Raises OSError; bytes that are not UTF-8 are a finding."""
-    data, shown = path.read_bytes(), shown or path.as_posix()
+    return decoded(path.read_bytes(), shown or path.as_posix())
+
+
+def decoded(data: bytes, path: str) -> Report:
+    """The Report of a file's bytes, with their text; bytes that are not UTF-8 are a finding."""
     try:
-        return Report(Source(shown, data.decode().removeprefix("\ufeff")))
+        return Report(Source(path, data.decode().removeprefix("\ufeff")))
     except UnicodeDecodeError as error:
-        report = Report(Source(shown, data[: error.start].decode()))
+        report = Report(Source(path, data[: error.start].decode()))
         end = len(report.source.text)
         report.add(
             Diagnostic(

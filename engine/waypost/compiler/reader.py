@@ -12,7 +12,7 @@ from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.closed import Closed, describe
-from waypost.compiler.diagnostic import Report
+from waypost.compiler.diagnostic import Fix, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.reader_request import read_auth, read_request
 from waypost.compiler.reader_values import MAPPING, TRIGGER, Place, Values
@@ -55,7 +55,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         auth=read_auth(top.get("auth"), values),
         check=read_request(check_node, values, probe=True) if check_node is not None else None,
         actions=_actions(top, closed, values, layer),
-        texts={"used_settings": values.used_settings},
+        texts={"used_settings": values.used_settings} if isinstance(top.get("actions"), Map) else {},
     )
 
 
@@ -72,6 +72,7 @@ def _version(top: Map, closed: Closed) -> None:
         node.span,
         f"found {describe(node)}",
         "upgrade waypost" if newer else f"write `spec: {VERSION}`",
+        Fix(node.span, str(VERSION), safe=True) if isinstance(node, Scalar) and node.text == str(VERSION) else None,
     )
 
 
@@ -144,12 +145,14 @@ def _default(node: Node, kind: str, closed: Closed) -> Any:
     }[kind]
     if isinstance(node, Scalar) and node.kind in fits:
         return closed.constant(node)
-    closed.add("S104", f"the default of a setting of type {kind} is of that type", node.span, f"found {describe(node)}")
+    closed.wrong(f"the default of a setting of type {kind} is of that type", node, fits)
     return None
 
 
 def _choices(node: Node | None, closed: Closed) -> dict[str, dict[str, Any]]:
-    held = closed.map(node, "`choices`")
+    listed = node.items if isinstance(node, Seq) else ()
+    words = ", ".join(f"{item.text}: {{label: {item.text}}}" for item in listed if isinstance(item, Scalar))
+    held = closed.map(node, "`choices`", f"write `choices: {{{words or 'eu: {label: Europe}'}}}`")
     found: dict[str, dict[str, Any]] = {}
     if held is not None and not held.entries:
         closed.add("S104", "`choices` names at least one", held.span, "found none")
@@ -236,7 +239,7 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
     closed = values.closed
     what = f"the action `{name.text}`"
     trigger_node = node.get("trigger")
-    if trigger_node is None:
+    if trigger_node is None and not closed.meant(node, "trigger"):
         closed.add(
             "S103",
             f"{what} needs `trigger`",
@@ -271,6 +274,8 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
 
 def _mapping(name: Scalar, node: Map, values: Values, place: Place) -> Val | None:
     mapping = node.get("mapping")
+    if mapping is None and values.closed.meant(node, "mapping"):
+        return None
     if mapping is None:
         values.closed.add(
             "S103",
@@ -298,8 +303,12 @@ def _request(name: Scalar, node: Map, request: Map | None, values: Values) -> An
             "add `request:` at the top level or to the action",
         )
         return None
-    whole = own if request is None else request if own is None else lay_over(request, own, values.report)
-    return read_request(whole, values) if whole is not None else None
+    if own is None or request is None:
+        whole = request or own
+        if whole is not None and id(whole) not in values.requests:
+            values.requests[id(whole)] = read_request(whole, values)
+        return values.requests[id(whole)]
+    return read_request(lay_over(request, own, values.report), values)
 
 
 def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpec]:
@@ -313,7 +322,7 @@ def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpe
         return []
     found: list[RequireSpec] = []
     for item in node.items:
-        held = closed.map(item, "an item of `require`")
+        held = closed.map(item, "an item of `require`", "write `- any: [userId, anonymousId]`")
         if held is None:
             continue
         closed.keys(held, REQUIRE, "an item of `require`")

@@ -5,6 +5,7 @@ Takes the Values reader, the map, what stands behind the operator, and the Place
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from waypost.compiler.closed import describe
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.source import Span
 from waypost.compiler.spec import Val
+from waypost.lang import jsonpath
 from waypost.lang.values import TYPES
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def first(values: Values, node: Map, held: Node, place: Place) -> Val:
             held.span,
             f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty",
         )
-        return Val(p.Const(value=None), node.span)
+        return Val(p.Const(value=None), node.span, broken=True)
     parts = tuple(values.value(item, place) for item in held.items)
     return Val(p.First(of=[part.node for part in parts]), node.span, parts)
 
@@ -63,8 +65,13 @@ def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
     seen: set[str] = set()
     for name in names:
         if name.text in seen:
-            values.add("M211", f"the key `{name.text}` is picked twice", name.span)
+            values.add("M211", f"the key `{name.text}` is picked twice", name.span, help="remove one of the two")
         seen.add(name.text)
+        no_path(values, name, "`keys` holds names of keys")
+        if isinstance(of.node, p.Path) and not of.node.path.startswith("$item"):
+            values.known_field(
+                jsonpath.parse(of.node.path).steps or ("?",) if of.node.path != "$" else (), name.text, name.span
+            )
     return Val(
         p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))),
         node.span,
@@ -100,7 +107,7 @@ def when(values: Values, node: Map, held: Node, place: Place) -> Val:
     other = values.value(else_node, place) if else_node is not None else None
     parts = (then,) if other is None else (then, other)
     if test is None:
-        return Val(p.Const(value=None), node.span, parts)
+        return Val(p.Const(value=None), node.span, parts, broken=True)
     built = p.When(test=test.text, then=then.node, otherwise=other.node if other else None)
     return Val(built, node.span, parts, condition=test, words=_spans(node))
 
@@ -113,6 +120,8 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
             "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
         )
     table = values.closed.map(table_node, "`in`")
+    for _, value in table.entries if table else ():
+        no_path(values, value, "`in` holds constants")
     constants = {name.text: values.closed.constant(value) for name, value in table.entries} if table else {}
     other = values.value(else_node, place) if else_node is not None else None
     parts = (of,) if other is None else (of, other)
@@ -131,6 +140,9 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
     kind = node.get("type")
     type_name = closed.one_of(kind, TYPES, "`type`", "") or None
     default_node, enum_node = node.get("default"), node.get("enum")
+    for constant in (default_node, *(enum_node.items if isinstance(enum_node, Seq) else ())):
+        if constant is not None:
+            no_path(values, constant, "`default` and `enum` hold constants")
     default = None if default_node is None else p.Const(value=closed.constant(default_node))
     if enum_node is not None and not (isinstance(enum_node, Seq) and enum_node.items):
         closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
@@ -152,6 +164,19 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         required=closed.boolean(node.get("required"), "`required`", False),
     )
     return Val(built, node.span, (of,), words=_spans(node))
+
+
+def no_path(values: Values, node: Node, what: str) -> None:
+    """A constant that can only have been meant as a path or a template."""
+    if not isinstance(node, Scalar) or not (re.match(r"\$(item)?[.\[]", node.text) or "{{" in node.text):
+        return
+    values.add(
+        "M218",
+        f"{what}, so `{node.text[:60]}` is only text here",
+        node.span,
+        "this is not evaluated",
+        "choose between values with `$first: [ … ]` or `$when`, or excuse the line when it is the text that you send",
+    )
 
 
 def _spans(node: Map) -> dict[str, Span]:

@@ -11,11 +11,13 @@ import re
 from waypost import plan as p
 from waypost.compiler import units
 from waypost.compiler.closed import describe
+from waypost.compiler.diagnostic import Fix
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.reader_values import AUTH, BODY, RESPONSE, TEXT, Place, Values
 from waypost.compiler.reuse import METHODS
 from waypost.compiler.source import Span
 from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
+from waypost.compiler.suggest import nearest
 
 REQUEST = (
     *METHODS,
@@ -40,6 +42,7 @@ RETRY = ("for", "wait_from", "max_wait")
 DEDUPE = ("by", "within")
 RULE = ("if", "then")
 STATUS = r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered"
+_STATUSES = ("2xx", "3xx", "4xx", "5xx", "unsent", "unanswered")
 OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
 
 
@@ -49,8 +52,14 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
     closed.keys(node, PROBE if probe else REQUEST, what)
     methods = [name for name, _ in node.entries if name.text in METHODS]
     if not methods:
-        closed.add("S103", f"{what} needs a method and url", node.span, "missing here", "write `post: https://…`")
-        return None
+        first = node.entries[0][0].span if node.entries else node.span
+        if not closed.meant(node, "post"):
+            closed.add("S103", f"{what} needs a method and url", first, "missing here", "write `post: https://…`")
+        # What else stands in it is still read.
+        methods = [Scalar("post", "post", "text", "plain", first, closed.report.source)]
+        broken = True
+    else:
+        broken = False
     if len(methods) > 1:
         closed.add("S108", f"{what} has two methods", methods[1].span, f"`{methods[0].text}` stands above")
     method = methods[0]
@@ -71,7 +80,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         dedupe=_dedupe(node.get("dedupe"), values),
         responses=_responses(node.get("responses"), values, conditions),
     )
-    return RequestSpec(
+    read = RequestSpec(
         plain,
         Located(method.text, method.span),
         url,
@@ -82,6 +91,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         node.span,
         _spans(node),
     )
+    return None if broken else read
 
 
 def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
@@ -123,7 +133,8 @@ def _rates(node: Node | None, values: Values) -> list[p.Rate]:
         return []
     found: list[p.Rate] = []
     for item in node.items if isinstance(node, Seq) else (node,):
-        held = closed.map(item, "`rate`")
+        written = item.text if isinstance(item, Scalar) and units.rate(item.text) is not None else "1000/s"
+        held = closed.map(item, "`rate`", f"write `rate: {{requests: {written}}}`")
         if held is None:
             continue
         closed.keys(held, RATE, "`rate`")
@@ -168,8 +179,13 @@ def _responses(node: Node | None, values: Values, conditions: list[Condition]) -
     found: dict[str, list[p.ResponseRule]] = {}
     for name, value in held.entries if held else ():
         if not re.fullmatch(STATUS, name.text):
+            near = {"timeout": "unanswered", "default": "4xx"}.get(name.text) or nearest(name.text, _STATUSES)
             closed.add(
-                "S105", f"`{name.text}` is no status", name.span, "expected `400`, `4xx`, `unsent` or `unanswered`"
+                "S105",
+                f"`{name.text}` is no status",
+                name.span,
+                f"did you mean `{near}`?" if near else "expected `400`, `4xx`, `unsent` or `unanswered`",
+                fix=Fix(name.span, near, safe=True) if near and near == name.text.lower() else None,
             )
             continue
         rules = [_rule(item, values, conditions) for item in (value.items if isinstance(value, Seq) else (value,))]
@@ -188,11 +204,10 @@ def _rule(node: Node, values: Values, conditions: list[Condition]) -> p.Response
         closed.keys(node, RULE, "a response rule")
         then, test_node = closed.need(node, "then", "a response rule"), closed.need(node, "if", "a response rule")
         test = values.condition(test_node, RESPONSE, "`if`") if test_node is not None else None
-        if test is not None:
-            conditions.append(test)
-        return p.ResponseRule(
-            then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text if test else None
-        )
+        if test is None:
+            return None
+        conditions.append(test)
+        return p.ResponseRule(then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text)
     if not isinstance(node, Scalar):
         closed.add("S104", "a response is an outcome or a list of them", node.span, f"found {describe(node)}")
         return None

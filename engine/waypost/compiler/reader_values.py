@@ -7,11 +7,12 @@ null, so that the rest of the spec is still checked.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from waypost import plan as p
-from waypost.compiler import reader_operators
+from waypost.compiler import event_fields, reader_operators
 from waypost.compiler.closed import Closed, describe
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
@@ -96,6 +97,8 @@ class Values:
         self.closed = Closed(report)
         self.settings = settings
         self.used_settings: set[str] = set()
+        self.requests: dict[int, Any] = {}
+        """The destination's request, read once for all actions that do not change it."""
 
     def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
         self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
@@ -115,21 +118,17 @@ class Values:
             return Val(p.Items(items=[part.node for part in parts]), node.span, parts)
         if isinstance(node, Map):
             return self.map(node, place)
-        if node.kind == "text" and node.text:
-            return self.string(node, place)
         if node.kind == "text":
+            return self.string(node, place)
+        if node.kind == "null" and not node.raw:
             self.add(
-                "M204",
-                "empty text is neither a path nor a constant",
-                node.span,
-                'expected `$.…`, `"{{ … }}"` or {$literal: …}',
-                'write `{$literal: ""}`',
+                "M217", "there is no value here", node.span, "nothing, which is null", "write the value, or `null`"
             )
-            return Val(p.Const(value=None), node.span)
+            return Val(p.Const(value=None), node.span, scalar=node, broken=True)
         return Val(p.Const(value=self.closed.constant(node)), node.span, scalar=node)
 
     def string(self, node: Scalar, place: Place) -> Val:
-        nothing = Val(p.Const(value=None), node.span, scalar=node)
+        nothing = Val(p.Const(value=None), node.span, scalar=node, broken=True)
         if node.text in ("$message", "$messages"):
             if place.messages:
                 return Val(p.Messages(many=node.text == "$messages"), node.span, scalar=node)
@@ -156,22 +155,19 @@ class Values:
         return nothing
 
     def bare(self, node: Scalar) -> None:
-        first = re.split(r"[.\[]", node.text)[0]
-        path = f"$.{node.text}"
-        near = first if first in fql.EVENT_ROOTS else None
-        if near is None and re.fullmatch(r"[\w.\[\]]+", node.text):
-            near = nearest(first, fql.EVENT_ROOTS) if "." in node.text else None
-            path = f"$.{near}{node.text[len(first) :]}"
-        help_text = (
-            f"did you mean the event path `{path}`?" if near else f"write `{{$literal: {node.raw}}}` to send this text"
-        )
+        """A bare string: the path or template that it can only be, else either it or the constant."""
+        meant, certain = _meant(node.text)
+        kind = "event path" if meant and meant.startswith("$.") else "expression"
+        written = meant or f"{{$literal: {node.raw}}}"
         self.add(
             "M204",
-            f"`{node.text[:60]}` is neither a path nor a constant",
+            f"`{node.text[:60]}` is neither a path nor a constant"
+            if node.text
+            else "empty text is neither a path nor a constant",
             node.span,
             'expected `$.…`, `"{{ … }}"` or {$literal: …}',
-            help_text,
-            Fix(node.span, path if near else f"{{$literal: {node.raw}}}") if "\n" not in node.raw else None,
+            f"did you mean the {kind} `{meant}`?" if meant else f"write `{written}` to send this text",
+            Fix(node.span, written, safe=certain) if "\n" not in node.raw else None,
         )
 
     def path(self, node: Scalar, place: Place) -> Val | None:
@@ -188,38 +184,77 @@ class Values:
                 span,
                 label,
                 "a path begins with `$.`",
-                Fix(node.span, as_path) if known else None,
+                Fix(node.span, as_path, safe=node.style == "plain") if known else None,
             )
             return None
         try:
             expr = jsonpath.parse(node.text, item=place.item)
         except LangError as error:
+            head, bar, filters = node.text.partition(" | ")
+            if bar and _DOTTED.fullmatch(head.removeprefix("$")):
+                root = "item" if head.startswith("$item") else "event"
+                written = f"{{{{ {root}{head.removeprefix('$item').removeprefix('$')} | {filters} }}}}"
+                quoted = '"' if '"' not in written else "'"
+                fix = Fix(node.span, f"{quoted}{written}{quoted}", safe=quoted not in written)
+                self.add("P101", "a path has no filters", node.span, "expected a template", f"write `{fix.text}`", fix)
+                return None
             self.lang_fault(_PATH_CODES, error, node)
             return None
-        if expr.root == "event" and expr.parts:
-            self.known_root(expr.parts[0], node, 0)
+        if expr.root == "event":
+            self.known_fields(expr.parts, node, 0)
         return Val(p.Path(path=expr.text), node.span, scalar=node)
 
-    def known_root(self, first: Any, node: Scalar, at: int) -> None:
-        if not isinstance(first, str) or first in fql.EVENT_ROOTS:
-            return
-        start = node.text.find(first, at)
-        span = node.locate(start, start + len(first)) if start >= 0 else node.span
-        near = nearest(first, fql.EVENT_ROOTS)
-        self.add(
-            "P103",
-            f"`{first}` is not a field of an event",
-            span,
-            f"did you mean `{near}`?" if near else "",
-            "" if near else f"an event has {', '.join(sorted(fql.EVENT_ROOTS))}",
-            Fix(span, near, safe=True) if near else None,
+    def known_fields(self, parts: Sequence[Any], node: Scalar, at: int) -> None:
+        """Whether the names of an event's path are fields; `at` is where they begin in the scalar's text."""
+        for index, name in enumerate(parts):
+            if not isinstance(name, str):
+                return
+            start = node.text.find(name, at)
+            at = start + len(name) if start >= 0 else at
+            if event_fields.is_known(tuple(parts[:index]), name):
+                continue
+            span = node.locate(start, start + len(name)) if start >= 0 else node.span
+            if not self.known_field(tuple(parts[:index]), name, span):
+                return
+
+    def known_field(self, inside: tuple[Any, ...], name: str, span: Span) -> bool:
+        """Whether the name may stand in that object of an event. The event itself is closed; the context is open, but not to slips."""
+        if not inside and name not in event_fields.KINDS:
+            near = nearest(name, event_fields.KINDS)
+            self.add(
+                "P103",
+                f"`{name}` is not a field of an event",
+                span,
+                f"did you mean `{near}`?" if near else "",
+                "" if near else f"an event has {', '.join(sorted(event_fields.KINDS))}",
+                Fix(span, near, safe=True) if near else None,
+            )
+            return False
+        known = event_fields.INSIDE.get(inside)
+        if known is None or name in known or len(name) < 3:
+            return True
+        near = nearest(name, known)
+        if near is None:
+            return True
+        place = ".".join(map(str, inside))
+        self.report.add(
+            Diagnostic(
+                "P105",
+                f"`{name}` is not a field of `{place}` that the specification names",
+                Label(span, f"did you mean `{near}`?"),
+                f"or excuse the line when your events carry it: `# waypost: allow P105 ({place}.{name} is ours)`",
+                fix=Fix(span, near),
+                severity="warning",
+            )
         )
+        return False
 
     def template(self, node: Scalar, place: Place) -> Val | None:
         try:
             found = template.parse(node.text, place.roots)
         except LangError as error:
             codes = _TEMPLATE_CODES if error.kind in _TEMPLATE_CODES else _PATH_CODES
+            self.named_anyhow(node)
             self.lang_fault(codes, error, node)
             return None
         self._names(found, node)
@@ -231,12 +266,17 @@ class Values:
         def look(inner: p.Value) -> None:
             if isinstance(inner, p.Path) and inner.path.startswith("$."):
                 parts = jsonpath.parse(inner.path).parts
-                self.known_root(parts[0] if parts else None, node, node.text.find("event"))
+                whole = node.text.find(".".join(["event", *map(str, parts)]))
+                self.known_fields(parts, node, max(whole, node.text.find("event")) + len("event"))
             elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
                 start = node.text.find(inner.name)
                 self.setting(inner.name, node.locate(start, start + len(inner.name)) if start >= 0 else node.span)
 
         p.rewrite(found, look)
+
+    def named_anyhow(self, node: Scalar) -> None:
+        """A setting named in what cannot be read is used all the same."""
+        self.used_settings.update(re.findall(r"\bsettings\.(\w+)", node.text))
 
     def setting(self, name: str, span: Span) -> None:
         """Whether `settings.a` or `settings.a.key` means something."""
@@ -287,7 +327,7 @@ class Values:
                     (Label(operators[0].span, "the first one"),),
                 )
             )
-            return Val(p.Const(value=None), node.span)
+            return Val(p.Const(value=None), node.span, broken=True)
         operator = operators[0]
         if operator.text not in OPERATORS:
             near = nearest(operator.text, OPERATORS)
@@ -299,7 +339,7 @@ class Values:
                 f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
                 Fix(operator.span, near, safe=True) if near else None,
             )
-            return Val(p.Const(value=None), node.span)
+            return Val(p.Const(value=None), node.span, broken=True)
         if operator.text != "$merge":
             self._words(node, operator)
         reader = reader_operators.READERS[operator.text]
@@ -356,17 +396,21 @@ class Values:
         if not isinstance(node, Scalar) or node.kind == "null":
             self.add("S104", "this is text", node.span, f"found {describe(node)}")
             return nothing
-        if node.text.startswith("$"):
+        found = _TEXT_PATH.fullmatch(node.text)
+        if node.text.startswith("$") or (found and (found[1] != "settings" or found[2] in self.settings)):
+            bare = node.text.lstrip("$.")
+            named = bare if re.match(r"(settings|meta|event|now)\b", bare) else f"event.{bare}"
+            self.named_anyhow(Scalar(named, named, "text", "plain", node.span, node.source))
             self.add(
                 "T110",
-                "a path does not stand in text",
+                "a path does not stand in text, where it would be sent as it is written",
                 node.span,
                 'expected text, or `"{{ … }}"`',
-                f'write `"{{{{ event.{node.text.lstrip("$.")} }}}}"`',
+                f'write `"{{{{ {named} }}}}"`',
+                Fix(node.span, f'"{{{{ {named} }}}}"', safe=bool(found)),
             )
             return nothing
-        found = self.template(node, place)
-        return found or nothing
+        return self.template(node, place) or nothing
 
     # Conditions.
 
@@ -377,21 +421,64 @@ class Values:
                 f"{what} is a condition",
                 node.span,
                 f"found {describe(node)}",
-                'write one, such as `type = "track"`',
+                'write `type in ["identify", "track"]` with the types that you mean'
+                if isinstance(node, Scalar) and node.kind == "bool"
+                else 'write one, such as `type = "track"`',
             )
             return None
         try:
             tree = fql.read(node.text)
         except LangError as error:
+            self.named_anyhow(node)
             self.lang_fault(_FQL_CODES, error, node)
             return None
-        faults = fql.lint(tree, roots=place.fql_roots, event_types=place.what != "a response")
+        of_event = place.what != "a response"
+        faults = fql.lint(tree, roots=place.fql_roots, event_types=of_event)
         for fault in faults:
+            named = node.text[fault.start : fault.end]
+            if fault.kind == "unknown_root" and fault.replacement is None and "item" in place.fql_roots:
+                fault.help = f"a field of the item is `item.{named}`"
+            elif fault.kind == "unknown_root" and named == "item":
+                fault.help = "`item` stands only in `where`, beside `each` or within `$each`"
             self.lang_fault(_FQL_CODES, fault, node)
         for path in fql.paths(tree):
+            if of_event and path.steps[0] == "context":
+                self.known_fields(path.steps, node, path.span[0])
             if path.steps[0] == "settings" and "settings" in place.fql_roots:
                 if len(path.steps) < 2:
                     self.add("Q102", "`settings` is used as `settings.name`", node.locate(*path.span))
                 else:
                     self.setting(".".join(map(str, path.steps[:3])), node.locate(*path.span))
         return None if faults else Condition(tree, node)
+
+
+_TEXT_PATH = re.compile(r"\$?(settings|event|meta)\.(\w+)(?:\.\w+)*")
+"""What in a text position can only be a template without its braces."""
+
+_FIELD = r"[A-Za-z_]\w*"
+_DOTTED = re.compile(rf"\.?({_FIELD})((?:\.{_FIELD}|\[(?:\d+|\*)\])*)")
+
+
+def _meant(text: str) -> tuple[str | None, bool]:
+    """The expression that a bare string was meant as, and whether it can have meant nothing else."""
+    head, _, filters = text.partition("|")
+    found = _DOTTED.fullmatch(head.strip())
+    if found is None:
+        return None, False
+    root, rest = found[1], found[2]
+    dotted = bool(rest) or text.startswith(".")
+    if root in ("settings", "meta", "now") and (rest or root == "now"):
+        return f'"{{{{ {text} }}}}"', False
+    if root == "item" and rest:
+        return (f"$item{rest}", True) if not filters else (f'"{{{{ {text} }}}}"', False)
+    if root == "event" and rest:
+        root, rest = rest[1:].split(".", 1)[0].split("[", 1)[0], rest[1:]
+        rest = rest[len(root) :]
+    if root not in fql.EVENT_ROOTS:
+        near = nearest(root, fql.EVENT_ROOTS) if dotted else None
+        if near is None:
+            return None, False
+        return f"$.{near}{rest}", False
+    if filters:
+        return f'"{{{{ event.{root}{rest} |{filters} }}}}"', False
+    return f"$.{root}{rest}", dotted

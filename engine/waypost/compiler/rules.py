@@ -39,6 +39,8 @@ P101 path-syntax | The path is not RFC 9535 JSONPath.
 P102 path-unsupported | The path is JSONPath, but a part of it that is refused rather than evaluated differently.
 P103 unknown-field | No event has this top-level field: the value would always be missing.
 P104 item-outside-each | `$item` is the item of an `$each`; elsewhere there is none.
+P105 near-field | The context is open, but this name is a letter or two from a field that the specification names: most likely a slip.
+P106 field-of-other-type | By the specification no event type that the trigger takes carries this field: the trigger would always see null.
 T101 template-syntax | The template cannot be read.
 T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
 T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).
@@ -65,6 +67,9 @@ M213 required-with-default | A field with a default is never missing.
 M214 pattern-syntax | The pattern is no regular expression.
 M215 slow-pattern | The pattern may take exponential time on some values; events come from outside.
 M216 require-never | `require` names an output that the mapping cannot produce: every event would be rejected.
+M217 no-value | Nothing behind a key is null to YAML; a value that was forgotten would be sent as null.
+M218 path-as-constant | `default`, `enum`, `keys` and `in` hold constants: a path or template there would be sent as the text that it is.
+M219 never-reached | What stands behind a constant in `$first` is never reached, for a constant is never missing.
 Q101 trigger-syntax | The condition cannot be fully read; a trigger never sends on a guess.
 Q102 unknown-root | No event has this field: the comparison would always see null.
 Q103 unknown-function | There is no such function.
@@ -74,6 +79,8 @@ Q106 arguments | The function takes another number of values.
 Q107 unknown-event-type | No event has this type, so the action would never send.
 Q108 never-matches | The condition contradicts itself.
 Q109 same-dedupe-key | Two actions send one event under one deduplication key: the destination keeps only one of the two.
+Q110 compared-kind | By the specification the field is of another kind than what it is compared with, and `=` is strict: it would never hold.
+Q111 unknown-choice | The setting is compared with a word that is none of its choices: it would never hold.
 U101 unknown-block | There is no shared block of that name.
 U102 omit-of-nothing | `$omit` of a key that is neither inherited nor merged in.
 U103 map-over-leaf | A plain map laid over a single value: the two cannot be joined key by key.
@@ -92,14 +99,19 @@ D107 retry-refused | A request that the destination called wrong is wrong at eve
 D108 outcome | The outcome is not possible here.
 D109 dedupe-field | The destination deduplicates by a field that the mapping does not produce.
 D110 auth-body | `auth: body` adds members to the JSON object around the messages, and the body is no such object.
+D111 header-twice | One header from two places: only one of them can be sent.
+D112 loses-messages | The outcome takes messages as delivered that the destination has not taken.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
+X104 secret-not-marked | A setting that is named like a credential and is not `secret: true` may reach logs, plans and messages.
 X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
 X106 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.
+C104 action-without-test | What no test runs is not known to work: an action's bytes on the wire are shown by its golden request.
+C105 stale-plan | The compiled plan beside the specs is not what the spec says now: what runs is not what was read.
 C106 unused-source | A source that no connection uses is not read; whoever wrote it expects its events somewhere.
 C107 source-without-action | Every event of the source would be filtered: what it emits is taken by no action of its connections.
 """
@@ -117,5 +129,8 @@ def _read(table: str) -> dict[str, Rule]:
 RULES = _read(_TABLE)
 """Every rule by its code."""
 
-JUDGEMENT = ("P103", "Q108", "Q109", "M215", "D105", "D107", "X103", "X105", "C101", "C106", "C107")
+JUDGEMENT = (
+    *("P103", "P105", "P106", "Q108", "Q109", "Q110", "M201", "M215", "M218"),
+    *("D105", "D107", "D112", "X103", "X104", "X105", "C101", "C106", "C107"),
+)
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""

@@ -31,7 +31,7 @@ class Val:
     """An expression: the plan's node, its span, its parts in written order, and the scalar it was read from, if it was one.
 
     `keys` are the spans of the keys of an object, a merge, a pick or a lookup's table; `words` those of an operator's words (`type`,
-    `enum`, ...).
+    `enum`, ...). `broken`: it could not be read, which is reported, and stands for null.
     """
 
     node: p.Value
@@ -41,6 +41,7 @@ class Val:
     keys: dict[str, Span] = field(default_factory=dict)
     words: dict[str, Span] = field(default_factory=dict)
     condition: Condition | None = None
+    broken: bool = False
 
     def walk(self) -> Iterator[Val]:
         yield self

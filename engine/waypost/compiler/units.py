@@ -1,8 +1,13 @@
-"""Quantities with a unit: `500kB` and `32KiB`, `1s` and `24h`, `1000/s`. Takes text; gives a number in bytes or seconds, or None."""
+"""Quantities with a unit: `500kB` and `32KiB`, `1s` and `24h`, `1000/s`. Takes text; gives a number in bytes or seconds, or None.
+
+`meant` reads what people write instead.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|kB|MB|GB|KiB|MiB|GiB)")
 _SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -38,3 +43,40 @@ def rate(text: str) -> tuple[int, float] | None:
     if match is None or int(match[1]) == 0 or match[2].startswith("0"):
         return None
     return int(match[1]), int(match[2] or 1) * _TIMES[match[3]]
+
+
+_WORDS = (
+    (r"milliseconds?|millis|msecs?", "ms"),
+    (r"seconds?|secs?", "s"),
+    (r"minutes?|mins?", "m"),
+    (r"hours?|hrs?|hr", "h"),
+    (r"days?", "d"),
+)
+_LIKE = {
+    "kb": "kB",
+    "mb": "MB",
+    "gb": "GB",
+    "kib": "KiB",
+    "mib": "MiB",
+    "gib": "GiB",
+    "b": "B",
+    "bytes": "B",
+    "byte": "B",
+}
+
+
+def meant(text: str, read: Callable[[str], Any]) -> tuple[str | None, bool]:
+    """The quantity that a text most likely means, if `read` takes it, and whether it can mean nothing else.
+
+    A time or rate in words is certain; `KB` may be 1000 or 1024 bytes, so it is not.
+    """
+    said = re.sub(r"\bper\b", "/", text.strip().replace("_", "").lower())
+    for words, unit in _WORDS:
+        said = re.sub(rf"(?<=[\d\s/])\s*(?:{words})\b", unit, said)
+    said = re.sub(r"\s+", "", said)
+    if read is size:
+        number = re.fullmatch(r"([\d.]+)([a-z]+)", said)
+        said = f"{number[1]}{_LIKE.get(number[2], number[2])}" if number else said
+    found = said if read(said) is not None else None
+    exact = read is not size or text.strip().endswith(("iB", "bytes", "byte"))
+    return found, found is not None and exact

@@ -343,12 +343,40 @@ class Parser:
         if token.kind == "end":
             return LangError("syntax", f"the condition ends where {wanted} should follow", token.start, token.end)
         shown = self.text[token.start : token.end]
-        help_text = ""
+        help_text = _INSTEAD.get(shown.lower(), "")
         if token.kind == "sign" and token.value == ",":
             help_text = "join conditions with `and` or `or`"
         elif token.kind == "name" and self.at and self.before().kind == "sign":
             help_text = f'put text in quotes: `"{shown}"`'
         return LangError("syntax", f"expected {wanted}, found `{shown}`", token.start, token.end, help=help_text)
+
+
+_INSTEAD = {
+    "is": "write `= null` or `!= null`",
+    "exists": "write `!= null`",
+    "like": 'write `match(field, "A*")`',
+    "matches": 'write `match(field, "A*")`',
+    "contains": 'write `contains(field, "text")`',
+    "includes": 'write `contains(field, "text")`',
+    "starts_with": 'write `match(field, "text*")`',
+    "startswith": 'write `match(field, "text*")`',
+    "endswith": 'write `match(field, "*text")`',
+    "between": "write `a >= 1 and a <= 5`",
+    "not": "write `!( … )` around what must not hold, or `!=`",
+}
+"""Words of other languages -> what to write."""
+
+_CHARACTERS = {
+    **dict.fromkeys("“”„‟«»", 'write straight quotes: `"`'),
+    **dict.fromkeys("‘’‚‛", "write straight quotes: `'`"),
+    "~": 'there are no regular expressions: write `match(field, "A*")`',
+    "$": "a condition names fields without `$.`: `properties.total`",
+    "{": "a condition is no template: write the field itself, without `{{ }}`",
+    "@": "a condition names fields as they are: `properties.total`",
+    "*": "there is no arithmetic and no wildcard outside `match( … )`",
+    "%": 'there is no arithmetic; for a pattern write `match(field, "A*")`',
+}
+"""Signs that begin nothing -> what to write."""
 
 
 def _step_text(raw: str) -> str:
@@ -417,7 +445,7 @@ def _token(text: str, at: int, before: list[Token]) -> Token:
         f"`{character}` is not part of the trigger language",
         at,
         at + 1,
-        help="in a path, escape it with a backslash; in text, put the text in quotes",
+        help=_CHARACTERS.get(character, "in a path, escape it with a backslash; in text, put the text in quotes"),
     )
 
 

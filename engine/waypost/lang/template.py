@@ -62,6 +62,36 @@ def has_template(text: str) -> bool:
     return "{{" in text
 
 
+_SYNONYMS = {
+    "upcase": "upper",
+    "uppercase": "upper",
+    "downcase": "lower",
+    "lowercase": "lower",
+    "strip": "trim",
+    "to_json": "json",
+    "tojson": "json",
+    "parse_json": "from_json",
+    "str": "string",
+    "to_string": "string",
+    "int": "integer",
+    "float": "number",
+    "to_number": "number",
+    "strftime": "format_time",
+    "date": "format_time",
+    "iso8601": "datetime",
+    "timestamp": "unix",
+    "hash": "sha256",
+    "b64encode": "base64",
+    "base64encode": "base64",
+    "urlencode": "url",
+    "size": "length",
+    "count": "length",
+    "uniq": "unique",
+    "coalesce": "default",
+}
+"""Names of filters elsewhere -> ours."""
+
+
 def parse(text: str, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value:
     """The plan node of a template. Raises LangError: syntax, construct, unknown_root, root_not_here, unknown_filter, filter_args."""
     pieces = list(split(text))
@@ -281,7 +311,7 @@ class _Reader:
         span = self.find(name, after=r"\|\s*")
         row = filters.FILTERS.get(name)
         if row is None:
-            near = difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
+            near = [_SYNONYMS[name]] if name in _SYNONYMS else difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
             raise self.fault(
                 "unknown_filter",
                 f"there is no filter `{name}`",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from waypost import plan as p
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.event_fields import can_be, kind_of
+from waypost.compiler.event_fields import SAID, can_be, kind_of
 from waypost.compiler.source import Span
 from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
 from waypost.compiler.suggest import nearest
@@ -15,6 +16,7 @@ from waypost.lang import filters, jsonpath, values
 _RISKY = re.compile(r"\\[1-9]|\(\?[=!<P#]|\(\?<|\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)[+*{]")
 """Backreferences, lookaround, and a repeated group that repeats inside: what makes matching slower than linear."""
 
+TIMES = ("datetime", "unix", "unix_ms", "unix_us")
 _KIND_OF_CONSTANT = {"string": "string", "number": "number", "boolean": "boolean", "object": "object", "array": "array"}
 
 
@@ -22,7 +24,9 @@ def check(spec: Spec, report: Report) -> None:
     for action in spec.actions.values():
         for val in action.mapping.walk():
             _leaf(val, report)
-        if not isinstance(action.mapping.node, (p.Object, p.Merge, p.From, p.When, p.First, p.Path)):
+        if not action.mapping.broken and not isinstance(
+            action.mapping.node, (p.Object, p.Merge, p.From, p.When, p.First, p.Path)
+        ):
             report.add(
                 Diagnostic(
                     "M212",
@@ -79,6 +83,8 @@ def _leaf(val: Val, report: Report) -> None:
                         "M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")
                     )
                 )
+    elif isinstance(node, p.First):
+        _order(val, report)
     elif isinstance(node, p.Each):
         found = kind(val.parts[0])
         if found not in (None, "array", "object"):
@@ -91,6 +97,20 @@ def _leaf(val: Val, report: Report) -> None:
             )
 
 
+def _order(val: Val, report: Report) -> None:
+    for part in val.parts[:-1]:
+        if isinstance(part.node, p.Const) and part.node.value is not None and not part.broken:
+            report.add(
+                Diagnostic(
+                    "M219",
+                    "a constant is never missing, so what follows it is never reached",
+                    Label(part.span),
+                    "put the constant last",
+                )
+            )
+            return
+
+
 def _checks(val: Val, node: p.From, report: Report) -> None:
     of = kind(val.parts[0])
     if node.type is not None and of is not None and not can_be(of, node.type):
@@ -98,7 +118,7 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
             Diagnostic(
                 "M201",
                 f"this can never be of type {node.type}",
-                Label(val.words.get("type", val.span), f"the value is always {of}"),
+                Label(val.words.get("type", val.span), f"the value is always {SAID.get(of, of)}"),
                 "remove `type`, or take another value",
             )
         )
@@ -114,6 +134,17 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
                     "remove one of the two",
                 )
             )
+    timed = result if node.type not in TIMES else None
+    for word, limit in (("max_age", node.max_age_s), ("max_ahead", node.max_ahead_s)):
+        if limit is not None and timed is not None:
+            report.add(
+                Diagnostic(
+                    "M202",
+                    f"`{word}` judges times, and type {node.type} is none",
+                    Label(val.words.get(word, val.span)),
+                    "use `type: datetime`, `unix`, `unix_ms` or `unix_us`",
+                )
+            )
     if node.pattern is not None:
         _pattern(node.pattern, val.words.get("pattern", val.span), report)
     for member in node.enum or []:
@@ -126,6 +157,8 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
                 )
             )
             break
+    else:
+        _members(node, node.enum or [], val.words.get("enum", val.span), report)
     if isinstance(node.default, p.Const):
         _default(node, node.default.value, val.words.get("default", val.span), result, report)
 
@@ -148,6 +181,40 @@ def _default(node: p.From, default: object, span: Span, result: str | None, repo
         report.add(
             Diagnostic("M203", "the default is not in `enum`", Label(span), "add it to `enum`, or choose another")
         )
+
+
+def _members(node: p.From, members: Sequence[object], span: Span, report: Report) -> None:
+    """Members of `enum` that the field's own checks on text refuse. A default is not judged by them: it stands in for what they refuse."""
+    for member in members:
+        if not isinstance(member, str):
+            continue
+        refused = (
+            "pattern"
+            if node.pattern is not None and not _fits(node.pattern, member)
+            else "max_length"
+            if node.max_length is not None and len(member) > node.max_length
+            else "max_bytes"
+            if node.max_bytes is not None and len(member.encode()) > node.max_bytes
+            else None
+        )
+        if refused is not None:
+            report.add(
+                Diagnostic(
+                    "M203",
+                    f"`enum` has {values.encode(member).decode()}, which `{refused}` refuses",
+                    Label(span),
+                    "change one of the two",
+                )
+            )
+            return
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Only for patterns that M214 and M215 have nothing to say of: a slow one is not tried."""
+    try:
+        return _RISKY.search(pattern) is not None or re.fullmatch(pattern, text) is not None
+    except (re.error, RecursionError, OverflowError):
+        return True
 
 
 def _pattern(pattern: str, span: Span, report: Report) -> None:
@@ -173,11 +240,15 @@ def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
         found = _produces(action.mapping.node, keys)
         if found is not None:
             near = nearest(keys[found], _keys(action.mapping.node, keys[:found]))
+            sent = _sent_as(action.mapping.node, "$." + ".".join(keys))
             report.add(
                 Diagnostic(
                     "M216",
                     f"`{action.name.value}` never produces `{'.'.join(keys[: found + 1])}`",
-                    Label(path.span, f"did you mean `{'.'.join([*keys[:found], near])}`?" if near else ""),
+                    Label(
+                        path.span,
+                        f"did you mean `{sent or '.'.join([*keys[:found], str(near)])}`?" if sent or near else "",
+                    ),
                     "`require` names output fields, not event fields",
                 )
             )
@@ -198,6 +269,18 @@ def _produces(node: p.Value, keys: list[str]) -> int | None:
             node = node.entries[key]
         else:
             return None
+    return None
+
+
+def _sent_as(node: p.Value, path: str) -> str | None:
+    """The output field that an event's path is sent as."""
+    for key, value in node.entries.items() if isinstance(node, (p.Object, p.Merge)) else ():
+        of = value.of if isinstance(value, p.From) else value
+        if isinstance(of, p.Path) and of.path == path:
+            return key
+        inner = _sent_as(value, path)
+        if inner is not None:
+            return f"{key}.{inner}"
     return None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from waypost import plan as p
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.source import Span
-from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
+from waypost.compiler.spec import ActionSpec, RequestSpec, SettingSpec, Spec, Val
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 RETRYABLE = (408, 409, 423, 425, 429)
@@ -41,6 +41,7 @@ def check(spec: Spec, report: Report) -> None:
         kind, _, key = name.partition(".")
         if kind == "headers":
             _header(key, val.span, report)
+    _twice(spec, report)
     for action in spec.actions.values():
         _dedupe(action, report)
         body = action.request.body
@@ -113,7 +114,7 @@ def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
             f"the setting `{first}` begins a url, and is no url",
             span,
             f"it is of type {item.setting.type}",
-            "give the setting `type: url`",
+            _url_advice(first, item),
         )
     for key, data in item.setting.choices.items() if rest else ():
         value = data.get(rest[0])
@@ -129,6 +130,18 @@ def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
                 item.spans.get("choices", span),
                 f"found `{value}`",
             )
+
+
+def _url_advice(name: str, item: SettingSpec) -> str:
+    if item.setting.type != "choice":
+        return "give the setting `type: url`"
+    keys = [
+        key
+        for key in next(iter(item.setting.choices.values()), {})
+        if all(str(data.get(key, "")).startswith("http") for data in item.setting.choices.values())
+    ]
+    key = keys[0] if keys else "api"
+    return f"write `{{{{ settings.{name}.{key} }}}}`" + ("" if keys else ", and give each choice its `api:`")
 
 
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
@@ -149,6 +162,35 @@ def _header(name: str, span: Span, report: Report) -> None:
         )
 
 
+def _twice(spec: Spec, report: Report) -> None:
+    """One header from two places: auth and the request, or two spellings of one name."""
+    auth: dict[str, str] = {"authorization": "`auth`"} if {"basic.username", "bearer"} & spec.auth.values.keys() else {}
+    for name, val in spec.auth.values.items():
+        kind, _, key = name.partition(".")
+        if kind == "headers":
+            if key.lower() in auth:
+                _add(
+                    report,
+                    "D111",
+                    f"the header `{key}` comes from two places",
+                    val.span,
+                    f"{auth[key.lower()]} sets it",
+                )
+            auth[key.lower()] = "`auth`"
+    if {"basic.username", "bearer"} <= spec.auth.values.keys():
+        span = spec.auth.values["bearer"].span
+        _add(report, "D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
+    requests = [action.request for action in spec.actions.values()] + ([spec.check] if spec.check else [])
+    for request in requests:
+        seen = dict(auth)
+        for name in request.headers:
+            if name.lower() in seen:
+                span = request.spans.get(f"headers.{name} key", request.span)
+                where = seen[name.lower()]
+                _add(report, "D111", f"the header `{name}` comes from two places", span, f"{where} sets it", "keep one")
+            seen[name.lower()] = f"`{name}`"
+
+
 def _limits(request: RequestSpec, report: Report) -> None:
     batch, spans = request.plain.batch, request.spans
     if batch is not None and batch.max_bytes and batch.max_message_bytes and batch.max_message_bytes > batch.max_bytes:
@@ -159,7 +201,7 @@ def _limits(request: RequestSpec, report: Report) -> None:
             spans["batch.max_message_bytes"],
             "no such message fits a batch",
         )
-    if batch is not None and batch.max_messages is None and batch.max_bytes is None:
+    if batch is not None and not {"batch.max_messages", "batch.max_bytes"} & spans.keys():
         _add(report, "D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
     retry, dedupe = request.plain.retry, request.plain.dedupe
     if dedupe is not None and retry.for_s > dedupe.within_s > 0:
@@ -232,6 +274,16 @@ def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: R
         )
     if then == "split" and request.plain.batch is None:
         _add(report, "D108", "`split` halves a batch, and there is no `batch:`", span, help="use `reject`")
+    failed = status in ("unsent", "unanswered") or status == "5xx" or (status.isdecimal() and int(status) >= 500)
+    if then == "ok" and failed:
+        _add(
+            report,
+            "D112",
+            f"`ok` on {status} counts messages as delivered that were not taken",
+            span,
+            "they would be lost without a trace",
+            "use `reject`, which keeps them, or `retry`",
+        )
     if then in ("split", "throttle") and status in ("unsent", "unanswered"):
         _add(report, "D108", f"`{then}` needs an answer, and `{status}` has none", span)
 
@@ -252,5 +304,6 @@ def _dedupe(action: ActionSpec, report: Report) -> None:
                     f"`{action.name.value}` never produces `{path}`",
                     action.request.spans.get("dedupe.by", action.request.span),
                     "the destination deduplicates by it",
+                    "`by` names output fields, without `$.`" if path.startswith("$") else "",
                 )
                 break

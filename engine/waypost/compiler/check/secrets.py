@@ -9,12 +9,17 @@ from collections.abc import Iterator
 
 from waypost import plan as p
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.spec import Condition, Spec, Val
+from waypost.compiler.source import Span
+from waypost.compiler.spec import Condition, SettingSpec, Spec, Val
 from waypost.lang import fql
 
 _PREFIXES = re.compile(
     r"(?:sk|pk|rk)_(?:live|test)_|xox[abprs]-|gh[pousr]_|AKIA[0-9A-Z]{12}|-----BEGIN "
     r"|eyJ[A-Za-z0-9_-]{10,}\.|Bearer\s+\S{8}|Basic\s+[A-Za-z0-9+/=]{8}"
+)
+
+_NAMED = re.compile(
+    r"(?:^|_)(?:token|secret|password|passwd|credentials?|(?:api|private|secret|access|write)_?key)(?:_|$)"
 )
 
 
@@ -42,6 +47,16 @@ def check(spec: Spec, report: Report) -> None:
             _conditions(condition, secret, report)
     for val in _credentials(spec):
         _literal(val, report)
+    for action in spec.actions.values():
+        for whole in (action.mapping, *([action.request.body] if action.request.body else [])):
+            for val in whole.walk():
+                _known(val.node, val.span, report)
+    for item in spec.settings.values():
+        span = item.spans.get("choices", item.name.span)
+        for data in item.setting.choices.values():
+            for value in data.values():
+                _known(p.Const(value=value), span, report)
+        _unmarked(item, report)
     if "used_settings" in spec.texts:
         _unused(spec, report)
 
@@ -92,14 +107,40 @@ def _literal(val: Val, report: Report) -> None:
     pieces = val.node.parts if isinstance(val.node, p.Text) else [val.node]
     for piece in pieces:
         if isinstance(piece, p.Const) and isinstance(piece.value, str) and looks_secret(piece.value):
-            report.add(
-                Diagnostic(
-                    "X103",
-                    "this looks like a credential written into the spec",
-                    Label(val.span),
-                    "make it a setting with `secret: true` and write `{{ settings.… }}`",
-                )
-            )
+            _written(val.span, report)
+
+
+def _known(node: p.Value, span: Span, report: Report) -> None:
+    """A literal that begins as credentials of known makers do; elsewhere than in auth a long word may be an id."""
+    if isinstance(node, p.Const) and isinstance(node.value, str) and _PREFIXES.search(node.value):
+        _written(span, report)
+
+
+def _written(span: Span, report: Report) -> None:
+    report.add(
+        Diagnostic(
+            "X103",
+            "this looks like a credential written into the spec",
+            Label(span),
+            "make it a setting with `secret: true` and write `{{ settings.… }}`",
+        )
+    )
+
+
+def _unmarked(item: SettingSpec, report: Report) -> None:
+    found = _NAMED.search(item.name.value)
+    unread = any(("S105", span) in report.found for span in item.spans.values())
+    if found is None or item.setting.secret or item.setting.type != "string" or unread:
+        return
+    report.add(
+        Diagnostic(
+            "X104",
+            f"`{item.name.value}` is named like a credential, and is not secret",
+            Label(item.name.span, "add `secret: true`"),
+            "or excuse the line: `# waypost: allow X104 (it is public)`",
+            severity="warning",
+        )
+    )
 
 
 def looks_secret(text: str) -> bool:
@@ -117,7 +158,9 @@ def _dense(word: str) -> bool:
 
 def _unused(spec: Spec, report: Report) -> None:
     for name, item in spec.settings.items():
-        if name not in spec.texts["used_settings"]:
+        # In a spec with errors a part may not have been read; what names the setting there is no proof against it.
+        unread = report.failed and re.search(rf"\bsettings\.{re.escape(name)}\b", report.source.text)
+        if name not in spec.texts["used_settings"] and not unread:
             report.add(
                 Diagnostic(
                     "C101",
