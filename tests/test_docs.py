@@ -14,6 +14,7 @@ import click
 import pytest
 
 from conftest import ROOT
+from waypost.cli import explain
 from waypost.cli.main import COMMANDS, STATUSES, cli
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.rules import RULES
@@ -57,11 +58,10 @@ def test_reason_table(golden: Callable[[Path, str], None]) -> None:
 
 def test_rules_page(golden: Callable[[Path, str], None]) -> None:
     parts = [
-        "# Rules\n\nGenerated from `compiler/rules.py` and tests/cases/diagnostics. Each with what the tool says of a bad example.\n"
+        "# Rules\n\nGenerated from `compiler/rules.py` and tests/cases/diagnostics, as `waypost explain CODE` shows them: "
+        "what is said of a bad example, and the lines that make it good.\n"
     ]
-    for rule in RULES.values():
-        frame = (ROOT / "tests" / "cases" / "diagnostics" / f"{rule.code}.txt").read_text(encoding="utf-8")
-        parts.append(f"## {rule.code} {rule.name}\n\n{rule.why}\n\n```\n{frame.split(chr(10) * 2)[0]}\n```\n")
+    parts += [f"## {explain.page(rule)}" for rule in RULES.values()]
     golden(DOCS / "rules.md", "\n".join(parts))
 
 

@@ -31,7 +31,7 @@ STATUSES = {
 
 COMMANDS = {
     "new": ("waypost.cli.new", "Write the first spec of a destination, with a passing test."),
-    "lint": ("waypost.cli.lint", "Check specs; every finding with its line, column and fix."),
+    "lint": ("waypost.cli.lint", "Check specs, tests and connections; every finding with its line, column and fix."),
     "compile": ("waypost.cli.compile", "Write compiled/NAME.json, or check that it is not stale."),
     "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),
     "explain": ("waypost.cli.explain", "What a rule code means, with a bad and a good example."),
