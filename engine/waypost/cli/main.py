@@ -40,6 +40,8 @@ COMMANDS = {
     "schema": ("waypost.cli.schema", "The JSON Schema of a spec, for editors."),
     "docs": ("waypost.cli.docs", "A page about each destination, and their directory."),
     "run": ("waypost.cli.run", "Deliver events to a destination."),
+    "top": ("waypost.cli.top", "A running engine at a glance: a lane a row."),
+    "tap": ("waypost.cli.tap", "Follow the requests of a running engine, secrets masked."),
     "state": ("waypost.cli.state", "What a state holds: cursors, lag, ledgers, dead letters, the journal."),
     "dead": ("waypost.cli.dead", "Dead letters: list, show, replay, drop, export."),
     "connections": ("waypost.cli.connections", "The connections of waypost.yaml: state, sources, actions."),

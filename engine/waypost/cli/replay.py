@@ -14,7 +14,8 @@ from waypost import catalog
 from waypost.cli.choosing import Choice, among, choosing, writing
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.connecting import load_connections, settings_of
-from waypost.cli.run import note, sender_for
+from waypost.cli.logs import note
+from waypost.cli.run import sender_for
 from waypost.cli.summary import progress_bar, report
 from waypost.plan import Plan
 from waypost.runtime.engine import Summary, status_of

@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from waypost import catalog
-from waypost.cli import completion, state_folder
+from waypost.cli import completion, logs, state_folder
 from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.logs import note
 from waypost.cli.summary import progress_bar, report
 from waypost.runtime.engine import Summary, run, status_of
 from waypost.runtime.journal import Journal
+from waypost.runtime.listening import Taken, read_address
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, link
@@ -24,6 +26,7 @@ from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.journal import JournalSource
 from waypost.runtime.sources.stdin import StdinSource, keep
 from waypost.runtime.store import StateError, Store
+from waypost.runtime.watching import Watching
 
 STDIN = "stdin"
 
@@ -72,6 +75,18 @@ STDIN = "stdin"
 @click.option(
     "--follow", is_flag=True, help="Go on reading the last file as it grows, through rotations, until a signal."
 )
+@click.option(
+    "--listen",
+    metavar="[HOST:]PORT",
+    help="Serve /live, /ready, /metrics, `waypost top` and `waypost tap` there. HOST: 127.0.0.1 unless named; port 0 takes a free one.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["human", "json"]),
+    default="human",
+    show_default=True,
+    help="What is said on standard error: sentences, or one JSON object a line.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 def command(
     target: str,
@@ -87,6 +102,8 @@ def command(
     connect_within: float,
     drain: float,
     follow: bool,
+    listen: str | None,
+    log: str,
     as_json: bool,
 ) -> None:
     """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan. Or TARGET is a connections file (waypost.yaml): then all
@@ -98,19 +115,24 @@ def command(
     Exit status: 0 all delivered or filtered, 2 usage, 3 some dead letters, 4 stopped by credentials, configuration or an unreachable
     host, 5 interrupted with events kept for the next run, 70 a fault of ours.
     """
+    if log == "json":
+        logs.as_json()
     options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
     folder = None if dry_run else state_folder.folder(state, target)
-    shown = {"dry_run": dry_run, "as_json": as_json}
+    shown = {"dry_run": dry_run, "as_json": as_json, "as_log": log == "json"}
+    watcher = watching_at(listen) if listen is not None else None
     if frozen or _holds_connections(target):
         if files or pairs or journal:
             refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
-        summaries, letters = _connections(Path(target), folder, endpoint_override, options, frozen=frozen, watch=watch)
+        summaries, letters = _connections(
+            Path(target), folder, endpoint_override, options, frozen=frozen, watch=watch, watcher=watcher
+        )
         report(summaries, letters, several=True, **shown)
     else:
         if watch:
             refuse("--watch goes with a connections file")
         summary, letters = _single(
-            target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow
+            target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow, watcher=watcher
         )
         summaries = [summary]
         report(summaries, letters, several=False, **shown)
@@ -134,6 +156,7 @@ def _single(
     *,
     journal: bool,
     follow: bool,
+    watcher: Watching | None,
 ) -> tuple[Summary, str]:
     plan = load_target(target)
     if journal and files not in ((), ("-",)):
@@ -158,7 +181,7 @@ def _single(
     with progress_bar(sources, shown=sys.stderr.isatty() and not options.masked) as progress:
         options.progress = progress
         try:
-            summary = asyncio.run(_run(program, sources, options, store, journal=journal))
+            summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
         finally:
             if store is not None:
                 store.close()
@@ -173,16 +196,22 @@ def _letters(options: Options, store: Store | None) -> str:
 
 
 async def _run(
-    program: Program, sources: list[Source], options: Options, store: Store | None, *, journal: bool
+    program: Program,
+    sources: list[Source],
+    options: Options,
+    store: Store | None,
+    *,
+    journal: bool,
+    watcher: Watching | None,
 ) -> Summary:
     sender = sender_for(program, options)
     if not journal or store is None:
-        return await run(program, sources, sender, options, store)
+        return await run(program, sources, sender, options, store, watcher=watcher)
     kept = Journal(store)
     source = JournalSource(kept, STDIN, from_start=True)
     reading = asyncio.create_task(_keep(kept, source))
     try:
-        return await run(program, [source], sender, options, store, source=STDIN, news=kept)
+        return await run(program, [source], sender, options, store, source=STDIN, news=kept, watcher=watcher)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -196,7 +225,14 @@ async def _keep(journal: Journal, source: JournalSource) -> None:
 
 
 def _connections(
-    path: Path, folder: Path | None, endpoint: str | None, options: Options, *, frozen: bool, watch: bool
+    path: Path,
+    folder: Path | None,
+    endpoint: str | None,
+    options: Options,
+    *,
+    frozen: bool,
+    watch: bool,
+    watcher: Watching | None,
 ) -> tuple[list[Summary], str]:
     from waypost.cli.serving import Service
 
@@ -212,7 +248,7 @@ def _connections(
         refuse(str(error))
     letters = _letters(options, store)
     try:
-        summaries = asyncio.run(service.run(store, lambda program: sender_for(program, options), watch=watch))
+        summaries = asyncio.run(service.run(store, lambda program: sender_for(program, options), watch, watcher))
     except (SettingError, SourceError) as error:
         refuse(str(error))
     finally:
@@ -229,6 +265,17 @@ def sender_for(program: Program, options: Options) -> Sender:
     return Transport(max(kind.policy.concurrency for kind in program.requests.values()))
 
 
+def watching_at(text: str) -> Watching:
+    """The port of `--listen`, bound."""
+    address = read_address(text)
+    if address is None:
+        refuse(f"--listen takes HOST:PORT or a port, such as 127.0.0.1:9090, not `{text}`")
+    try:
+        return Watching(*address)
+    except Taken as error:
+        refuse(str(error))
+
+
 def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source]:
     names = files or ("-",)
     if names.count("-") and len(names) > 1:
@@ -239,10 +286,6 @@ def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source
         return [StdinSource(sys.stdin.buffer)]
     paths = [path for name in names for path in expand(name)]
     return [FileSource(path, follow=follow and path is paths[-1], notice=note) for path in paths]
-
-
-def note(text: str) -> None:
-    click.echo(f"waypost: {text}", err=True)
 
 
 class DryRun:

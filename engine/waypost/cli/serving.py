@@ -21,7 +21,7 @@ from waypost import catalog
 from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.plan import Feed, Plan
-from waypost.runtime.engine import Assignment, Engine, Refused, Summary
+from waypost.runtime.engine import Assignment, Engine, Refused, Summary, Watcher
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
@@ -62,7 +62,9 @@ class Service:
     def journaled(self) -> bool:
         return any(feed.http is not None for feed in feeds(self.plans))
 
-    async def run(self, store: Store | None, sender_for: Callable[[Program], Sender], *, watch: bool) -> list[Summary]:
+    async def run(
+        self, store: Store | None, sender_for: Callable[[Program], Sender], watch: bool, watcher: Watcher | None
+    ) -> list[Summary]:
         """All lanes until they end or a signal comes."""
         if store is not None:
             self.journal = Journal(store)
@@ -74,7 +76,7 @@ class Service:
         watching = asyncio.create_task(self._watch(engine)) if watch else None
         context = click.get_current_context()
         try:
-            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self.ingest)
+            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self.ingest, watcher)
         finally:
             if watching is not None:
                 watching.cancel()

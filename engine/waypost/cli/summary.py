@@ -12,8 +12,10 @@ from typing import Any
 
 import click
 
+from waypost.cli.logs import note
 from waypost.runtime.engine import Summary, status_of
 from waypost.runtime.ledger import Ledger
+from waypost.runtime.notices import Notice
 from waypost.runtime.reader import Source
 
 
@@ -44,11 +46,18 @@ def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[So
         yield show
 
 
-def report(summaries: list[Summary], letters: str, *, several: bool, dry_run: bool, as_json: bool) -> None:
-    """The closed ledgers, once, at the end. `letters` says where dead letters are."""
+def report(
+    summaries: list[Summary], letters: str, *, several: bool, dry_run: bool, as_json: bool, as_log: bool = False
+) -> None:
+    """The closed ledgers, once, at the end. `letters` says where dead letters are. `as_log`: what goes to standard error is a log."""
+    if as_log:
+        for summary in summaries:
+            note(_logged(summary, letters, dry_run=dry_run))
     if as_json:
         rows = [_row(summary) for summary in summaries]
         click.echo(json.dumps({"lanes": rows, "status": status_of(summaries)} if several else rows[0]))
+        return
+    if as_log:
         return
     for summary in summaries:
         click.echo("\n".join(_told(summary, several=several, dry_run=dry_run)), err=True)
@@ -57,6 +66,15 @@ def report(summaries: list[Summary], letters: str, *, several: bool, dry_run: bo
     for summary in summaries:
         for text in _troubles(summary):
             click.echo(f"waypost: {summary.connection}: {text}" if several else f"waypost: {text}", err=True)
+
+
+def _logged(summary: Summary, letters: str, *, dry_run: bool) -> Notice:
+    level = "error" if summary.status in (4, 70) else "warning" if summary.status else "info"
+    row = {name: value for name, value in _row(summary).items() if name not in ("connection", "source")}
+    kept = {} if dry_run else {"letters_in": letters}
+    about = summary.connection, summary.source
+    text = "; ".join([_told(summary, several=True, dry_run=dry_run)[0], *_troubles(summary)])
+    return Notice(text, "summary", level=level, connection=about[0], source=about[1], **row, **kept)
 
 
 def _row(summary: Summary) -> dict[str, Any]:

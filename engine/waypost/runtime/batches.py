@@ -58,7 +58,8 @@ class Family(Struct):
 
 class Batch(Struct):
     """Messages that share a request. It is closed: `deliveries` only shrink. `since` is where the gate's budget clock stood at the first
-    failure, `successes` how many requests of the lane had succeeded then; `ticket` is the gate's, of the attempt under way."""
+    failure, `successes` how many requests of the lane had succeeded then; `ticket` is the gate's, of the attempt under way; `opened`
+    the instant of its first message."""
 
     id: int
     group: tuple[Any, ...]
@@ -70,6 +71,7 @@ class Batch(Struct):
     split_once: bool = False
     family: Family | None = None
     ticket: int = 0
+    opened: float = 0.0
 
     def halves(self, ids: Iterator[int]) -> tuple[Batch, Batch]:
         """The two halves, each with this batch's past."""
@@ -87,6 +89,7 @@ class Batch(Struct):
             self.successes,
             self.split_once,
             self.family,
+            opened=self.opened,
         )
 
 
@@ -164,7 +167,7 @@ class Flow:
 
     def close(self, group: tuple[Any, ...]) -> None:
         batch = self.open.pop(group)
-        self.ready.append(Batch(batch.id, group, batch.deliveries))
+        self.ready.append(Batch(batch.id, group, batch.deliveries, opened=batch.opened))
 
     def close_old(self, now: float, *, flush: bool) -> None:
         """Closes the batches that are old enough (all with `flush`)."""

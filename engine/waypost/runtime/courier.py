@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,13 +29,16 @@ from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeps
 from waypost.runtime.lane import Command, Dead, Lane, Send
 from waypost.runtime.ledger import Ledger
+from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, Result
-from waypost.runtime.reader import Source, waits
+from waypost.runtime.reader import JOURNAL, Source, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
 from waypost.runtime.sources.lines import Line, TooLong
+from waypost.runtime.taps import Attempt
+from waypost.runtime.traffic import Traffic
 
 MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Result]]]
 """What becomes of a chunk of lines: for each its one message, or the list of its results."""
@@ -86,12 +90,15 @@ class Courier:
         self.keeping = keeping
         self.stopping = stopping
         self.wake = asyncio.Event()
+        self.traffic = Traffic()
+        self.over = False
         self._gates_of = gates
         self._map_lines = map_lines or many
         self._answered = answered
         self._news = news
         self._patient = patient
         self._failing = False
+        self._said_stopped = False
         self._connected = False
         self._last_error = ""
         self._answers: deque[tuple[int, Answer | Exception]] = deque()
@@ -137,6 +144,7 @@ class Courier:
             for task in (*self._tasks, keeper):
                 task.cancel()
             await asyncio.gather(*self._tasks, keeper, return_exceptions=True)
+            self.over = True
             self.stopping.forget(self.wake.set)
             self._leave_gates()
             if self._news is not None:
@@ -309,7 +317,19 @@ class Courier:
         else:
             wire = kind.render(command.group, command.bodies, now, masked=masked)
         self.lane.ledger.bytes += len(wire.body)
-        return await self.sender.send(wire, kind.policy.timeout_s)
+        began = time.perf_counter()
+        answer = await self.sender.send(wire, kind.policy.timeout_s)
+        seconds = time.perf_counter() - began
+        self.traffic.attempt(answer.status, seconds, len(command.bodies))
+        if self.options.taps.followers:
+            self._tell_followers(command, answer, now, seconds)
+        return answer
+
+    def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
+        about = self.keeping.connection, self.keeping.source, self.requests[command.request], command
+        secrets = writer(self.keeping.connection, self.program.plan, self.program.settings.secrets()).secrets
+        deliveries = self.lane.under_way(command.batch)
+        self.options.taps.offer(Attempt(*about, deliveries, answer, began, seconds, secrets))
 
     def _settle_all(self) -> None:
         if not self._answers:
@@ -333,10 +353,28 @@ class Courier:
             self._failing = failing
             why = answer.error or f"it answers {answer.status}"
             waiting = f"the destination fails ({why}): trying it now and then; Ctrl-C keeps the rest for the next run"
-            self._say(waiting if failing else "the destination works again")
+            if failing:
+                self._say(waiting, "outage", "warning", reason=why)
+            else:
+                self._say("the destination works again", "recovery")
+        if self.lane.stopped and self._patient and not self._said_stopped:
+            self._said_stopped = True
+            said = f"stopped: {self.lane.stopped}; nothing is lost, it goes on when it is loaded again"
+            self._say(said, "stopped", "error", reason=self.lane.stopped)
 
-    def _say(self, text: str) -> None:
-        self.options.notice(f"{self.keeping.connection}: {text}" if self._patient else text)
+    def _say(self, text: str, event: str, level: str = "info", **fields: str) -> None:
+        connection, source = self.keeping.connection, self.keeping.source
+        said = f"{connection}: {text}" if self._patient else text
+        self.options.notice(Notice(said, event, level=level, connection=connection, source=source, **fields))
+
+    def at(self, source: Source) -> int:
+        """The offset in a source up to which everything has ended."""
+        return self.lane.cursor(source.name) if source.name in self._opened else source.offset
+
+    def lag(self, source: Source) -> int | None:
+        """How much of a source has not ended, in its own unit (bytes; a journal's are events). None where its end is not known."""
+        end = self._news.next(source.name) if source.identity == JOURNAL and self._news is not None else source.size
+        return None if end is None else max(0, end - self.at(source))
 
     # Changing the plan, and leaving.
 
@@ -370,6 +408,7 @@ class Courier:
         self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
         self._leave_gates()
         self._link(program)
+        self._said_stopped = False
         self.lane.ledger = ledger
         for name, at in self._held.items():
             self.keeping.resumed(name, at)

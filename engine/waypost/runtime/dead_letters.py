@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,15 @@ class Writer:
         if answer is None:
             return None
         text = answer.body.decode(errors="replace")[:RESPONSE_LIMIT]
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
+        status = int(answer.status) if answer.status.isdecimal() else answer.status
+        return {"status": status, "body": masked(text, self.secrets)}
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text without the secrets that a destination may echo, or an event hold."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def writer(connection: str, plan: Plan, secrets: list[str]) -> Writer:

@@ -23,6 +23,7 @@ from waypost.runtime.gates import Gates
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeping, Keeps
 from waypost.runtime.ledger import Ledger
+from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.program import Program
 from waypost.runtime.reader import JOURNAL, Shared, Source
@@ -89,6 +90,13 @@ class Assignment:
         return self.program.owner, self.source
 
 
+class Watcher(Protocol):
+    """Who shows an engine at work: runtime/watching.py."""
+
+    async def start(self, engine: Engine) -> None: ...
+    async def stop(self) -> None: ...
+
+
 class Intake(Protocol):
     """What takes events in from outside: runtime/sources/ingest.py."""
 
@@ -116,15 +124,21 @@ async def run(
     *,
     source: str = FILES,
     news: Journal | None = None,
+    watcher: Watcher | None = None,
 ) -> Summary:
     """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
     engine = Engine(options, store, lambda program: sender)
     began = time.monotonic()
     with engine.signals():
         courier = engine.courier(program, source, sources, sender, news=news)
+        engine.started = True
         try:
+            if watcher is not None:
+                await watcher.start(engine)
             end = await courier.run()
         finally:
+            if watcher is not None:
+                await watcher.stop()
             await sender.close()
             engine.close()
     return engine.summary(end, began)
@@ -164,6 +178,10 @@ class Engine:
         self.gates = Gates(options.jitter)
         self.reload_asked = asyncio.Event()
         self.lanes: dict[tuple[str, str], Running] = {}
+        self.couriers: dict[tuple[str, str], Courier] = {}
+        """Those at work, and those that have ended by themselves: their counts still count."""
+        self.started = False
+        """Whether every lane has begun, and what takes events in."""
         self._sender_for = sender_for
         self._file = LetterFile(options.dead_letters) if options.dead_letters else None
         self._shared: dict[str, tuple[Any, list[Shared]]] = {}
@@ -196,7 +214,7 @@ class Engine:
             clock=self.options.clock,
             saved=lambda cursors: self._saved(lane, cursors),
         )
-        return Courier(
+        courier = self.couriers[lane] = Courier(
             program,
             sources,
             sender,
@@ -208,6 +226,7 @@ class Engine:
             news=news,
             patient=patient,
         )
+        return courier
 
     def summary(self, end: End, began: float) -> Summary:
         return Summary(
@@ -226,17 +245,21 @@ class Engine:
         assignments: list[Assignment],
         load: Callable[[], list[Assignment]] | None = None,
         intake: Intake | None = None,
+        watcher: Watcher | None = None,
     ) -> list[Summary]:
         """All lanes, until each has ended. `load` gives the assignments of a reload, or raises Refused. `intake` is opened when every lane's
-        place is on disk, and closed by the first signal."""
+        place is on disk, and closed by the first signal; `watcher` is there from the beginning to the end."""
         began = time.monotonic()
         reloading = asyncio.create_task(self._reload(load)) if load is not None else None
         closing = asyncio.create_task(self._close_intake(intake))
         try:
             with self.signals(reload=load is not None):
+                if watcher is not None:
+                    await watcher.start(self)
                 await self.apply(assignments)
                 if intake is not None:
                     await intake.start()
+                self.started = True
                 await self._until_ended(reloading)
         finally:
             if reloading is not None:
@@ -252,6 +275,8 @@ class Engine:
             await closing
             for running in self.lanes.values():
                 await self._close(running)
+            if watcher is not None:
+                await watcher.stop()
             self.close()
         return [self.summary(end, began) for end in self._ended]
 
@@ -329,6 +354,7 @@ class Engine:
 
     async def _end(self, name: tuple[str, str], running: Running) -> None:
         del self.lanes[name]
+        self.couriers.pop(name, None)
         running.courier.leave()
         await asyncio.wait({running.task})
         self._ended.append(running.task.result())
@@ -380,9 +406,10 @@ class Engine:
                 assignments = await asyncio.to_thread(load)
                 if not self.stopping.count:
                     await self.apply(assignments)
-                    self.options.notice(f"reloaded: {len(assignments)} lanes")
+                    count = len(assignments)
+                    self.options.notice(Notice(f"reloaded: {count} lanes", "reload", lanes=count))
             except Refused as error:
-                self.options.notice(f"nothing is changed: {error}")
+                self.options.notice(Notice(f"nothing is changed: {error}", "reload_refused", level="error"))
             finally:
                 self._applying = False
 
@@ -395,7 +422,8 @@ class Engine:
         def heard(*_: Any) -> None:
             self.stopping.heard(self.options.steady(), drain)
             said = f"stopping: waiting up to {drain:g} s for requests under way; once more to stop at once"
-            self.options.notice(said if self.stopping.count == 1 else "stopping at once")
+            said = said if self.stopping.count == 1 else "stopping at once"
+            self.options.notice(Notice(said, "stopping", drain_seconds=drain * (self.stopping.count == 1)))
 
         names = {signal.SIGINT: heard, signal.SIGTERM: heard}
         if reload:

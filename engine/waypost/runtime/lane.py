@@ -125,6 +125,24 @@ class Lane:
         return not (self._under_way or self._waiting or any(flow.open or flow.ready for flow in self._turns))
 
     @property
+    def held_bytes(self) -> int:
+        """What is held in memory: messages on their way, with their events."""
+        return self._held
+
+    def oldest(self) -> float | None:
+        """The instant at which the oldest message on its way was put into a batch. Looks at every batch."""
+        opened = [batch.opened for _, batch in self._under_way.values()]
+        opened += [row[3].opened for row in self._waiting]
+        for flow in self._turns:
+            opened += [batch.opened for batch in flow.ready if batch.deliveries]
+            opened += [batch.opened for batch in flow.open.values()]
+        return min(opened, default=None)
+
+    def under_way(self, batch_id: int) -> list[Delivery]:
+        """What a request that has not been settled carries."""
+        return self._under_way[batch_id][1].deliveries
+
+    @property
     def succeeded(self) -> bool:
         """Whether the destination has taken anything in this run."""
         return self._successes > 0

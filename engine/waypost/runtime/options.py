@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.outcome import Answer
 from waypost.runtime.request import Wire
+from waypost.runtime.taps import Taps
 
 
 class Sender(Protocol):
@@ -35,7 +36,7 @@ BEGAN = time.time() - time.monotonic()
 class Options:
     """`dead_letters` None: they go into the state; without one they are counted and not written (a dry run). `connect_within_s`: a run that
     never once reaches the destination stops after this long. `drain_s`: how long a first signal waits. `clock` is stamped into what is sent;
-    waits go by `steady`, which never steps.
+    waits go by `steady`, which never steps. `notice` is told sentences (notices.py), `taps` each attempt that someone follows.
     """
 
     dead_letters: Path | None
@@ -44,6 +45,7 @@ class Options:
     masked: bool = False
     progress: Callable[[Any, Ledger], None] = lambda source, ledger: None
     notice: Callable[[str], None] = lambda text: None
+    taps: Taps = field(default_factory=Taps)
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] = lambda: BEGAN + time.monotonic()
     jitter: Callable[[], float] = random.random

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from waypost.runtime.notices import Notice as Said
 from waypost.runtime.sources import tracking
 from waypost.runtime.sources.body import Body, Gone, Load, Receive, busy
 from waypost.runtime.sources.journal import GroupCommit, Journal, JournalFull
@@ -183,14 +184,15 @@ class Door:
         self._full_until = self._clock() + self._limits.retry_after_s
         if not self._full:
             self._full = True
-            self._notice("the journal is full: senders are answered 503 and keep their events")
+            said = "the journal is full: senders are answered 503 and keep their events"
+            self._notice(Said(said, "journal_full", level="warning"))
         return busy(self._limits, "full", "the journal is full: send the events again")
 
     def _has_room(self) -> None:
         self._full_until = 0.0
         if self._full:
             self._full = False
-            self._notice("the journal has room again")
+            self._notice(Said("the journal has room again", "journal_room"))
 
     def _fault(self, error: Exception) -> None:
         """Told once a kind: by its type and place, for its text may hold data."""

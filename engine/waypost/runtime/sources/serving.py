@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from waypost.runtime.listening import Taken, bind, name_of
 from waypost.runtime.sources.opened import SourceError
 
 HEAD = 64 << 10
@@ -113,7 +113,10 @@ class Server:
     """State: the bound sockets and the task that serves them."""
 
     def __init__(self, app: Any, host: str, port: int) -> None:
-        self._sockets = _bind(host, port)
+        try:
+            self._sockets = bind(host, port)
+        except Taken as error:
+            raise SourceError(str(error)) from None
         config = uvicorn.Config(
             app,
             http=Protocol,
@@ -129,7 +132,7 @@ class Server:
         )
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
-        self.addresses = [_name(one.getsockname()) for one in self._sockets]
+        self.addresses = [name_of(one.getsockname()) for one in self._sockets]
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._server.serve(self._sockets))
@@ -147,31 +150,3 @@ class Server:
         await self._task
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
-
-
-def _bind(host: str, port: int) -> list[socket.socket]:
-    """A listening socket for each address of a host."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise SourceError(f"cannot listen on {_name((host, port))}: {error.strerror}") from None
-    sockets: list[socket.socket] = []
-    for family, _, _, _, address in dict.fromkeys(found):
-        one = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind(address)
-            one.listen(1024)
-        except OSError as error:
-            for other in (*sockets, one):
-                other.close()
-            raise SourceError(f"cannot listen on {_name((host, port))}: {error.strerror}") from None
-        sockets.append(one)
-    return sockets
-
-
-def _name(address: Any) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
