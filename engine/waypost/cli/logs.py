@@ -45,6 +45,9 @@ class Lines(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            # click tries whether a stream takes bytes.
+            raise TypeError("text is expected")
         self._text.append(text)
         return len(text)
 

@@ -189,7 +189,7 @@ class Courier:
             self._open(source)
             ended = await self._read(source)
             if not ended:
-                return
+                break
             self._reading += 1
             self.keeping.due()
         while self.lane.stopped and self._patient and not (self.stopping.count or self._next or self._leaving):

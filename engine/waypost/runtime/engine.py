@@ -318,7 +318,9 @@ class Engine:
             if held is None:
                 await self._start(item)
             elif (
-                held.courier.program.plan != item.program.plan or held.courier.program.settings != item.program.settings
+                held.courier.lane.stopped
+                or held.courier.program.plan != item.program.plan
+                or held.courier.program.settings != item.program.settings
             ):
                 changes.append(self._change(held, item.program))
         await asyncio.gather(*changes)
