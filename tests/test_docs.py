@@ -19,6 +19,8 @@ from waypost.cli.main import COMMANDS, STATUSES, cli
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.rules import RULES
 from waypost.lang import filters
+from waypost.runtime.metrics import METRICS
+from waypost.runtime.notices import EVENTS
 from waypost.runtime.results import FILTERED, REASONS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,6 +56,21 @@ def test_reason_table(golden: Callable[[Path, str], None]) -> None:
     lines += [f"| filtered | `{name}` | {why} |" for name, why in FILTERED.items()]
     path = DOCS / "delivery.md"
     golden(path, filled(path, "reasons", rows("| place | reason | when |", lines)))
+
+
+def test_metrics_table(golden: Callable[[Path, str], None]) -> None:
+    lines = []
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
+    path = DOCS / "operating.md"
+    golden(path, filled(path, "metrics", rows("| name | kind | labels | what |", lines)))
+
+
+def test_events_table(golden: Callable[[Path, str], None]) -> None:
+    lines = [f"| `{name}` | {text} |" for name, text in EVENTS.items()]
+    path = DOCS / "operating.md"
+    golden(path, filled(path, "events", rows("| event | when, and its fields |", lines)))
 
 
 def test_rules_page(golden: Callable[[Path, str], None]) -> None:

@@ -13,9 +13,8 @@ from waypost.cli import completion, logs, state_folder
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.logs import note
 from waypost.cli.summary import progress_bar, report
-from waypost.runtime.engine import Summary, run, status_of
+from waypost.runtime.engine import Summary, Watcher, run, status_of
 from waypost.runtime.journal import Journal
-from waypost.runtime.listening import Taken, read_address
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, link
@@ -26,7 +25,6 @@ from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.journal import JournalSource
 from waypost.runtime.sources.stdin import StdinSource, keep
 from waypost.runtime.store import StateError, Store
-from waypost.runtime.watching import Watching
 
 STDIN = "stdin"
 
@@ -156,7 +154,7 @@ def _single(
     *,
     journal: bool,
     follow: bool,
-    watcher: Watching | None,
+    watcher: Watcher | None,
 ) -> tuple[Summary, str]:
     plan = load_target(target)
     if journal and files not in ((), ("-",)):
@@ -202,7 +200,7 @@ async def _run(
     store: Store | None,
     *,
     journal: bool,
-    watcher: Watching | None,
+    watcher: Watcher | None,
 ) -> Summary:
     sender = sender_for(program, options)
     if not journal or store is None:
@@ -232,7 +230,7 @@ def _connections(
     *,
     frozen: bool,
     watch: bool,
-    watcher: Watching | None,
+    watcher: Watcher | None,
 ) -> tuple[list[Summary], str]:
     from waypost.cli.serving import Service
 
@@ -265,8 +263,11 @@ def sender_for(program: Program, options: Options) -> Sender:
     return Transport(max(kind.policy.concurrency for kind in program.requests.values()))
 
 
-def watching_at(text: str) -> Watching:
+def watching_at(text: str) -> Watcher:
     """The port of `--listen`, bound."""
+    from waypost.runtime.listening import Taken, read_address
+    from waypost.runtime.watching import Watching
+
     address = read_address(text)
     if address is None:
         refuse(f"--listen takes HOST:PORT or a port, such as 127.0.0.1:9090, not `{text}`")
