@@ -85,6 +85,13 @@ STDIN = "stdin"
     show_default=True,
     help="What is said on standard error: sentences, or one JSON object a line.",
 )
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So many processes share the files, by parts of them (with `order_by`, by its key).",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 def command(
     target: str,
@@ -102,6 +109,7 @@ def command(
     follow: bool,
     listen: str | None,
     log: str,
+    workers: int,
     as_json: bool,
 ) -> None:
     """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan. Or TARGET is a connections file (waypost.yaml): then all
@@ -120,6 +128,8 @@ def command(
     shown = {"dry_run": dry_run, "as_json": as_json, "as_log": log == "json"}
     watcher = watching_at(listen) if listen is not None else None
     if frozen or _holds_connections(target):
+        if workers > 1:
+            refuse("--workers goes with one destination (or the plan of one connection) and files")
         if files or pairs or journal:
             refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
         summaries, letters = _connections(
@@ -130,7 +140,16 @@ def command(
         if watch:
             refuse("--watch goes with a connections file")
         summary, letters = _single(
-            target, files, pairs, folder, endpoint_override, options, journal=journal, follow=follow, watcher=watcher
+            target,
+            files,
+            pairs,
+            folder,
+            endpoint_override,
+            options,
+            journal=journal,
+            follow=follow,
+            watcher=watcher,
+            workers=workers,
         )
         summaries = [summary]
         report(summaries, letters, several=False, **shown)
@@ -155,6 +174,7 @@ def _single(
     journal: bool,
     follow: bool,
     watcher: Watcher | None,
+    workers: int,
 ) -> tuple[Summary, str]:
     plan = load_target(target)
     if journal and files not in ((), ("-",)):
@@ -165,7 +185,8 @@ def _single(
         folder = folder or state_folder.automatic(target)
     try:
         override = local_url(endpoint) if endpoint else None
-        program = link(plan, read_settings(pairs, plan), endpoint_override=override)
+        given = read_settings(pairs, plan)
+        program = link(plan, given, endpoint_override=override)
         sources = [] if journal else open_sources(files, follow=follow)
         store = Store(folder) if folder else None
     except (SettingError, SourceError, StateError) as error:
@@ -176,13 +197,20 @@ def _single(
             "(--journal keeps it)"
         )
     letters = _letters(options, store)
-    with progress_bar(sources, shown=sys.stderr.isatty() and not options.masked) as progress:
-        options.progress = progress
-        try:
-            summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
-        finally:
-            if store is not None:
-                store.close()
+    try:
+        summary = None
+        if workers > 1:
+            from waypost.cli import working
+
+            shared = working.whole_files(sources, journal=journal, follow=follow, options=options)
+            summary = working.deliver(given, program, shared, workers, store, options) if shared else None
+        if summary is None:
+            with progress_bar(sources, shown=sys.stderr.isatty() and not options.masked) as progress:
+                options.progress = progress
+                summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
+    finally:
+        if store is not None:
+            store.close()
     return summary, letters
 
 

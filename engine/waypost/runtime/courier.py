@@ -27,7 +27,7 @@ from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeps
-from waypost.runtime.lane import Command, Dead, Lane, Send
+from waypost.runtime.lane import ELSEWHERE, Command, Dead, Lane, Send
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
@@ -79,9 +79,11 @@ class Courier:
         answered: Callable[[Courier], None] = lambda courier: None,
         news: Journal | None = None,
         patient: bool = False,
+        mine: Callable[[Any, bytes], bool] | None = None,
     ) -> None:
         """`map_lines` maps in another way than `Program.map_many` (a replay). `answered` is told after each answer; `news` tells of events that
         have come. `patient`: a destination that is never reached does not stop the lane (a service waits for it).
+        `mine` says of a key and a line whether this worker has the event, where others have the rest.
         """
         self.program = program
         self.sources = sources
@@ -97,6 +99,7 @@ class Courier:
         self._answered = answered
         self._news = news
         self._patient = patient
+        self._mine = mine
         self._failing = False
         self._said_stopped = False
         self._connected = False
@@ -126,7 +129,7 @@ class Courier:
             for name, gate in self._gates_of(older).items():
                 self.requests[prefix + name] = older.requests[name]
                 self.gates[prefix + name] = gate
-        self.lane = Lane(dict(self.requests), self.gates, self.options.jitter)
+        self.lane = Lane(dict(self.requests), self.gates, self.options.jitter, shared=self._mine is not None)
         self._key_of = order_key(program)
         self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.settings.secrets()))
 
@@ -233,15 +236,27 @@ class Courier:
 
     def _take(self, source: Source, lines: list[Line]) -> None:
         now = self.options.clock()
-        rows = self._map_lines(self.program, source, lines, now)
+        keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
+        rows = self._mapped(source, lines, keys, now)
         for index, line in enumerate(lines):
-            if line.__class__ is TooLong:
+            if line.__class__ is TooLong and rows[index] is not ELSEWHERE:
                 rows[index] = [too_long(line)]
             elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
                 found = older.map(line.data, line.offset, source.first_line, now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
-        keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
         self._carry_out(self.lane.offer_many(rows, lines, source.name, self.options.steady(), keys))
+
+    def _mapped(
+        self, source: Source, lines: list[Line], keys: list[Any] | None, now: float
+    ) -> list[Mapped | list[Result]]:
+        if self._mine is None or keys is None:
+            return self._map_lines(self.program, source, lines, now)
+        own = [index for index, line in enumerate(lines) if self._mine(keys[index], line.data)]
+        found: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
+        rows = self._map_lines(self.program, source, [lines[index] for index in own], now)
+        for index, row in zip(own, rows, strict=True):
+            found[index] = row
+        return found
 
     async def _drain(self) -> None:
         """Until nothing is on its way, or there is no more time for it."""

@@ -27,7 +27,7 @@ from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.program import Program
 from waypost.runtime.reader import JOURNAL, Shared, Source
-from waypost.runtime.records import Cursor, Snapshot, cursors_of, save_cursor
+from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
 from waypost.runtime.store import Store
 
 __all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Summary", "run"]
@@ -206,12 +206,16 @@ class Engine:
         lane = (program.owner, source)
         self._passed[lane] = {}
         self._journaled[lane] = {item.name for item in sources if item.identity == JOURNAL}
+        # This engine holds the state's lock: nobody else changes what is read here.
+        reader = self.store.reader if self.store is not None else None
         keeping = Keeping(
             program.owner,
             source,
             store=self.store,
             file=self._file,
             clock=self.options.clock,
+            before=cursors_of(reader, program.owner, source) if reader else None,
+            earlier=ledger_of(reader, program.owner, source) if reader else None,
             saved=lambda cursors: self._saved(lane, cursors),
         )
         courier = self.couriers[lane] = Courier(

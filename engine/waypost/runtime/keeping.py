@@ -20,8 +20,7 @@ from waypost.runtime.dead_letters import LetterFile, Writer, line_of
 from waypost.runtime.lane import Dead, Lane
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
-from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot, cursors_of, ledger_of
-from waypost.runtime.store import Store
+from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
 
 LEAST_S = 0.005
 SHARE = 20.0
@@ -44,6 +43,12 @@ class Input(Protocol):
     def identity(self) -> str: ...
     @property
     def first_line(self) -> bytes: ...
+
+
+class Commits(Protocol):
+    """What takes a lane's steps: store.py, or in a worker the engine (remote.py). Raises OSError when the disk refuses."""
+
+    async def commit(self, step: LaneStep) -> None: ...
 
 
 class Keeps(Protocol):
@@ -74,12 +79,16 @@ class Keeping:
         connection: str,
         source: str,
         *,
-        store: Store | None,
+        store: Commits | None,
         file: LetterFile | None,
         clock: Callable[[], float],
+        before: dict[str, Cursor] | None = None,
+        earlier: Ledger | None = None,
+        least_s: float = LEAST_S,
         saved: Callable[[dict[str, int]], dict[str, int]] = lambda cursors: {},
     ) -> None:
-        """`saved` is told the cursors of each commit, by input, and gives the journaled inputs that may be trimmed."""
+        """`before` and `earlier` are the cursors and the ledger of earlier runs. `least_s` is between two commits at least. `saved` is told the
+        cursors of each commit, by input, and gives the journaled inputs that may be trimmed."""
         self.connection = connection
         self.source = source
         self.fault: OSError | None = None
@@ -94,16 +103,13 @@ class Keeping:
         self._letter_bytes = 0
         self._due = asyncio.Event()
         self._one = asyncio.Lock()
-        self._before: dict[str, Cursor] = {}
-        self._earlier = Ledger()
+        self._before = before or {}
+        self._earlier = earlier or Ledger()
+        self._least_s = least_s
         self._let_go = 0
         self._trims: dict[str, int] = {}
         self._lane: Lane
         self._writer: Writer
-        if store is not None:
-            # This engine holds the lock: nobody else changes these.
-            self._before = cursors_of(store.reader, connection, source)
-            self._earlier = ledger_of(store.reader, connection, source)
 
     def follow(self, lane: Lane, writer: Writer) -> None:
         """The lane whose steps are kept from now on."""
@@ -165,7 +171,7 @@ class Keeping:
         while self.fault is None:
             await self._due.wait()
             cost = await self.commit()
-            await asyncio.sleep(max(LEAST_S, cost * SHARE))
+            await asyncio.sleep(max(self._least_s, cost * SHARE))
 
     async def commit(self) -> float:
         """One step with all that has happened. Gives what the snapshot took, in seconds; a refusal by the disk stays in `fault`."""
@@ -194,11 +200,11 @@ class Keeping:
         """What has ended: what had before, and what has since this was last asked."""
         before = self._at.get(name, Snapshot())
         news = self._lane.settled(name)
-        ranges = _merged([*before.ranges, *news.ranges], news.cursor)
+        ranges = merged([*before.ranges, *news.ranges], news.cursor)
         if len(ranges) > MANY:
             former = self._former.get(name, Snapshot())
-            ranges = _merged([*former.ranges, *self._lane.gaps(name)], news.cursor)
-        parts = _outside([*before.parts, *news.parts], ranges, news.cursor)
+            ranges = merged([*former.ranges, *self._lane.gaps(name)], news.cursor)
+        parts = outside([*before.parts, *news.parts], ranges, news.cursor)
         found = self._at[name] = Snapshot(news.cursor, ranges, parts)
         return found
 
@@ -222,7 +228,7 @@ class Keeping:
         )
 
 
-def _merged(ranges: list[tuple[int, int]], cursor: int) -> tuple[tuple[int, int], ...]:
+def merged(ranges: list[tuple[int, int]], cursor: int) -> tuple[tuple[int, int], ...]:
     """The ranges above the cursor, in order, those that touch as one."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
@@ -236,7 +242,7 @@ def _merged(ranges: list[tuple[int, int]], cursor: int) -> tuple[tuple[int, int]
     return tuple(found)
 
 
-def _outside(parts: list[Part], ranges: tuple[tuple[int, int], ...], cursor: int) -> tuple[Part, ...]:
+def outside(parts: list[Part], ranges: tuple[tuple[int, int], ...], cursor: int) -> tuple[Part, ...]:
     """The parts of events that have not ended whole."""
     starts = [start for start, _ in ranges]
     found = []

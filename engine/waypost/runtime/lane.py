@@ -39,6 +39,9 @@ LONE_REFUSALS = 8
 """A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data; so is a
 request kind of which none was ever delivered."""
 
+ELSEWHERE: list[Any] = []
+"""In place of an event's results: another worker has it."""
+
 POISON_AFTER = 5
 """After so many failures of one batch, while others are delivered, it is split once: one message may break the destination."""
 
@@ -96,7 +99,10 @@ class Lane:
         jitter: Callable[[], float],
         *,
         window_bytes: int = 64 << 20,
+        shared: bool = False,
     ) -> None:
+        """`shared`: other workers have some of the events (ELSEWHERE), and what lies between events is told as ended too."""
+        self.shared = shared
         self.ledger = Ledger()
         self.stopped = ""
         self._jitter = jitter
@@ -167,7 +173,7 @@ class Lane:
 
     @property
     def events_on_their_way(self) -> int:
-        return sum(len(progress.open) for progress in self._sources.values())
+        return sum(len(progress.open) - len(progress.elsewhere) for progress in self._sources.values())
 
     @property
     def sources_on_their_way(self) -> set[str]:
@@ -192,6 +198,10 @@ class Lane:
         progress = self._progress(source)
         progress.reached = cursor
         progress.skipped = Skipped(ranges, parts)
+
+    def caught_up(self, source: str, cursor: int) -> None:
+        """The run as a whole has passed an offset: events of other workers before it are no longer waited for."""
+        self._progress(source).caught_up(cursor)
 
     def _progress(self, source: str) -> Progress:
         found = self._sources.get(source)
@@ -260,6 +270,8 @@ class Lane:
         self, results: list[Any], event: bytes, position: Position, progress: Progress, now: float, key: Any
     ) -> list[Command]:
         offset, end = position.offset, position.end
+        if self.shared:
+            progress.between(offset)
         skipped = progress.skipped
         if skipped is not None:
             if offset >= skipped.end:
@@ -267,9 +279,12 @@ class Lane:
             elif skipped.whole(offset):
                 progress.reached = end
                 return []
-            else:
+            elif results is not ELSEWHERE:
                 gone = skipped.parts(offset)
                 results = [result for result in results if (result.action, result.item) not in gone]
+        if results is ELSEWHERE:
+            progress.leave_to_others(offset, end)
+            return []
         if not results:
             progress.passed(offset, end)
             return []

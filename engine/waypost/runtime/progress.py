@@ -9,6 +9,7 @@ What is on its way is kept, not what has ended: memory is bounded by the message
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -91,6 +92,8 @@ class Progress:
         self.several_open: dict[int, int] = {}
         self._parts: list[Part] = []
         self._merge_at = MERGE_AT
+        self.elsewhere: deque[int] = deque()
+        """Events of other workers, which also stand in `open` until the run as a whole has passed them."""
 
     @property
     def cursor(self) -> int:
@@ -108,6 +111,22 @@ class Progress:
         if self.open:
             self.ended.append((offset, end))
         self.reached = end
+
+    def leave_to_others(self, offset: int, end: int) -> None:
+        """An event that another worker has: on its way, as far as this one knows."""
+        self.open[offset] = end
+        self.elsewhere.append(offset)
+        self.reached = end
+
+    def caught_up(self, cursor: int) -> None:
+        """Every event before the cursor has ended, whoever had it."""
+        while self.elsewhere and self.elsewhere[0] < cursor:
+            del self.open[self.elsewhere.popleft()]
+
+    def between(self, offset: int) -> None:
+        """Blank lines up to an event: where workers share a file they must not keep what has ended apart."""
+        if offset > self.reached:
+            self.ended.append((self.reached, offset))
 
     def part_ended(self, offset: int, action: str | None, item: int | str | None) -> None:
         """One delivery of an event that has others on their way."""

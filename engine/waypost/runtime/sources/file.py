@@ -93,6 +93,11 @@ class FileSource:
         return self._base + self._file.size
 
     @property
+    def cut(self) -> bool:
+        """Whether it can be read from any line on: one plain file, and no other stands before or behind it in the stream."""
+        return not (self._file.zipped or self._base or self._before or self._next)
+
+    @property
     def identity(self) -> str:
         return " ".join(map(str, [*self._before, self._part()][-REMEMBERED:]))
 

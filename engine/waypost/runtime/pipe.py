@@ -1,0 +1,100 @@
+"""What an engine and its workers say to each other: frames on a pipe, a length and a MessagePack value.
+
+Takes and gives plain data, in both directions. A worker says what has ended (`Step`) and waits for `Kept`: then it is on disk. Nothing else in a
+worker counts, so a worker that dies takes only what nobody was told of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from waypost.runtime.records import Cursor, Letter
+from waypost.runtime.sources.share import Portion
+
+HEAD = 4
+"""The bytes of a frame's length."""
+
+
+class Begin(Struct, tag=True):
+    """All that a worker needs. `number` counts from 0; with `keyed` it takes the events whose key falls to it, else all of its portions. The
+    settings hold secrets: they go through the pipe, never through arguments or the environment."""
+
+    number: int
+    workers: int
+    keyed: bool
+    plan: bytes
+    given: dict[str, Any]
+    endpoint: str | None
+    source: str
+    portions: list[Portion]
+    connect_within_s: float
+    drain_s: float
+    least_s: float
+
+
+class Stop(Struct, tag=True):
+    """A signal that the engine got."""
+
+
+class Kept(Struct, tag=True):
+    """The step is on disk; or the disk refused it: (number, text, file)."""
+
+    refused: tuple[int, str, str] | None = None
+
+
+class Passed(Struct, tag=True):
+    """Where the run as a whole is, by input: every event before has ended, whoever had it."""
+
+    cursors: dict[str, int]
+
+
+class Step(Struct, tag=True):
+    """What has ended in this worker: where it is in its inputs, its ledger (packed), and new dead letters."""
+
+    cursors: list[Cursor]
+    ledger: bytes
+    letters: list[Letter]
+
+
+class Notice(Struct, tag=True):
+    """A sentence for the person."""
+
+    text: str
+
+
+class Done(Struct, tag=True):
+    """The worker's end: as courier.End."""
+
+    ledger: bytes
+    stopped: str
+    unread: bool
+    fault: str
+
+
+Orders = Begin | Stop | Kept | Passed
+Reports = Step | Notice | Done
+
+_encode = msgspec.msgpack.Encoder().encode
+orders = msgspec.msgpack.Decoder(Orders).decode
+reports = msgspec.msgpack.Decoder(Reports).decode
+
+
+def send(writer: asyncio.StreamWriter, message: Orders | Reports) -> None:
+    """Queues a message; one for who has gone is dropped."""
+    if not writer.is_closing():
+        data = _encode(message)
+        writer.write(len(data).to_bytes(HEAD, "big") + data)
+
+
+async def receive(reader: asyncio.StreamReader, decode: Callable[[bytes], Any]) -> Any:
+    """The next message, None when the other side has gone."""
+    try:
+        head = await reader.readexactly(HEAD)
+        return decode(await reader.readexactly(int.from_bytes(head, "big")))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
