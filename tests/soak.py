@@ -26,8 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from waypost.compiler.pipeline import compile_text
-from waypost.plan import Plan, dump
+from waypost.plan import Connection, Plan, dump, seal
+from waypost.plan import Path as JsonPath
 from waypost.runtime import records
 from waypost.runtime.program import Program, link
 from waypost.runtime.receive import Received, Receiver, Reply
@@ -70,6 +73,11 @@ def plan() -> Plan:
     compiled, report = compile_text(SPEC, "specs/shop/destination.yaml")
     assert compiled is not None, report
     return compiled
+
+
+def ordered(whole: Plan, path: str) -> Plan:
+    """The plan of a connection that keeps the order of events with equal values there."""
+    return seal(msgspec.structs.replace(whole, connection=Connection(name="shop", order_by=JsonPath(path=path))))
 
 
 def events(seed: int, count: int) -> list[bytes]:
@@ -216,19 +224,27 @@ def engine(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def soak_file(folder: Path, kills: int, seed: int, per_kill: int = 1500) -> Outcome:
-    """SIGKILL while a file is delivered."""
+def soak_file(
+    folder: Path,
+    kills: int,
+    seed: int,
+    per_kill: int = 1500,
+    *,
+    workers: tuple[int, ...] = (1,),
+    order_by: str = "",
+) -> Outcome:
+    """SIGKILL while a file is delivered; each run has one of these numbers of workers."""
     rng = random.Random(seed)
     lines = events(seed, kills * per_kill)
-    (folder / "plan.json").write_bytes(dump(plan()))
+    (folder / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
     (folder / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
     shop = Shop(seed)
     kill_marks: list[int] = []
     with Receiver(port=0, answer=shop.answer) as receiver:
         words = ["run", "plan.json", "--set", "key=env:KEY", "--endpoint-override", receiver.url]
         words += ["--state", "state", "--drain", "5", "events.ndjson"]
-        for _ in range(kills):
-            process = engine(words, folder)
+        for run in range(kills):
+            process = engine([*words, "--workers", str(workers[run % len(workers)])], folder)
             # Some moments lie in the start, some behind the last request.
             more = shop.requests + rng.randrange(1, 60)
             with receiver.arrived:
@@ -238,7 +254,7 @@ def soak_file(folder: Path, kills: int, seed: int, per_kill: int = 1500) -> Outc
             kill_marks.append(shop.requests)
             agrees(folder / "state")
         shop.calm = True
-        process = engine(words, folder)
+        process = engine([*words, "--workers", str(workers[-1])], folder)
         process.wait(timeout=300)
     offsets, at = [], 0
     for line in lines:

@@ -1,7 +1,7 @@
 """`waypost run TARGET FILE ... --workers N`: how many workers there can be, and what each gets.
 
-Takes what `run` has for one process: the plan, settings, opened files, the state. Gives the Summary of the workers, or None where one process is
-to do it, and then says why.
+Takes what `run` has for one process: the program, settings, opened files, the state. Gives the Summary of the workers, or None where one
+process is to do it, and then says why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an engine and its workers say to each other: frames on a pipe, a length and a MessagePack value.
 
-Takes and gives plain data, in both directions. A worker says what has ended (`Step`) and waits for `Kept`: then it is on disk. Nothing else in a
-worker counts, so a worker that dies takes only what nobody was told of.
+Takes and gives plain data, in both directions. A worker says what has ended (`Step`) and waits for `Kept`: then it is on disk. Nothing else
+in a worker counts, so a worker that dies takes only what nobody was told of.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How work is split among workers, and how what they report becomes one place in a file and one ledger again.
 
-Takes files with the cursors of earlier runs. Gives each worker's portions: equal bytes of what has not ended, cut at line feeds; or, where order is
-asked for, all of it to each, and each takes the keys that fall to it. `Gathered` adds up what workers report: the state then holds what it
-holds after a run of one process, so that the next run may have any number of workers.
+Takes files with the cursors of earlier runs. Gives each worker's portions: equal bytes of what has not ended, cut at line feeds; where order
+is asked for each gets all of it, and takes the keys that fall to it (cli/working.py). `Gathered` adds up what workers report: the state
+then holds what it holds after a run of one process, so that the next run may have any number of workers.
 
 Pure but for `line_start`, which looks for a line feed.
 """

@@ -1,7 +1,7 @@
 """One worker of `waypost run --workers N`: a process with a lane of its own over its portions. `python -m waypost.runtime.worker`.
 
-Takes orders on standard input, gives reports on standard output (pipe.py). It loads a plan, never the compiler or the command line. What has ended
-it tells to the engine, which alone writes; the disk's answer comes back as if the disk were here, so that a lane needs no other code.
+Takes orders on standard input, gives reports on standard output (pipe.py). It loads a plan, never the compiler or the command line. What has
+ended it tells to the engine, which alone writes; the disk's answer comes back as if the disk were here, so that a lane needs no other code.
 
 Signals are for the engine: whoever sends them to the whole group (a terminal, a supervisor) must not stop a worker twice. An engine that has
 gone takes its workers with it: what they could still send nobody would remember.
