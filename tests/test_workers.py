@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -249,6 +250,36 @@ def test_refused_credentials_stop_all_workers(tmp_path: Path) -> None:
     assert (row["status"], row["delivered"], row["dead"]) == (4, 0, {}), said
     with Receiver(port=0) as receiver:
         assert run(tmp_path, receiver, 3, "--state", "state", "events.ndjson")[0]["delivered"] == 4000
+
+
+@pytest.mark.parametrize("words", [[], ["--state", "state"]], ids=["file", "file and state"])
+def test_full_disk_ends_all_workers_before_a_cursor_passes(words: list[str], tmp_path: Path) -> None:
+    """P15: the engine's refusal reaches every worker; no worker's step goes by a dead letter that is not written."""
+    lines = [b'{"no json": ' + b"x" * 500] * 4000
+    (tmp_path / "events.ndjson").write_bytes(b"\n".join(lines))
+    (tmp_path / "plan.json").write_bytes(dump(plan()))
+    limit = 1_000_000
+    with Receiver(port=0) as receiver:
+        command = [*WORDS[:-1], "--endpoint-override", receiver.url, "--workers", "2", "--dead-letters", "dead", *words]
+        done = subprocess.run(
+            [*command, "events.ndjson"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **KEYS},
+            timeout=60,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        assert done.returncode == 70
+        assert "cannot write dead" in done.stderr
+        assert "Traceback" not in done.stderr
+        written = letters(tmp_path / "dead")
+        if words:
+            row, said = run(tmp_path, receiver, 3, *words, "--dead-letters", "dead", "events.ndjson")
+            assert row["status"] == 3, said
+            numbers = [json.loads(item)["position"]["line"] for item in letters(tmp_path / "dead")]
+            assert sorted(numbers) == list(range(1, 4001))
+    assert 0 < len(written) < 4000
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 Takes the portions of each worker and what one engine has: a store, options. Gives one Summary, with the ledger and the status of one
 process. The engine alone holds the state and its lock: a step that a worker reports is added to what the others reported, committed as
 one step of the lane, and acknowledged after that. So every commit is a place at which one process could have been, and any number of
-workers goes on from it (docs/decisions/0008-workers.md).
+workers goes on from it (docs/decisions/0009-workers.md).
 
 A worker that dies is not started again: the others stop as after a signal, the run ends with 70 and says so, and the next one goes on.
 """

@@ -142,7 +142,6 @@ async def _listen(
             remote.passed.update(order.cursors)
             for name, cursor in order.cursors.items():
                 courier.lane.caught_up(name, cursor)
-            courier.keeping.due()
             courier.wake.set()
 
 
