@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from soak import SPEC, agrees, ledger_in
+from kills import SPEC, agrees, ledger_in
 from waypost.cli.main import cli
 from waypost.runtime.receive import Received, Receiver, Reply
 

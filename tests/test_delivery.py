@@ -1,72 +1,25 @@
 """The promises of delivery with a state, each broken in the way that would break it: kills, signals, reloads, full disks, slow lanes.
 
-The harness and the oracle are in soak.py; `make soak` runs them for long.
+The harness and the oracle are in kills.py; `make soak` runs them for long.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from soak import SPEC, ledger_in, soak_file, soak_http
+from kills import SPEC, ledger_in, soak_file, soak_http
+from running import Engine
 from waypost.runtime import records
 from waypost.runtime.receive import Received, Receiver, Reply
 from waypost.runtime.store import look
-
-KEYS = {"KEY": "canary-shop-key", "WEB_KEY": "canary-web-key"}
-
-
-class Engine:
-    """`waypost` as a process. State: what it has said so far."""
-
-    def __init__(self, folder: Path, *words: str, **options: Any) -> None:
-        env = {**os.environ, **KEYS}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "waypost", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-            env=env,
-            **options,
-        )
-        self.said: list[str] = []
-        self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._news:
-                self.said.append(line.decode())
-                self._news.notify_all()
-
-    def heard(self, *texts: str, after: int = 0, timeout: float = 30) -> bool:
-        """Waits until the engine has said one of these since its line number `after`."""
-        with self._news:
-            return self._news.wait_for(
-                lambda: any(text in line for line in self.said[after:] for text in texts), timeout
-            )
-
-    def end(self, timeout: float = 60) -> int:
-        status = self.process.wait(timeout)
-        self._reader.join(timeout)
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.stdout.close()
-        self.process.stderr.close()
-        return status
 
 
 def write(folder: Path, spec: str = SPEC, url: str = "https://api.shop.example", **connections: str) -> None:

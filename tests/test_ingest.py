@@ -8,13 +8,11 @@ import datetime as dt
 import gzip
 import itertools
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sdks
 from conftest import ROOT, table
 from journals import MemoryJournal
 from strict_segment import StrictSegment
@@ -40,7 +39,6 @@ from waypost.runtime.transport import Transport
 KEY = "canary-write-key-77aa"
 OTHER = "canary-write-key-88bb"
 NOON = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
-NODE_SDK = "@segment/analytics-node@3.1.0"
 
 Answer = tuple[int, dict[str, str], Any]
 
@@ -678,7 +676,7 @@ def test_anything_gets_an_answer(path: str, headers: list[tuple[bytes, bytes]], 
     assert app._load.requests == app._load.held == 0
 
 
-COUNT = int(os.environ.get("WAYPOST_SDK_EVENTS", "1000"))
+COUNT = 200
 
 
 def expected(sent: dict[str, Any]) -> dict[str, Any]:
@@ -694,56 +692,16 @@ def check_times(sent: dict[str, Any], kept: dict[str, Any]) -> None:
     assert dt.timedelta(0) <= moved < dt.timedelta(seconds=60)
 
 
-def mixed(number: int) -> dict[str, Any]:
-    return {
-        "n": number,
-        "price": 1.1 * number,
-        "big": 2**53 + number,
-        "text": 'é😀"\\\n',
-        "none": None,
-        "list": [1, [{}]],
-    }
-
-
 @pytest.mark.parametrize("zipped", [False, True])
 def test_the_python_sdk(zipped: bool) -> None:
-    from segment.analytics.client import Client
-
     sent: list[dict[str, Any]] = []
-    errors: list[Exception] = []
-
-    def deliver(address: str) -> None:
-        client = Client(
-            KEY, host=f"http://{address}", gzip=zipped, max_queue_size=COUNT + 1, upload_interval=0.05,
-            on_error=lambda error, items: errors.append(error),
-        )  # fmt: skip
-        real = client._enqueue
-
-        def enqueue(message: dict[str, Any]) -> Any:
-            found = real(message)
-            sent.append(json.loads(json.dumps(found[1], default=lambda value: value.isoformat())))
-            return found
-
-        client._enqueue = enqueue
-        for number in range(COUNT):
-            calls: list[Callable[[], Any]] = [
-                lambda: client.track("u", "Order", mixed(number)),  # noqa: B023
-                lambda: client.identify("u", {"n": number}),  # noqa: B023
-                lambda: client.page("u", "Shop", "Home", mixed(number)),  # noqa: B023
-                lambda: client.screen("u", "Shop", "Home"),
-                lambda: client.group("u", "g", {"n": number}),  # noqa: B023
-                lambda: client.alias("before", "u"),
-            ]
-            calls[number % 6]()
-        client.shutdown()
 
     async def go(ingest: Ingest, address: str) -> None:
-        await asyncio.to_thread(deliver, address)
+        sent.extend(await asyncio.to_thread(sdks.python_sdk, address, COUNT, key=KEY, gzip=zipped))
 
     journal = MemoryJournal()
     serve(go, journal)
     kept = [json.loads(row) for row in journal.events()]
-    assert errors == []
     assert len(kept) == len(sent) == COUNT
     for before, after in zip(sent, kept, strict=True):
         assert expected(after) == expected(before)
@@ -775,61 +733,18 @@ def test_from_the_ingest_to_a_strict_destination(tmp_path: Path) -> None:
     run(go)
 
 
-def node_sdk() -> Iterator[str]:
-    """Where the Node SDK is installed: beside the venv, once."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed: the Node SDK was not tried")
-    folder = ROOT / ".venv" / NODE_SDK.replace("/", "-").removeprefix("@")
-    if not (folder / "node_modules").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", NODE_SDK],
-            cwd=folder, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.skip(f"{NODE_SDK} could not be installed: the Node SDK was not tried")
-    yield str(folder)
-
-
-NODE = """
-const { Analytics } = require('@segment/analytics-node')
-const [address, key, count] = process.argv.slice(2)
-const analytics = new Analytics({ writeKey: key, host: `http://${address}`, flushAt: 100, flushInterval: 50 })
-const sent = []
-analytics.on('error', (error) => { console.error(String(error.reason ?? error)); process.exitCode = 1 })
-analytics.on('http_request', (request) => sent.push(...(typeof request.body === 'string' ? JSON.parse(request.body) : request.body).batch))
-const mixed = (n) => ({ n, price: 1.1 * n, big: 2 ** 53 - n, text: 'é😀"\\\\\\n', none: null, list: [1, [{}]] })
-const calls = [
-  (n) => analytics.track({ userId: 'u', event: 'Order', properties: mixed(n) }),
-  (n) => analytics.identify({ userId: 'u', traits: mixed(n) }),
-  (n) => analytics.page({ anonymousId: 'a', name: 'Home', category: 'Shop', properties: mixed(n) }),
-  (n) => analytics.screen({ userId: 'u', name: 'Home' }),
-  (n) => analytics.group({ userId: 'u', groupId: 'g', traits: mixed(n) }),
-  (n) => analytics.alias({ userId: 'u', previousId: 'before' }),
-]
-for (let n = 0; n < Number(count); n++) calls[n % 6](n)
-analytics.closeAndFlush().then(() => { for (const event of sent) console.log(JSON.stringify(event)) })
-"""
-
-
-def test_the_node_sdk(tmp_path: Path) -> None:
-    [folder] = node_sdk()
-    script = Path(folder) / "send.js"
-    script.write_text(NODE, encoding="utf-8")
-    outputs: list[subprocess.CompletedProcess[str]] = []
+def test_the_node_sdk() -> None:
+    found: list[dict[str, Any]] = []
 
     async def go(ingest: Ingest, address: str) -> None:
-        command = ["node", str(script), address, KEY, str(COUNT)]
-        outputs.append(
-            await asyncio.to_thread(
-                subprocess.run, command, capture_output=True, text=True, check=False, timeout=300, cwd=folder
-            )
-        )
+        found.extend(await asyncio.to_thread(sdks.node_sdk, address, COUNT, key=KEY))
 
     journal = MemoryJournal()
-    serve(go, journal)
-    assert outputs[0].stderr == ""
-    sent = {event["messageId"]: event for event in map(json.loads, outputs[0].stdout.splitlines())}
+    try:
+        serve(go, journal)
+    except sdks.NotTried as error:
+        pytest.skip(str(error))
+    sent = {event["messageId"]: event for event in found}
     kept = [json.loads(row) for row in journal.events()]
     assert len(kept) == len(sent) == COUNT
     for after in kept:

@@ -29,7 +29,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from soak import SPEC, free_port, plan
+from kills import SPEC, plan
+from running import free_port
 from test_delivery import KEYS, Engine, orders, write
 from waypost.cli import logs
 from waypost.runtime.ledger import Ledger

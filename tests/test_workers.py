@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak import events, ledger_in, ordered, plan, soak_file, split_messages
+from kills import events, ledger_in, ordered, plan, soak_file, split_messages
 from test_delivery import KEYS, Engine, orders, taken, write
 from waypost.plan import dump
 from waypost.runtime.keeping import merged

@@ -237,7 +237,10 @@ async def _run(
     source = JournalSource(kept, STDIN, from_start=True)
     reading = asyncio.create_task(_keep(kept, source))
     try:
-        return await run(program, [source], sender, options, store, source=STDIN, news=kept, watcher=watcher)
+        summary = await run(program, [source], sender, options, store, source=STDIN, news=kept, watcher=watcher)
+        # All that is kept may be delivered, and the input not at its end.
+        summary.unread |= not source.ended
+        return summary
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

@@ -66,7 +66,6 @@ class JournalSource:
     `ended`: its producer is done, so it ends when everything has been read. A source begins at now, or `from_start`."""
 
     identity = "journal"
-    size: int | None = None
     first_line = b""
     resumable = True
     waits = True
@@ -77,6 +76,11 @@ class JournalSource:
         self.ended = False
         self.offset = 1 if from_start else journal.next(name)
         self._journal = journal
+
+    @property
+    def size(self) -> int:
+        """Where the rows that are kept end: what is below it and was not read is left for the next run."""
+        return self._journal.next(self.name)
 
     def resume(self, offset: int, identity: str) -> str:
         self.offset = offset

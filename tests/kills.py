@@ -1,11 +1,11 @@
-"""`make soak`: the engine is killed again and again, and an oracle says what must have become of every event.
+"""SIGKILL: the engine is killed again and again, and an oracle says what must have become of every event.
 
 A seeded file (or a producer over HTTP) of events, some of them bad; the engine as a subprocess on a state; a receiver that fails by its seed,
 refuses some messages always, and notes what it took. The engine gets SIGKILL at random moments. After a last run in peace: each delivery that
 the plan makes was taken or is a dead letter, none is both, the ledger in the state counts each exactly once, whatever was repeated
 was repeated with the same bytes, and nothing was repeated that had been acknowledged long before a kill.
 
-    python tests/soak.py --kills 200 --seed 1
+    python tests/kills.py --kills 200 --seed 1
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from running import KEYS, free_port, wait_for_port
 from waypost.compiler.pipeline import compile_text
 from waypost.plan import Connection, Plan, dump, seal
 from waypost.plan import Path as JsonPath
@@ -217,7 +218,7 @@ class Outcome:
 
 
 def engine(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    env = {**os.environ, "KEY": "canary-shop-key", "WEB_KEY": "canary-web-key"}
+    env = {**os.environ, **KEYS}
     with (folder / "err.txt").open("ab") as err:
         return subprocess.Popen(
             [sys.executable, "-m", "waypost", *words], stdout=subprocess.DEVNULL, stderr=err, env=env, cwd=folder
@@ -333,26 +334,6 @@ def post_events(
             return
         if status == 200:
             yield name
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def wait_for_port(port: int) -> None:
-    import socket
-
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the engine does not listen")
 
 
 def agrees(folder: Path) -> None:
