@@ -27,12 +27,8 @@ demo: $(VENV)/.run ## events from a file to a receiver on loopback, and the clos
 test: $(VENV)/.test ## the fast suite
 	$(BIN)/python -m pytest -n 2 tests
 
-KILLS ?= 200
-
-soak: $(VENV)/.test ## the long runs: KILLS=200 kills of the engine, official SDKs
-	$(BIN)/python tests/soak.py --kills $(KILLS)
-	WAYPOST_SDK_EVENTS=10000 $(BIN)/python -m pytest tests/test_ingest.py -k sdk
-	$(BIN)/python tests/simulation.py --schedules 10000
+soak: $(VENV)/.test ## the long proofs and a table of their figures; PARTS="kills sdks" KILLS=400 choose
+	$(BIN)/python tests/soak.py $(PARTS) $(if $(KILLS),--kills $(KILLS))
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check engine tests examples
