@@ -1,8 +1,9 @@
 """P8 and P11 at length: a million events, and a destination that is down for most of the run.
 
-The engine as a process of its own reads a file (its own journal), or is sent the events over HTTP (kept in the state's journal). After the first
-tenth the destination answers 503 or cuts the connection, for so long as is asked; then it works again. The engine's resident memory is sampled
-all the while; its slope is taken over the outage, by least squares. At the end every event was taken, the ledger closes and tells the same.
+The engine as a process of its own reads a file (its own journal), or is sent the events over HTTP (kept in the state's journal). After the
+first tenth the destination answers 503 or cuts the connection, for so long as is asked; then it works again. The engine's resident memory is
+sampled all the while; its slope is taken over the outage, by least squares. At the end every event was taken, the ledger closes and tells
+the same.
 
     python tests/million.py --events 1000000 --down 120 [--source file|http]
 """
