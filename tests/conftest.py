@@ -1,14 +1,21 @@
-"""`--update` rewrites golden files; CI demands that a run of it leaves no difference."""
+"""`--update` rewrites golden files; CI demands that a run of it leaves no difference.
+
+What the processes of all tests say, and the files that they leave, are searched for the tests' secrets (canary.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
+
+import canary
 
 CASES = Path(__file__).resolve().parent / "cases"
 ROOT = CASES.parent.parent
@@ -21,6 +28,43 @@ settings.load_profile("fast")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite golden files")
+
+
+LEAKS: list[str] = []
+"""What has been said of a secret since the last test ended."""
+
+SEARCHED = 8 << 20
+"""Files of more bytes hold events of a test, and nothing of ours that smaller ones have not."""
+
+
+def pytest_configure() -> None:
+    """Searches what every process and every command of a test says."""
+    communicate, invoke = subprocess.Popen.communicate, CliRunner.invoke
+
+    def said(self: Any, *words: Any, **options: Any) -> Any:
+        found = communicate(self, *words, **options)
+        for data in found:
+            LEAKS.extend(canary.leaks(data) if data else [])
+        return found
+
+    def invoked(self: Any, *words: Any, **options: Any) -> Any:
+        result = invoke(self, *words, **options)
+        LEAKS.extend(canary.leaks(result.output))
+        return result
+
+    subprocess.Popen.communicate = said  # type: ignore[method-assign]
+    CliRunner.invoke = invoked  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def searched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """P16: no test's processes tell a secret, nor do the files in its folder. A file that a test wrote one into is named `*.key`."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    found, LEAKS[:] = list(LEAKS), []
+    if folder is not None:
+        found += canary.leaks_in(folder, besides=("typed.yaml",), most=SEARCHED)
+    assert found == []
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from canary import leaks
+
 KEYS = {"KEY": "canary-shop-key", "WEB_KEY": "canary-web-key"}
 
 
@@ -55,6 +57,7 @@ class Engine:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+        assert leaks("".join(self.said)) == []
         return status
 
 

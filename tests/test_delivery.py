@@ -165,6 +165,10 @@ def test_reloads_while_the_destination_fails(tmp_path: Path) -> None:
             assert receiver.arrived.wait_for(lambda: len(receiver.requests) >= 3, 30)
         for number in range(1, 9):
             bad = number % 3 == 0
+            more = len(receiver.requests) + 4
+            with receiver.arrived:
+                # Each plan has its turn.
+                receiver.arrived.wait_for(lambda more=more: len(receiver.requests) >= more, 10)  # type: ignore[misc]
             write(tmp_path, spec.replace("$literal: 0", "$literal: " + ("{" if bad else str(number))), one=receiver.url)
             mark = len(engine.said)
             engine.process.send_signal(signal.SIGHUP)

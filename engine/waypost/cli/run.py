@@ -209,6 +209,8 @@ def _single(
                 options.progress = progress
                 summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
     finally:
+        for source in sources:
+            source.close()
         if store is not None:
             store.close()
     return summary, letters

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from msgspec import Raw
 
 from waypost.plan import Plan, place
 from waypost.runtime.lane import Dead
+from waypost.runtime.masking import masker
 from waypost.runtime.outcome import Answer
 
 RESPONSE_LIMIT = 4096
@@ -34,7 +35,7 @@ class Writer:
 
     connection: str
     plan: Plan
-    secrets: tuple[str, ...]
+    mask: Callable[[str], str]
 
     def record(self, letter: Dead, now: float) -> bytes:
         """The record but for its event: one JSON object."""
@@ -66,21 +67,12 @@ class Writer:
     def _response(self, answer: Answer | None) -> dict[str, Any] | None:
         if answer is None:
             return None
-        text = answer.body.decode(errors="replace")[:RESPONSE_LIMIT]
-        status = int(answer.status) if answer.status.isdecimal() else answer.status
-        return {"status": status, "body": masked(text, self.secrets)}
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without the secrets that a destination may echo, or an event hold."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+        text = self.mask(answer.body.decode(errors="replace"))[:RESPONSE_LIMIT]
+        return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
 
 
 def writer(connection: str, plan: Plan, secrets: list[str]) -> Writer:
-    # A shorter secret would mask half of any text.
-    return Writer(connection, plan, tuple(secret for secret in secrets if len(secret) >= 4))
+    return Writer(connection, plan, masker(secrets))
 
 
 def line_of(event: bytes, record: bytes) -> bytes:

@@ -8,7 +8,6 @@ costs the engine nothing.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ import msgspec
 from msgspec import Raw
 
 from waypost.runtime.batches import Delivery
-from waypost.runtime.dead_letters import RESPONSE_LIMIT, masked
+from waypost.runtime.dead_letters import RESPONSE_LIMIT
 from waypost.runtime.lane import Send
+from waypost.runtime.masking import masker
 from waypost.runtime.notices import stamp
 from waypost.runtime.outcome import Answer
 from waypost.runtime.request import RequestProgram
@@ -127,9 +127,7 @@ def record(attempt: Attempt, deliveries: Sequence[Delivery]) -> bytes:
         "seconds": round(attempt.seconds, 6),
     }
     text = msgspec.json.encode(row).decode(errors="replace")
-    # Also as JSON writes them: a secret with a quote in it looks different there.
-    written = [json.dumps(secret, ensure_ascii=False)[1:-1] for secret in attempt.secrets]
-    return masked(text, (*attempt.secrets, *written)).encode() + b"\n"
+    return masker(attempt.secrets)(text).encode() + b"\n"
 
 
 def _first(deliveries: Sequence[Delivery]) -> list[Delivery]:
