@@ -7,6 +7,8 @@ import contextlib
 import itertools
 import json
 import random
+import resource
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -69,15 +71,21 @@ def kept(folder: Path) -> int:
     return row[0] - 1 if row else 0
 
 
-def test_journaled_input_is_delivered_after_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["shop.yaml", "waypost.yaml"])
+def test_journaled_input_is_delivered_after_a_kill(target: str, tmp_path: Path) -> None:
     """P1 for standard input: what was in the journal is delivered by the next run, though its producer is gone.
 
-    Mutation that turns this red: `_run` with a JournalSource that does not begin `from_start`.
+    Mutation that turns this red: `StdinIntake.open` without `from_start`.
     """
     (tmp_path / "shop.yaml").write_text(SPEC)
+    (tmp_path / "waypost.yaml").write_text(
+        "connections:\n  shop: {destination: shop.yaml, sources: [stdin], settings: {key: env:KEY}}\n"
+        "sources:\n  stdin: {stdin: true}\n"
+    )
     names = [f"e{number}" for number in range(500)]
     event = {"type": "track", "event": "View", "userId": "u"}
-    words = ("run", "shop.yaml", "--set", "key=env:KEY", "--journal", "--state", "state")
+    words = ("run", target, "--journal", "--state", "state")
+    words += ("--set", "key=env:KEY") if target == "shop.yaml" else ()
     with Receiver(port=0, script="503") as down:
         engine = Engine(tmp_path, *words, "--endpoint-override", down.url, stdin=subprocess.PIPE)
         assert engine.process.stdin is not None
@@ -94,6 +102,31 @@ def test_journaled_input_is_delivered_after_a_kill(tmp_path: Path) -> None:
         assert taken(receiver) == Counter(names)
     ledger = ledger_in(tmp_path / "state", "shop", "stdin")
     assert (ledger["read"], ledger["delivered"], ledger["closes"]) == (500, 500, True)
+
+
+def test_journal_on_a_full_disk_ends_the_run(tmp_path: Path) -> None:
+    """P15: what cannot be kept is not taken, and the run says so instead of waiting for it."""
+    (tmp_path / "shop.yaml").write_text(SPEC)
+    words = ("run", "shop.yaml", "--set", "key=env:KEY", "--journal", "--state", "state")
+    row = json.dumps({"type": "track", "event": "View", "userId": "u", "messageId": "m", "pad": "x" * 1000}) + "\n"
+    with Receiver(port=0, script="503") as receiver:
+        engine = Engine(
+            tmp_path, *words, "--endpoint-override", receiver.url, stdin=subprocess.PIPE, preexec_fn=small_disk
+        )
+        assert engine.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            engine.process.stdin.write(row.encode() * 3000)
+            engine.process.stdin.flush()
+        assert engine.process.wait(60) == 70, engine.said
+        with contextlib.suppress(BrokenPipeError):
+            engine.process.stdin.close()
+        engine.end()
+    assert any("cannot write" in line for line in engine.said)
+
+
+def small_disk() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 def test_state_of_its_own(tmp_path: Path) -> None:

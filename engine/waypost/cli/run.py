@@ -22,8 +22,7 @@ from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
 from waypost.runtime.sources.file import FileSource, SourceError, expand
-from waypost.runtime.sources.journal import JournalSource
-from waypost.runtime.sources.stdin import StdinSource, keep
+from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import StateError, Store
 
 STDIN = "stdin"
@@ -130,10 +129,18 @@ def command(
     if frozen or _holds_connections(target):
         if workers > 1:
             refuse("--workers goes with one destination (or the plan of one connection) and files")
-        if files or pairs or journal:
+        if files or pairs:
             refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
+        path = Path(target)
         summaries, letters = _connections(
-            Path(target), folder, endpoint_override, options, frozen=frozen, watch=watch, watcher=watcher
+            path,
+            folder,
+            endpoint_override,
+            options,
+            frozen=frozen,
+            watch=watch,
+            journal=journal,
+            watcher=watcher,
         )
         report(summaries, letters, several=True, **shown)
     else:
@@ -236,23 +243,12 @@ async def _run(
     if not journal or store is None:
         return await run(program, sources, sender, options, store, watcher=watcher)
     kept = Journal(store)
-    source = JournalSource(kept, STDIN, from_start=True)
-    reading = asyncio.create_task(_keep(kept, source))
+    intake = StdinIntake(sys.stdin.buffer, kept, STDIN)
+    await intake.start()
     try:
-        summary = await run(program, [source], sender, options, store, source=STDIN, news=kept, watcher=watcher)
-        # All that is kept may be delivered, and the input not at its end.
-        summary.unread |= not source.ended
-        return summary
+        return await run(program, [intake.open()], sender, options, store, source=STDIN, news=kept, watcher=watcher)
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-
-
-async def _keep(journal: Journal, source: JournalSource) -> None:
-    """Standard input into the journal, which the lane reads; it ends when both are read."""
-    await keep(sys.stdin.buffer, journal, source.name)
-    source.ended = True
-    journal.tell()
+        await intake.stop(0.0)
 
 
 def _connections(
@@ -263,16 +259,19 @@ def _connections(
     *,
     frozen: bool,
     watch: bool,
+    journal: bool,
     watcher: Watcher | None,
 ) -> tuple[list[Summary], str]:
-    from waypost.cli.serving import Service
+    from waypost.cli.serving import Service, feeds
 
     try:
-        service = Service(path, frozen, local_url(endpoint) if endpoint else None, options)
+        service = Service(path, frozen, local_url(endpoint) if endpoint else None, options, journal)
         service.plans = service.read()
+        if journal and not any(feed.stdin for feed in feeds(service.plans)):
+            refuse(f"--journal is for standard input, which no source of {path} reads")
         if service.journaled and folder is None:
             if options.masked:
-                refuse("--dry-run cannot wait for events over HTTP: name a destination and a file")
+                refuse("--dry-run keeps no events, of HTTP or with --journal: name a destination and a file")
             folder = state_folder.automatic(str(path))
         store = Store(folder) if folder else None
     except (SettingError, StateError) as error:

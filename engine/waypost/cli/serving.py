@@ -21,7 +21,7 @@ from waypost import catalog
 from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.plan import Feed, Plan
-from waypost.runtime.engine import Assignment, Engine, Refused, Summary, Watcher
+from waypost.runtime.engine import Assignment, Engine, Intake, Refused, Summary, Watcher
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
@@ -31,7 +31,7 @@ from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.ingest import Feed as Door
 from waypost.runtime.sources.ingest import Ingest
 from waypost.runtime.sources.journal import JournalSource
-from waypost.runtime.sources.stdin import StdinSource
+from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import Store
 
 WATCH_S = 1.0
@@ -45,9 +45,10 @@ class Service:
     frozen: bool
     override: str | None
     options: Options
+    keep_stdin: bool = False
     plans: list[Plan] = field(default_factory=list)
     journal: Journal | None = None
-    ingest: Ingest | None = None
+    intakes: list[Intake] = field(default_factory=list)
 
     def read(self) -> list[Plan]:
         """The enabled connections' plans. Ends the command when there are none."""
@@ -60,7 +61,11 @@ class Service:
 
     @property
     def journaled(self) -> bool:
-        return any(feed.http is not None for feed in feeds(self.plans))
+        return any(self._is_kept(feed) for feed in feeds(self.plans))
+
+    def _is_kept(self, feed: Feed) -> bool:
+        """Whether a source's events are in the journal."""
+        return feed.http is not None or (feed.stdin and self.keep_stdin)
 
     async def run(
         self, store: Store | None, sender_for: Callable[[Program], Sender], watch: bool, watcher: Watcher | None
@@ -71,15 +76,28 @@ class Service:
         doors = http_feeds(self.plans)
         if doors:
             assert self.journal is not None
-            self.ingest = Ingest(doors, self.journal, notice=self.options.notice)
+            self.intakes.append(Ingest(doors, self.journal, notice=self.options.notice))
+        for feed in feeds(self.plans) if self.keep_stdin else ():
+            if feed.stdin:
+                assert self.journal is not None
+                self.intakes.append(StdinIntake(sys.stdin.buffer, self.journal, feed.name))
         engine = Engine(self.options, store, sender_for)
         watching = asyncio.create_task(self._watch(engine)) if watch else None
         context = click.get_current_context()
         try:
-            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self.ingest, watcher)
+            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self, watcher)
         finally:
             if watching is not None:
                 watching.cancel()
+
+    async def start(self) -> None:
+        """As the engine's intake: every lane's place is on disk."""
+        for intake in self.intakes:
+            await intake.start()
+
+    async def stop(self, drain_s: float) -> None:
+        """Nothing more is taken in."""
+        await asyncio.gather(*(intake.stop(drain_s) for intake in self.intakes))
 
     def assignments(self, plans: list[Plan]) -> list[Assignment]:
         """Every lane, linked. Raises SettingError or SourceError, and then nothing has changed."""
@@ -92,20 +110,21 @@ class Service:
 
     def _assignment(self, program: Program, feed: Feed) -> Assignment:
         key = msgspec.json.encode(msgspec.structs.replace(feed, emits=[], start="now"))
-        journaled = feed.http is not None
         return Assignment(
             program,
             feed.name,
             key,
             lambda: self._inputs(feed),
-            endless=journaled or feed.follow,
-            news=self.journal if journaled else None,
+            endless=feed.http is not None or feed.follow,
+            news=self.journal if self._is_kept(feed) else None,
         )
 
     def _inputs(self, feed: Feed) -> list[Callable[[], Source]]:
         if feed.http is not None:
             assert self.journal is not None
             return [partial(JournalSource, self.journal, feed.name, from_start=feed.start == "start")]
+        if feed.stdin and self.keep_stdin:
+            return [intake.open for intake in self.intakes if isinstance(intake, StdinIntake)]
         if feed.stdin:
             return [lambda: StdinSource(sys.stdin.buffer)]
         paths = [path for pattern in feed.files for path in expand(pattern)]

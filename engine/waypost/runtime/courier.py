@@ -342,7 +342,7 @@ class Courier:
 
     def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
         about = self.keeping.connection, self.keeping.source, self.requests[command.request], command
-        secrets = writer(self.keeping.connection, self.program.plan, self.program.settings.secrets()).secrets
+        secrets = tuple(self.program.settings.secrets())
         deliveries = self.lane.under_way(command.batch)
         self.options.taps.offer(Attempt(*about, deliveries, answer, began, seconds, secrets))
 

@@ -39,6 +39,9 @@ class Journal(Protocol):
     def listen(self, told: Callable[[], object]) -> None:
         """`told` is called after each append."""
 
+    def tell(self) -> None:
+        """The same without one: a producer has ended."""
+
 
 class Kept(Line, frozen=True, gc=False):
     """A journaled line. `received_at` is in Unix seconds."""
@@ -63,7 +66,8 @@ def line_of(number: int, row: bytes, received_at: float) -> Line:
 class JournalSource:
     """One source of a journal, as the engine reads it. State: the sequence number of the next row to read.
 
-    `ended`: its producer is done, so it ends when everything has been read. A source begins at now, or `from_start`."""
+    `ended`: its producer is done, so it ends when everything has been read. A source begins at now, or `from_start`. `stream`: its producer is
+    one stream, of which more is to come until it has ended. `fault`: why its producer cannot go on; reading raises it."""
 
     identity = "journal"
     first_line = b""
@@ -71,16 +75,18 @@ class JournalSource:
     waits = True
     """An empty list of lines means that there are none yet."""
 
-    def __init__(self, journal: Journal, name: str, *, from_start: bool = False) -> None:
+    def __init__(self, journal: Journal, name: str, *, from_start: bool = False, stream: bool = False) -> None:
         self.name = name
+        self._stream = stream
         self.ended = False
+        self.fault: OSError | None = None
         self.offset = 1 if from_start else journal.next(name)
         self._journal = journal
 
     @property
-    def size(self) -> int:
-        """Where the rows that are kept end: what is below it and was not read is left for the next run."""
-        return self._journal.next(self.name)
+    def size(self) -> int | None:
+        """Where the rows that are kept end: what is below it and was not read is left for the next run. None: nobody knows."""
+        return None if self._stream and not self.ended else self._journal.next(self.name)
 
     def resume(self, offset: int, identity: str) -> str:
         self.offset = offset
@@ -88,6 +94,8 @@ class JournalSource:
 
     def read(self) -> list[Line] | None:
         """The next rows, an empty list when there is none yet, None at the end."""
+        if self.fault is not None:
+            raise self.fault
         ended = self.ended
         rows = self._journal.read(self.name, self.offset - 1, READ)
         if not rows:

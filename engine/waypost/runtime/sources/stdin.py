@@ -10,10 +10,11 @@ import asyncio
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
-from waypost.runtime.sources.journal import Journal, JournalFull, too_long_row
+from waypost.runtime.sources.journal import Journal, JournalFull, JournalSource, too_long_row
 from waypost.runtime.sources.lines import Cutter, Line, TooLong
 
 CHUNK = 64 << 10
@@ -90,3 +91,43 @@ async def keep(
                 break
             except JournalFull:
                 await sleep(FULL_S)
+
+
+class StdinIntake:
+    """A stream that goes into the journal while an engine runs. State: the task that reads, and the sources that were opened on it, which end
+    when the stream has."""
+
+    def __init__(self, stream: BinaryIO, journal: Journal, name: str) -> None:
+        self._stream = stream
+        self._journal = journal
+        self._name = name
+        self._ended = False
+        self._fault: OSError | None = None
+        self._opened: weakref.WeakSet[JournalSource] = weakref.WeakSet()
+        self._reading: asyncio.Task[None] | None = None
+
+    def open(self) -> JournalSource:
+        """The journal from its start: what an earlier run has not delivered comes first."""
+        source = JournalSource(self._journal, self._name, from_start=True, stream=True)
+        source.ended, source.fault = self._ended, self._fault
+        self._opened.add(source)
+        return source
+
+    async def start(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            await keep(self._stream, self._journal, self._name)
+            self._ended = True
+        except OSError as error:
+            # A full disk: whoever reads the journal has to hear of it, or would wait for ever.
+            self._fault = error
+        for source in self._opened:
+            source.ended, source.fault = self._ended, self._fault
+        self._journal.tell()
+
+    async def stop(self, drain_s: float) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
