@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
+import pty
 import random
 import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import Any
 import pytest
 
 from kills import SPEC, ledger_in, plan
-from running import Engine
+from running import KEYS, Engine
 from test_delivery import orders, taken, write
 from waypost.runtime.engine import Options, run
 from waypost.runtime.program import link
@@ -147,6 +150,29 @@ def test_state_of_its_own(tmp_path: Path) -> None:
     [lane] = json.loads(shown.process.stdout.read())["lanes"]
     assert (lane["connection"], lane["source"]) == ("one", "all")
     assert shown.end() == 0
+
+
+@pytest.mark.parametrize("target", ["waypost.yaml", "shop.yaml"])
+def test_person_at_a_terminal_sees_a_bar(target: str, tmp_path: Path) -> None:
+    orders(tmp_path, 1000)
+    given = ("events.ndjson", "--set", "key=env:KEY", "--set") if target == "shop.yaml" else ()
+    with Receiver(port=0, script="200:delay=0.02") as receiver:
+        write(tmp_path, one=receiver.url, two=receiver.url)
+        given = (*given, f"url={receiver.url}") if given else ()
+        ours, theirs = pty.openpty()
+        words = [sys.executable, "-m", "waypost", "run", target, *given]
+        with subprocess.Popen(
+            words, cwd=tmp_path, stderr=theirs, env={**os.environ, **KEYS, "TERM": "xterm"}
+        ) as process:
+            os.close(theirs)
+            said = b""
+            with contextlib.suppress(OSError):
+                while chunk := os.read(ours, 1 << 16):
+                    said += chunk
+            assert process.wait(60) == 0
+        os.close(ours)
+    assert b"delivering" in said
+    assert b" in flight, 0 dead" in said
 
 
 def test_frozen_run_takes_only_what_was_committed(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def _foretell(groups: list[Group]) -> None:
 def _send(groups: list[Group], options: Options, store: Store) -> list[Summary]:
     summaries: list[Summary] = []
     sources = [LetterSource(letters) for _, _, letters in groups]
-    with progress_bar(list(sources), shown=sys.stderr.isatty()) as progress:
+    with progress_bar(sum(source.size or 0 for source in sources), shown=sys.stderr.isatty()) as progress:
         options.progress = progress
         for (program, name, _), source in zip(groups, sources, strict=True):
 

@@ -212,7 +212,9 @@ def _single(
             shared = working.whole_files(sources, journal=journal, follow=follow, options=options)
             summary = working.deliver(given, program, shared, workers, store, options) if shared else None
         if summary is None:
-            with progress_bar(sources, shown=sys.stderr.isatty() and not options.masked) as progress:
+            sizes = [source.size for source in sources]
+            total = None if journal or None in sizes else sum(size or 0 for size in sizes)
+            with progress_bar(total, shown=sys.stderr.isatty() and not options.masked) as progress:
                 options.progress = progress
                 summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
     finally:
@@ -278,7 +280,9 @@ def _connections(
         refuse(str(error))
     letters = _letters(options, store)
     try:
-        summaries = asyncio.run(service.run(store, lambda program: sender_for(program, options), watch, watcher))
+        with progress_bar(service.size(), shown=sys.stderr.isatty() and not options.masked) as options.progress:
+            run_all = service.run(store, lambda program: sender_for(program, options), watch, watcher)
+            summaries = asyncio.run(run_all)
     except (SettingError, SourceError) as error:
         refuse(str(error))
     finally:

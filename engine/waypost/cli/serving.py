@@ -67,6 +67,19 @@ class Service:
         """Whether a source's events are in the journal."""
         return feed.http is not None or (feed.stdin and self.keep_stdin)
 
+    def size(self) -> int | None:
+        """The bytes that all lanes have to read. None where nobody knows: over HTTP, standard input, a file that is followed."""
+        total = 0
+        for plan in self.plans:
+            for feed in plan.connection.sources if plan.connection else ():
+                if not feed.files or feed.follow:
+                    return None
+                for open_source in self._inputs(feed):
+                    source = open_source()
+                    total += source.size or 0
+                    source.close()
+        return total
+
     async def run(
         self, store: Store | None, sender_for: Callable[[Program], Sender], watch: bool, watcher: Watcher | None
     ) -> list[Summary]:

@@ -20,10 +20,9 @@ from waypost.runtime.reader import Source
 
 
 @contextlib.contextmanager
-def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[Source, Ledger], None]]:
-    """A bar over the bytes of the files, on a terminal."""
-    sizes = [source.size for source in sources]
-    if not shown or None in sizes:
+def progress_bar(total: int | None, *, shown: bool) -> Iterator[Callable[[Source, Ledger], None]]:
+    """A bar over the bytes that all lanes have to read, on a terminal. `total` None: nobody knows how many."""
+    if not shown or total is None:
         yield lambda source, ledger: None
         return
     from rich.console import Console
@@ -36,12 +35,16 @@ def progress_bar(sources: list[Source], *, shown: bool) -> Iterator[Callable[[So
         TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
     )
+    inputs: dict[int, Source] = {}
+    ledgers: dict[int, Ledger] = {}
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("delivering", total=sum(size or 0 for size in sizes), counts="")
+        task = bar.add_task("delivering", total=total, counts="")
 
         def show(source: Source, ledger: Ledger) -> None:
-            counts = f"{ledger.delivered:,} delivered, {ledger.in_flight:,} in flight, {ledger.dead.total():,} dead"
-            bar.update(task, completed=sum(item.offset for item in sources), counts=counts)
+            inputs[id(source)], ledgers[id(ledger)] = source, ledger
+            ended = sum(one.delivered for one in ledgers.values()), sum(one.dead.total() for one in ledgers.values())
+            counts = f"{ended[0]:,} delivered, {sum(one.in_flight for one in ledgers.values()):,} in flight, {ended[1]:,} dead"
+            bar.update(task, completed=sum(one.offset for one in inputs.values()), counts=counts)
 
         yield show
 

@@ -119,13 +119,18 @@ def _run(
 ) -> Summary:
     shown: list[Any] = [Shown(place.path, place.size, place.at.cursor) for place in places]
 
+    ledger = Ledger()
+
     def told(held: Gathered) -> None:
+        # The bar knows a lane by its ledger, and all workers are one lane.
+        for name, value in vars(held.ledger()).items():
+            setattr(ledger, name, value)
         for row in shown:
             at = held.snapshot(row.name)
             row.offset = at.cursor + sum(end - start for start, end in at.ranges)
-        progress(shown[0], held.ledger())
+            progress(row, ledger)
 
-    with progress_bar(shown, shown=sys.stderr.isatty()) as progress:
+    with progress_bar(sum(place.size for place in places), shown=sys.stderr.isatty()) as progress:
         crew = Crew(gathered, store, options, told)
         return asyncio.run(crew.run(begins))
 
