@@ -27,6 +27,8 @@ from waypost.runtime.store import StateError, Store
 
 STDIN = "stdin"
 
+NOT_JOURNALED = "standard input is not journaled: what is not delivered when this process dies must be given again (--journal keeps it)"
+
 
 @click.command(name="run")
 @click.argument("target", shell_complete=completion.spec)
@@ -199,10 +201,7 @@ def _single(
     except (SettingError, SourceError, StateError) as error:
         refuse(str(error))
     if any(source.size is None for source in sources) and not options.masked:
-        note(
-            "standard input is not journaled: what is not delivered when this process dies must be given again "
-            "(--journal keeps it)"
-        )
+        note(NOT_JOURNALED)
     letters = _letters(options, store)
     try:
         summary = None
@@ -269,8 +268,11 @@ def _connections(
     try:
         service = Service(path, frozen, local_url(endpoint) if endpoint else None, options, journal)
         service.plans = service.read()
-        if journal and not any(feed.stdin for feed in feeds(service.plans)):
+        reads_stdin = any(feed.stdin for feed in feeds(service.plans))
+        if journal and not reads_stdin:
             refuse(f"--journal is for standard input, which no source of {path} reads")
+        if reads_stdin and not (journal or options.masked):
+            note(NOT_JOURNALED)
         if service.journaled and folder is None:
             if options.masked:
                 refuse("--dry-run keeps no events, of HTTP or with --journal: name a destination and a file")
