@@ -33,6 +33,9 @@ SAMPLE_S = 0.25
 WARM = 0.2
 """The share of the outage in which windows and buffers fill; the slope is taken over the rest."""
 
+FLAT_MB = 40.0
+"""How far apart the least and the most memory of that time may be."""
+
 
 class Message(msgspec.Struct):
     """What is looked at of a message."""
@@ -147,6 +150,8 @@ def run(source: str, events: int, down_s: float, folder: Path) -> Figures:
     if (ledger["read"], ledger["delivered"], ledger["closes"]) != (events, events, True):
         wrong.append(f"the ledger says {ledger}")
     sizes = [size for _, size in held]
+    if max(sizes) - min(sizes) > FLAT_MB:
+        wrong.append(f"memory grew in the outage: {min(sizes):.0f} to {max(sizes):.0f} MB")
     return Figures(
         source, events, events - shop.count, shop.again, (outage[1] - outage[0]) / seconds, slope(held) * 60, min(sizes),
         max(sizes), shop.first_s, drain_s, seconds, wrong,
