@@ -254,8 +254,16 @@ def test_clock_that_steps_changes_no_wait_and_no_budget(step: float, tmp_path: P
         finally:
             source.close()
 
-    with Receiver(port=0, script="503,429:retry-after=0,cut,500,200,503,200") as receiver:
-        summary = asyncio.run(go(receiver.url))
+    attempts: Counter[str] = Counter()
+
+    def answer(request: Received) -> Reply:
+        first = json.loads(request.body)["events"][0]["id"]
+        attempts[first] += 1
+        # Each batch fails twice: its budget began a step of the clock ago.
+        return Reply({1: 503, 2: 408}.get(attempts[first], 200))
+
+    with Receiver(port=0, answer=answer) as receiver:
+        summary = asyncio.run(asyncio.wait_for(go(receiver.url), 60))
         assert taken(receiver) == Counter(dict.fromkeys(names, 2))
     assert next(now) > 10
     assert (summary.status, summary.ledger.delivered, summary.ledger.dead.total()) == (0, 400, 0)
