@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from kills import SPEC, plan
-from running import free_port
-from test_delivery import KEYS, Engine, orders, write
+from running import KEYS, free_port
+from test_delivery import Engine, orders, write
 from waypost.cli import logs
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.listening import is_loopback, read_address

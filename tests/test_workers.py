@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kills import events, ledger_in, ordered, plan, soak_file, split_messages
-from test_delivery import KEYS, Engine, orders, taken, write
+from running import KEYS
+from test_delivery import Engine, orders, taken, write
 from waypost.plan import dump
 from waypost.runtime.keeping import merged
 from waypost.runtime.receive import Receiver

@@ -10,7 +10,7 @@ A node with no cheap form (several matches, `$each`, item paths) is bound as a c
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -226,13 +226,16 @@ class Values:
                 self.w.line(f"{whole.text} = {whole.text} or MISSING")
         return whole
 
-    def entries(self, entries: dict[str, p.Value], *, own: bool = False) -> dict[str, Expr]:
-        """The entries of an object; what is left out for good has none. `own`: the decoded event becomes this object."""
+    def entries(
+        self, entries: dict[str, p.Value], *, own: bool = False, needed: Collection[str] = ()
+    ) -> dict[str, Expr]:
+        """The entries of an object; what is left out for good has none. `own`: the decoded event becomes this object, of which the `needed`
+        keys are looked at once more."""
         held: dict[str, Expr] = {}
         for key, node in entries.items():
             if not isinstance(node, p.Omit):
                 with self.w.field(key):
-                    stored = codegen_checks.own(self, key, node, self._target(key)) if own else None
+                    stored = codegen_checks.own(self, key, node, self._target(key), key in needed) if own else None
                     held[key] = stored or self.value(node)
         return held
 

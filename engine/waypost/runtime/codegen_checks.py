@@ -52,11 +52,11 @@ def _instant(v: Values, source: str) -> Expr:
     return Expr(result, "text")
 
 
-def own(v: Values, key: str, node: p.Value, target: str) -> Expr | None:
+def own(v: Values, key: str, node: p.Value, target: str, needed: bool) -> Expr | None:
     """A field that has its own name in the event, and is sent as the decoder gives it where nothing is wrong; None for any other.
 
     `target` is where the message holds it. Text has passed its checks while it was decoded; a time is judged with all others of the chunk
-    (block.py), for which the local is kept in the Expr.
+    (block.py), for which the local is kept in the Expr; so it is none that `require` could look at (`needed`).
     """
     if not isinstance(node, p.From) or node.default is not None or not isinstance(node.of, p.Path):
         return None
@@ -67,7 +67,7 @@ def own(v: Values, key: str, node: p.Value, target: str) -> Expr | None:
         return None
     if _inline_text(node):
         return _own_text(v, node, target)
-    if node == p.From(of=node.of, type="datetime", nulls="omit"):
+    if node == p.From(of=node.of, type="datetime", nulls="omit") and not needed:
         source = v.slot((key,), "scalar").text
         result = v.assign(f"{source} if {source}.__class__ is str else PLAIN", "time", "time")
         with v.w.block(f"if {result.text} is not {source} and {source} is not MISSING:"):

@@ -169,7 +169,8 @@ class Maker:
         w = v.w
         if own:
             assert isinstance(self.action.mapping, p.Object)
-            top, message = v.entries(self.action.mapping.entries, own=True), "e"
+            needed = {path[0] for need in self.action.require for path in need.any}
+            top, message = v.entries(self.action.mapping.entries, own=True, needed=needed), "e"
         else:
             top, message = _mapping(self.action.mapping, v)
         late = self.late

@@ -91,6 +91,9 @@ class Todo:
 Entry = Field | Each | Todo
 
 
+OWN_ID = '"{{ meta.id }}"'
+
+
 def leaves(held: Any, root: str = "$", steps: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """Every field of a sample event, or of an item (`root` is then `$item`), objects and lists too."""
     if not isinstance(held, dict) or len(steps) >= _LEVELS:
@@ -268,7 +271,7 @@ def _named(key: str, value: Any, found: list[Leaf]) -> Entry:
             field = Field(key, made) if made else _plain(key, leaf)
             return Field(key, field.value, f"by its name; the sample has {shown(value)}")
     if snakecase(key) in ALIASES["messageId"]:
-        return Field(key, '"{{ meta.id }}"', "the same at every attempt")
+        return Field(key, OWN_ID, "the same at every attempt")
     if near:
         return Todo(key, f"the sample has {shown(value)}, but {near[0].path} is {shown(near[0].value)}")
     return Todo(key, f"the sample has {shown(value)}; no field of the event has this value or name")
@@ -321,7 +324,7 @@ def _list(key: str, value: list[Any], found: list[Leaf]) -> Entry:
         for leaf in lists:
             if not (leaf.value and isinstance(leaf.value[0], dict)):
                 continue
-            inner = fields(value[0], list(leaves(leaf.value[0], "$item")))
+            inner = tuple(map(_of_item, fields(value[0], list(leaves(leaf.value[0], "$item")))))
             matched, _ = count(inner)
             if matched and (best is None or matched > best[0]):
                 best = matched, Each(key, leaf.path, inner)
@@ -333,6 +336,13 @@ def _list(key: str, value: list[Any], found: list[Leaf]) -> Entry:
     if alike and not (value and isinstance(value[0], dict)):
         return Field(key, notation.quoted(alike[0].path), "by its name, whole")
     return Todo(key, f"a list of {len(value)}; no list of the event has these values or this name")
+
+
+def _of_item(entry: Entry) -> Entry:
+    """Our id is the message's: all items would have the same."""
+    if isinstance(entry, Field) and entry.value == OWN_ID:
+        return Todo(entry.key, "an id of each item; the event's items have none by this name")
+    return entry
 
 
 def shown(value: Any) -> str:

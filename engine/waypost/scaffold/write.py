@@ -293,8 +293,9 @@ def _expected(held: Any, event: str) -> Any:
         kept = {key: _expected(value, event) for key, value in held.items()}
         return {key: value for key, value in kept.items() if value is not values.MISSING}
     if isinstance(held, list):
+        # A list is compared whole.
         kept_items = [_expected(item, event) for item in held]
-        return values.MISSING if any(item is values.MISSING for item in kept_items) else kept_items
+        return held if kept_items == held else values.MISSING
     if values.is_number(held):
         return held if _keeps(held) else values.MISSING
     ours = isinstance(held, str) and (held == "<absent>" or (len(held) == 32 and held not in event))
