@@ -43,6 +43,9 @@ TEXT_FILTERS = {
     "url",
     "digits",
     "split",
+    "replace",
+    "slice",
+    "hash_id",
 }
 """Filters that are nearly always given text."""
 
@@ -450,7 +453,16 @@ def _hint(slot: Slot) -> str:
 
 
 def _filter_call(name: str) -> Callable[..., Any]:
+    """A filter as a function of (value, arguments). Text, which most filters are given, needs no look at the table of kinds."""
+    row = filters.FILTERS[name]
+    function, texts = row.function, "string" in row.takes and name != "default"
+
     def call(value: Any, *args: Any) -> Any:
+        if texts and value.__class__ is str and None not in args and MISSING not in args:
+            try:
+                return function(value, *args)
+            except Fault:
+                pass  # told by `apply`
         return filters.apply(name, value, args)
 
     return call
