@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test soak ci lint types fix update bench bench-full clean
+.PHONY: help demo test test-all soak ci lint types fix update bench bench-full clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -24,7 +24,10 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.run ## events from a file to a receiver on loopback, and the closed ledger
 	@$(BIN)/python examples/demo.py
 
-test: $(VENV)/.test ## the fast suite
+test: $(VENV)/.test ## the fast suite: all but what runs engines as processes for a long time
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+test-all: $(VENV)/.test ## every test but those of `make soak`
 	$(BIN)/python -m pytest -n 2 tests
 
 soak: $(VENV)/.test ## the long proofs and a table of their figures; PARTS="kills sdks" KILLS=400 choose
@@ -37,7 +40,7 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
-ci: lint types test ## everything that must hold before a change lands
+ci: lint types test-all ## everything that must hold before a change lands
 	$(BIN)/waypost compile --check
 	$(BIN)/waypost compile --check examples/waypost.yaml
 	$(BIN)/waypost test

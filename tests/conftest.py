@@ -30,6 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite golden files")
 
 
+SLOW = ("workers", "delivery", "runs", "seeing", "sdks", "wheel", "canary", "guide", "store", "dead", "check", "bench")
+"""The modules of which every test is slow; single tests elsewhere say so themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = {f"test_{name}.py" for name in SLOW}
+    for item in items:
+        if item.path.name in slow:
+            item.add_marker("slow")
+
+
 LEAKS: list[str] = []
 """What has been said of a secret since the last test ended."""
 

@@ -112,6 +112,7 @@ def test_file_cut_anywhere(part: int) -> None:
         judge(SPEC[:end])
 
 
+@pytest.mark.slow
 def test_file_without_any_one_line() -> None:
     """Deletes each line, and each with what is indented below it."""
     lines = SPEC.splitlines()
@@ -139,6 +140,7 @@ SPECS["laying_over"] = (CASES / "laying_over.yaml").read_text(encoding="utf-8")
 SPANS = {name: nodes_of(text) for name, text in SPECS.items()}
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(SPECS)), st.integers(0, 10**9))
 @settings(max_examples=400)
 def test_mutated_nodes(name: str, seed: int) -> None:
@@ -174,6 +176,7 @@ def test_mutated_nodes(name: str, seed: int) -> None:
     judge(text)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**9))
 def test_mutated_lines(seed: int) -> None:
     """Lines deleted, doubled, moved, keys renamed, values retyped."""
@@ -203,6 +206,7 @@ def test_mutated_lines(seed: int) -> None:
     judge("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, len(SPEC)), st.text(alphabet="\u2028\x85\ufeff\U0001f600\ud800\x00\x7f\u200b\ré\u0301", max_size=3)
 )

@@ -81,6 +81,7 @@ def test_three_ways_agree_on_hostile_events(shipped: Program) -> None:
     all_ways(shipped, list(hostile_events(11, 5000)))
 
 
+@pytest.mark.slow
 def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Program) -> None:
     """Whatever the program lets pass, the destination takes: by the table of what it answers 200 to and drops."""
     mapped = 0

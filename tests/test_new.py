@@ -301,6 +301,7 @@ events = st.builds(
 bodies = st.dictionaries(keys, documents, min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(events, bodies | bodies.map(lambda held: [held]) | bodies.map(lambda held: {"events": [held]}))
 @example({"type": "track", "properties": {"total\x7f": True}}, {"total": "no"})
 @settings(max_examples=60)

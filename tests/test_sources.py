@@ -284,6 +284,7 @@ class TestFollow:
         assert drain(source) == ["b"]
 
 
+@pytest.mark.slow
 def test_run_follows_a_log_through_a_rotation(tmp_path: Path) -> None:
     """The command, whole: it waits for lines, goes on with the new file, and ends with all delivered when it is told to."""
 

@@ -636,6 +636,7 @@ def test_spec_of_the_tests_here_is_sound() -> None:
 GUIDE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_guide_runs_as_written(tmp_path: Path) -> None:
     spec, tests = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     written(tmp_path / "specs" / "shop", tests, spec)
