@@ -49,7 +49,7 @@ class Const(Node, tag="const", frozen=True, kw_only=True):
 
 
 class Ref(Node, tag="ref", frozen=True, kw_only=True):
-    """A dotted name outside the event: `settings.endpoint.api`, `meta.id`, `meta.received_at`, `now`."""
+    """A dotted name outside the event: `settings.endpoint.api`, `meta.id`, `now`."""
 
     name: str
 

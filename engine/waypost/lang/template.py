@@ -25,7 +25,8 @@ from waypost.lang import filters, jsonpath, values
 from waypost.lang.errors import LangError
 
 ROOTS = ("event", "item", "settings", "meta", "now", "body", "signature")
-META = ("id", "received_at")
+META = ("id",)
+"""`meta.received_at` is a word of the language that nothing fills yet: until something does, it is refused."""
 
 _ENVIRONMENT = jinja2.Environment(autoescape=False)
 _ARITHMETIC: dict[type, str] = {j.Add: "+", j.Sub: "-", j.Mul: "*", j.Div: "/"}
