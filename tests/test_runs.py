@@ -78,7 +78,7 @@ def kept(folder: Path) -> int:
 def test_journaled_input_is_delivered_after_a_kill(target: str, tmp_path: Path) -> None:
     """P1 for standard input: what was in the journal is delivered by the next run, though its producer is gone.
 
-    Mutation that turns this red: `StdinIntake.open` without `from_start`.
+    Mutation that turns this red: `JournalSource.read` begins behind its offset.
     """
     (tmp_path / "shop.yaml").write_text(SPEC)
     (tmp_path / "waypost.yaml").write_text(
