@@ -30,7 +30,7 @@ from waypost.runtime.program import link
 from waypost.runtime.receive import Receiver
 from waypost.runtime.sources import serving, tracking
 from waypost.runtime.sources.body import Load
-from waypost.runtime.sources.ingest import Door, Feed, Ingest, parse_listen
+from waypost.runtime.sources.ingest import Door, Ingest, Served, parse_listen
 from waypost.runtime.sources.journal import GroupCommit, JournalSource
 from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.sources.tracking import Limits, Refused
@@ -55,7 +55,7 @@ def ids() -> Callable[[], str]:
 
 def door(journal: MemoryJournal, limits: Limits | None = None, **options: Any) -> Door:
     limits = limits or Limits()
-    feeds = [Feed("web", "127.0.0.1:0", (KEY, "k2")), Feed("app", "127.0.0.1:0", (OTHER,))]
+    feeds = [Served("web", "127.0.0.1:0", (KEY, "k2")), Served("app", "127.0.0.1:0", (OTHER,))]
     commits = {feed.name: GroupCommit(journal, feed.name, NOON.timestamp) for feed in feeds}
     return Door(feeds, commits, limits, clock=NOON.timestamp, new_id=ids(), **options)
 
@@ -453,7 +453,7 @@ def serve(go: Callable[[Ingest, str], Awaitable[None]], journal: MemoryJournal, 
     """Runs `go` beside a real server; it gets HOST:PORT."""
 
     async def main() -> None:
-        feeds = [Feed("web", "127.0.0.1:0", (KEY,))]
+        feeds = [Served("web", "127.0.0.1:0", (KEY,))]
         ingest = Ingest(feeds, journal, **options)
         await ingest.start()
         try:
@@ -562,7 +562,7 @@ class TestServer:
     def test_stopping_answers_what_is_under_way_and_refuses_the_rest(self) -> None:
         async def main() -> None:
             journal = MemoryJournal()
-            ingest = Ingest([Feed("web", "127.0.0.1:0", (KEY,))], journal)
+            ingest = Ingest([Served("web", "127.0.0.1:0", (KEY,))], journal)
             await ingest.start()
             address = ingest.addresses[0]
             journal.hold.clear()
@@ -585,7 +585,7 @@ class TestServer:
 
     def test_an_address_that_is_taken(self) -> None:
         async def go(ingest: Ingest, address: str) -> None:
-            second = Ingest([Feed("b", address, ("k",))], MemoryJournal())
+            second = Ingest([Served("b", address, ("k",))], MemoryJournal())
             with pytest.raises(SourceError, match=r"cannot listen on 127\.0\.0\.1:"):
                 await second.start()
 
@@ -594,8 +594,8 @@ class TestServer:
     def test_without_the_extra_one_line_says_what_to_install(self) -> None:
         code = (
             "import sys, asyncio; sys.modules['uvicorn'] = None\n"
-            "from waypost.runtime.sources.ingest import Feed, Ingest\n"
-            "asyncio.run(Ingest([Feed('web', '0', ('k',))], None).start())\n"
+            "from waypost.runtime.sources.ingest import Served, Ingest\n"
+            "asyncio.run(Ingest([Served('web', '0', ('k',))], None).start())\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.stderr.splitlines()[-1].endswith(
@@ -632,9 +632,9 @@ def test_addresses(text: str, expected: tuple[str, int] | None) -> None:
 
 @pytest.mark.parametrize(
     "feeds",
-    [[Feed("a", "1", ())], [Feed("a", "1", ("",))], [Feed("a", "1", (KEY,)), Feed("b", ":1", ("x", KEY))]],
+    [[Served("a", "1", ())], [Served("a", "1", ("",))], [Served("a", "1", (KEY,)), Served("b", ":1", ("x", KEY))]],
 )
-def test_feeds_that_cannot_be_told_apart(feeds: list[Feed]) -> None:
+def test_feeds_that_cannot_be_told_apart(feeds: list[Served]) -> None:
     with pytest.raises(SourceError) as raised:
         Ingest(feeds, MemoryJournal())
     assert KEY not in str(raised.value) + repr(feeds)

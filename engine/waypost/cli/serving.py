@@ -28,8 +28,7 @@ from waypost.runtime.program import Program, link
 from waypost.runtime.reader import Source
 from waypost.runtime.settings import SettingError, resolve
 from waypost.runtime.sources.file import FileSource, SourceError, expand
-from waypost.runtime.sources.ingest import Feed as Door
-from waypost.runtime.sources.ingest import Ingest
+from waypost.runtime.sources.ingest import Ingest, Served
 from waypost.runtime.sources.journal import JournalSource
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import Store
@@ -203,10 +202,10 @@ def feeds(plans: list[Plan]) -> list[Feed]:
     return list(found.values())
 
 
-def http_feeds(plans: list[Plan]) -> list[Door]:
+def http_feeds(plans: list[Plan]) -> list[Served]:
     """The sources over HTTP with their keys bound. Raises SettingError."""
     return [
-        Door(feed.name, feed.http, tuple(resolve(key)[0] for key in feed.write_keys))
+        Served(feed.name, feed.http, tuple(resolve(key)[0] for key in feed.write_keys))
         for feed in feeds(plans)
         if feed.http is not None
     ]

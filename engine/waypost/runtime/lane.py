@@ -21,11 +21,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
-
-from msgspec import Struct
+from typing import Any
 
 from waypost.runtime.batches import Batch, Delivery, Family, Flow, RequestKind
+from waypost.runtime.commands import Command, Dead, Line, Send
 from waypost.runtime.gate import NEVER, Gate
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.order import Order
@@ -44,46 +43,6 @@ ELSEWHERE: list[Any] = []
 
 POISON_AFTER = 5
 """After so many failures of one batch, while others are delivered, it is split once: one message may break the destination."""
-
-
-class Send(Struct, frozen=True):
-    """Send these bodies as one request, then call `settle` with `batch`."""
-
-    batch: int
-    request: str
-    group: tuple[Any, ...]
-    bodies: tuple[bytes, ...]
-    attempt: int
-
-
-class Dead(Struct, frozen=True):
-    """Write a dead letter. `answer` is the destination's, where there was one."""
-
-    position: Position
-    event: bytes
-    reason: str
-    message: str
-    action: str | None = None
-    item: int | str | None = None
-    field: str = ""
-    attempts: int = 0
-    answer: Answer | None = None
-
-
-Command = Send | Dead
-
-
-class Line(Protocol):
-    """A line of a source: its bytes without the line break, the offsets of it and behind it, its number (from 1)."""
-
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def number(self) -> int: ...
 
 
 class Lane:

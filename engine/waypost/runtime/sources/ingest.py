@@ -49,7 +49,7 @@ SUCCESS = b'{"success": true}'
 
 
 @dataclass(frozen=True)
-class Feed:
+class Served:
     """A source that is sent to: `listen` is HOST:PORT (see `parse_listen`), `keys` its write keys."""
 
     name: str
@@ -76,7 +76,7 @@ class Door:
 
     def __init__(
         self,
-        feeds: list[Feed],
+        feeds: list[Served],
         commits: dict[str, GroupCommit],
         limits: Limits,
         *,
@@ -231,7 +231,7 @@ class Ingest:
 
     def __init__(
         self,
-        feeds: list[Feed],
+        feeds: list[Served],
         journal: Journal,
         *,
         limits: Limits | None = None,
@@ -241,7 +241,7 @@ class Ingest:
         _check(feeds)
         limits = limits or Limits()
         commits = {feed.name: GroupCommit(journal, feed.name, clock) for feed in feeds}
-        by_address: dict[tuple[str, int], list[Feed]] = {}
+        by_address: dict[tuple[str, int], list[Served]] = {}
         for feed in feeds:
             by_address.setdefault(parse_listen(feed.listen), []).append(feed)
         self.doors = {
@@ -279,7 +279,7 @@ class Ingest:
                 await server.stop(drain_s)
 
 
-def _check(feeds: list[Feed]) -> None:
+def _check(feeds: list[Served]) -> None:
     """Every feed has a key, and no key has two feeds on one address. Says names, never keys."""
     owners: dict[tuple[tuple[str, int], str], str] = {}
     for feed in feeds:
