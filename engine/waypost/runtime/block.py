@@ -196,27 +196,38 @@ class Block:
 
 
 class Lines:
-    """The lines of a block, cut when one is asked for: few events need theirs."""
+    """The lines of a block, found when one is asked for: few events need theirs, and then not a copy of all."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._lines: list[bytes] = []
+        self._starts: list[int] = []
 
     def __getitem__(self, index: int) -> bytes:
-        return self.all()[index]
+        starts = self.starts()
+        return self._data[starts[index] : starts[index + 1] - 1]
+
+    def starts(self) -> list[int]:
+        """Where each line begins, and where one more would."""
+        if not self._starts:
+            find, start, found = self._data.index, 0, self._starts
+            try:
+                while True:
+                    found.append(start)
+                    start = find(LF, start) + 1
+            except ValueError:
+                found.append(len(self._data) + 1)
+        return self._starts
 
     def all(self) -> list[bytes]:
-        if not self._lines:
-            self._lines = self._data.split(b"\n")
-        return self._lines
+        return self._data.split(b"\n")
 
 
 class Offsets:
-    """The byte offset of each line of a block, computed when one is asked for."""
+    """The byte offset of each line of a block."""
 
     def __init__(self, lines: Lines, start: int) -> None:
         self._lines = lines
         self._start = start
 
     def __getitem__(self, index: int) -> int:
-        return self._start + index + sum(map(len, self._lines.all()[:index]))
+        return self._start + self._lines.starts()[index]
