@@ -66,8 +66,9 @@ actions:
       total: {$from: $.properties.total, type: number, required: true}
 """
 
-RECENT = 64
-"""An answer may be lost with the engine when it was one of so many last before a kill: what was under way, and the commit that was."""
+RECENT = 160
+"""An answer may be lost with the engine when it was one of so many last before a kill: what was under way, and the commit that was. A commit
+may take a tenth of a second and more where the disk is shared, and then covers many answers."""
 
 
 def plan() -> Plan:
