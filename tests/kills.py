@@ -109,6 +109,7 @@ class Expected:
     """What the plan makes of the lines: messages by id, and how many deliveries end where."""
 
     messages: dict[str, bytes] = field(default_factory=dict)
+    places: dict[str, tuple[int, str, int | str | None]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     filtered: int = 0
     dead: Counter[str] = field(default_factory=Counter)
@@ -130,6 +131,7 @@ def expected(program: Program, lines: list[tuple[bytes, int]], first_line: bytes
                 name = json.loads(item.body)["id"]
                 assert name not in found.messages
                 found.messages[name] = item.body
+                found.places[name] = (offset, item.action, item.item)
                 if refuses(name):
                     found.refused.add(name)
             elif isinstance(item, Filtered):
@@ -154,7 +156,8 @@ class Shop:
     bodies: dict[str, bytes] = field(default_factory=dict)
     altered: list[str] = field(default_factory=list)
     served: dict[str, int] = field(default_factory=dict)
-    repeats: list[tuple[str, int]] = field(default_factory=list)
+    repeats: list[tuple[str, int, int]] = field(default_factory=list)
+    """(id, the request that was acknowledged with it, the request that had it again)."""
     requests: int = 0
 
     def __post_init__(self) -> None:
@@ -181,7 +184,7 @@ class Shop:
         answered = trouble >= 0.09
         for name, _ in messages:
             if name in self.served:
-                self.repeats.append((name, self.served[name]))
+                self.repeats.append((name, self.served[name], self.requests))
             self.taken[name] += 1
             if answered:
                 self.served[name] = self.requests
@@ -242,6 +245,7 @@ def soak_file(
     (folder / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
     shop = Shop(seed)
     kill_marks: list[int] = []
+    kept: list[tuple[int, records.Snapshot]] = []
     with Receiver(port=0, answer=shop.answer) as receiver:
         words = ["run", "plan.json", "--set", "key=env:KEY", "--endpoint-override", receiver.url]
         words += ["--state", "state", "--drain", "5", "events.ndjson"]
@@ -255,6 +259,7 @@ def soak_file(
             process.wait()
             kill_marks.append(shop.requests)
             agrees(folder / "state")
+            kept.append((shop.requests, snapshot_in(folder / "state")))
         shop.calm = True
         process = engine([*words, "--workers", str(workers[-1])], folder)
         process.wait(timeout=300)
@@ -263,7 +268,10 @@ def soak_file(
         offsets.append((line, at))
         at += len(line) + 1
     program = link(plan(), {"key": "x"})
-    return judge(folder, shop, expected(program, offsets, lines[0]), kill_marks, kills, "files")
+    wanted = expected(program, offsets, lines[0])
+    outcome = judge(folder, shop, wanted, kill_marks, kills, "files")
+    outcome.late += settled_repeats(shop, wanted, kept)
+    return outcome
 
 
 def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcome:
@@ -360,7 +368,30 @@ def ledger_in(folder: Path, connection: str, source: str) -> dict[str, Any]:
 
 def late_repeats(shop: Shop, marks: list[int]) -> list[str]:
     """Messages that were sent again though they had been acknowledged, and that long before the engine was killed."""
-    return [name for name, at in shop.repeats if not any(mark - RECENT < at <= mark for mark in marks)]
+    return [name for name, at, _ in shop.repeats if not any(mark - RECENT < at <= mark for mark in marks)]
+
+
+def settled_repeats(shop: Shop, wanted: Expected, kept: list[tuple[int, records.Snapshot]]) -> list[str]:
+    """Messages that came again after a kill although the state had them as ended when it was read after that kill: exact, at any speed."""
+    found = []
+    for name, _, again in shop.repeats:
+        offset, action, item = wanted.places[name]
+        for mark, at in kept:
+            ended = offset < at.cursor or any(start <= offset < end for start, end in at.ranges)
+            if again > mark and (ended or (offset, action, item) in at.parts):
+                found.append(name)
+    return found
+
+
+def snapshot_in(folder: Path) -> records.Snapshot:
+    """Where the file's lane is, by the state."""
+    try:
+        database = look(folder)
+    except StateError:
+        return records.Snapshot()
+    with contextlib.closing(database):
+        cursor = records.cursors_of(database, "shop", "files").get("events.ndjson")
+    return cursor.at if cursor else records.Snapshot()
 
 
 def judge(folder: Path, shop: Shop, wanted: Expected, marks: list[int], kills: int, source: str) -> Outcome:
