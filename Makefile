@@ -1,6 +1,7 @@
 # One venv for everything: `make demo` and `make test` are all the set-up a clone needs.
 VENV := .venv
 BIN := $(VENV)/bin
+KERNEL := engine/hatch_build.py $(wildcard engine/waypost/runtime/kernel/*.p[yx][xd])
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
@@ -13,11 +14,11 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "waypost needs Python 3.11 or newer with venv: install it (e.g. apt-get install python3 python3-venv, or brew install python)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: pyproject.toml | $(BIN)/python
+$(VENV)/.run: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.run
 

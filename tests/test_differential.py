@@ -1,8 +1,10 @@
-"""One language, one meaning: generated code with the fast loader, the same with the general loader, and the reference interpreter agree."""
+"""One language, one meaning: the compiled kernel, generated code with the fast loader, the same with the general loader, and the reference
+interpreter agree."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -40,10 +42,20 @@ def tokens(body: bytes) -> Any:
     )
 
 
-def all_ways(program: Program, lines: list[bytes]) -> list[list[Any]]:
+Both = tuple[Program, Program]
+"""The same plan, linked with the kernel and without."""
+
+
+def both(plan: p.Plan, given: dict[str, Any]) -> Both:
+    return link(plan, given), link(plan, given, use_kernel=False)
+
+
+def all_ways(linked: Both, lines: list[bytes]) -> list[list[Any]]:
     """Maps lines in every way, asserts that they agree, and gives the results."""
+    program, bare = linked
     offsets = range(len(lines))
-    together = [[row] if isinstance(row, Mapped) else row for row in program.map_many(lines, offsets, b"first", NOW)]
+    together = spread(program.map_many(lines, offsets, b"first", NOW))
+    assert spread(bare.map_many(lines, offsets, b"first", NOW)) == together
     for offset, line in enumerate(lines):
         fast = program.map(line, offset, b"first", NOW)
         assert fast == together[offset]
@@ -52,14 +64,18 @@ def all_ways(program: Program, lines: list[bytes]) -> list[list[Any]]:
         slow = reference.map_event(program.plan, program.settings, origin, NOW)
         assert list(map(comparable, fast)) == list(map(comparable, slow)), line
     if not any(b"\n" in line for line in lines) and all(lines):
-        assert in_pieces(program, lines) == in_one(program, lines)
+        assert in_pieces(program, lines) == in_pieces(bare, lines) == in_one(program, lines)
     return together
+
+
+def spread(rows: Iterable[Any]) -> list[Any]:
+    return [[row] if isinstance(row, Mapped) else row for row in rows]
 
 
 def in_pieces(program: Program, lines: list[bytes]) -> list[Any]:
     """The rows of the lines as one piece of data, with their offsets in it."""
     blocks = program.map_data(b"\n".join(lines), 7, b"first", NOW)
-    return [[row] if isinstance(row, Mapped) else row for block in blocks for row in block.rows()]
+    return spread(row for block in blocks for row in block.rows())
 
 
 def in_one(program: Program, lines: list[bytes]) -> list[Any]:
@@ -71,23 +87,23 @@ def in_one(program: Program, lines: list[bytes]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Program:
+def shipped() -> Both:
     plan = load((ROOT / "compiled" / "segment.json").read_bytes())
-    return link(plan, {"source_write_key": "k", "endpoint": "europe"})
+    return both(plan, {"source_write_key": "k", "endpoint": "europe"})
 
 
-def test_three_ways_agree_on_hostile_events(shipped: Program) -> None:
+def test_three_ways_agree_on_hostile_events(shipped: Both) -> None:
     """Mutation that turns this red: `filled_string_of` without its look at empty lists."""
     all_ways(shipped, list(hostile_events(11, 5000)))
 
 
 @pytest.mark.slow
-def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Program) -> None:
+def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Both) -> None:
     """Whatever the program lets pass, the destination takes: by the table of what it answers 200 to and drops."""
     mapped = 0
     lines = list(hostile_events(5, 60_000))
     limit = 32 * 1024
-    for row in shipped.map_many(lines, range(len(lines)), b"first", NOW):
+    for row in shipped[0].map_many(lines, range(len(lines)), b"first", NOW):
         for result in [row] if isinstance(row, Mapped) else row:
             if isinstance(result, Mapped) and len(result.body) <= limit:
                 mapped += 1
@@ -131,9 +147,13 @@ def canonical(text: str) -> str:
     return jsonpath.parse(text).text
 
 
+CHECKED = p.From(of=p.Path(path="$.event"), type="number", nulls="omit")
+"""What rejects most events, where it is asked at all."""
+
+
 def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.builds(
-        lambda of, type_, nulls, empty, invalid, required, length, default: p.From(
+        lambda of, type_, nulls, empty, invalid, required, length, default, enum: p.From(
             of=of,
             type=type_,
             nulls=nulls,
@@ -142,6 +162,7 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             required=required,
             max_length=length,
             default=default,
+            enum=enum,
         ),
         of,
         types,
@@ -150,7 +171,8 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.sampled_from(["error", "omit"]),
         st.booleans(),
         st.sampled_from([None, None, 3]),
-        st.sampled_from([None, None, p.Const(value="d")]),
+        st.sampled_from([None, None, p.Const(value="d"), CHECKED]),
+        st.sampled_from([None, None, None, ["A", "x", "é"], [1, True, None]]),
     )
 
 
@@ -374,8 +396,9 @@ groups = st.sampled_from([p.Const(value=""), p.Path(path="$.userId")])
 @settings(max_examples=600)
 @given(mappings, requires, groups, st.integers(0, 10**9))
 def test_three_ways_agree_on_any_plan(mapping: p.Value, require: list[p.Require], group: p.Value, seed: int) -> None:
+    """Mutation that turns this red: a default's statements before the test whether it is needed."""
     plan = plan_of(mapping, require, group)
-    all_ways(link(p.load(p.dump(plan)), {}), event_lines(seed))
+    all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
 
 
 @settings(max_examples=600)
@@ -385,10 +408,10 @@ def test_three_ways_agree_on_messages_that_are_the_event(
 ) -> None:
     """Mutations that turn this red: `_assign` without its MISSING, `are_plain` without its look at marks, one message's time for another's."""
     plan = plan_of(mapping, require, group, more)
-    all_ways(link(p.load(p.dump(plan)), {}), event_lines(seed))
+    all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
 
 
-def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Program) -> None:
+def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Both) -> None:
     """`decode_lines` would count these right: two values on one line, one value on two, blank lines."""
     good = b'{"type":"track","userId":"u","event":"A","messageId":"m%d"}'
     lines = [
@@ -409,7 +432,7 @@ def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Program) -> N
     assert ids == ["m1", "m4", "m5", "m6"]
 
 
-def test_depth(shipped: Program) -> None:
+def test_depth(shipped: Both) -> None:
     """256 levels pass; far more may be rejected, and never crash."""
     deep = b'{"type":"track","userId":"u","event":"A","properties":{"a":' + b"[" * 250 + b"]" * 250 + b"}}"
     deeper = deep.replace(b"[" * 250, b"[" * 100_000).replace(b"]" * 250, b"]" * 100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -31,6 +32,8 @@ def test_wheel_runs_a_shipped_destination(tmp_path: Path) -> None:
     out = run(str(binary / "waypost"), "run", "segment", "--set", "source_write_key=k", "--dry-run")
     assert "POST https://api.segment.io/v1/batch" in out
     run(str(binary / "waypost"), "lint", "segment")
+    if shutil.which("cc"):
+        run(str(binary / "python"), "-c", "from waypost.runtime.kernel.machine import Kernel")
     assert "Right:" in run(str(binary / "waypost"), "explain", "M204")
     run(str(binary / "python"), "-c", "from waypost import catalog; assert catalog.example_events().is_file()")
     assert "_catalog" in run(str(binary / "python"), "-c", "from waypost import catalog; print(catalog.ROOT)")

@@ -4,7 +4,8 @@ Takes a plan, settings and lines. Gives a `report.Bench`. Three measurements, ea
 
     the whole    against a JSON round trip of the same lines
     by stage     against the plan of which no action takes an event (what that costs is decoding), and against the encoding of the same
-                 messages, read into structs of raw members beforehand; what is left is triggers and mapping
+                 messages, read into structs of raw members beforehand; what is left is triggers and mapping. The kernel writes while it
+                 maps: there is no encoding to be told apart
     by field     each action alone, over the events that it makes a message of, against itself less one field; against itself once more,
                  linked anew, to learn what a difference of nothing looks like
 """
@@ -25,6 +26,7 @@ from waypost.benching import surgery
 from waypost.benching.clock import Side, Spread, differences, interleaved, middle_half, ratios, spread
 from waypost.benching.report import ActionCost, Bench, Counts, FieldCost, Machine
 from waypost.benching.sample import repeated
+from waypost.runtime.kernel import tables
 from waypost.runtime.layout import nameable
 from waypost.runtime.program import Program, link
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -56,8 +58,9 @@ def measure(plan: p.Plan, settings: Settings, lines: list[bytes], *, events: str
         "program": run,
         "trip": lambda: trip(whole),
         "decode": over(link(surgery.idle(plan), settings), whole, now),
-        "encode": encoding(program, whole, now),
     }
+    if counts.kernel * 2 < counts.events:
+        sides["encode"] = encoding(program, whole, now)
     found = interleaved(sides, rounds)
     return Bench(
         name=program.owner,
@@ -69,6 +72,8 @@ def measure(plan: p.Plan, settings: Settings, lines: list[bytes], *, events: str
         round_trip=spread(found["trip"]).times(1e6 / size),
         ratio=ratios(found["trip"], found["program"]),
         stages=_stages(found, size),
+        no_kernel=tables.why_none(),
+        left_out={} if program.kernel is None else program.kernel.left_out,
         actions=[_action(plan, settings, name, program, lines, rounds, now) for name in plan.actions],
     )
 
@@ -99,10 +104,14 @@ def cut(data: bytes, size: int = PIECE) -> Iterator[tuple[bytes, int]]:
         start = end + 1
 
 
-def alone(program: Program, lines: list[bytes], now: float) -> int:
-    """How many of the lines leave the express way."""
-    pieces = cut(b"\n".join(lines))
-    return sum(len(block.others) for data, at in pieces for block in program.map_data(data, at, lines[0], now))
+def left(program: Program, lines: list[bytes], now: float) -> tuple[int, int]:
+    """How many of the lines are not for the kernel, and how many of them go alone."""
+    before = program.ways()
+    for data, at in cut(b"\n".join(lines)):
+        for _ in program.map_data(data, at, lines[0], now):
+            pass
+    kernel, express, _ = (after - was for after, was in zip(program.ways(), before, strict=True))
+    return len(lines) - kernel, len(lines) - kernel - express
 
 
 def round_trip() -> tuple[Callable[[list[bytes]], int], str]:
@@ -130,10 +139,9 @@ def round_trip() -> tuple[Callable[[list[bytes]], int], str]:
 
 def count(program: Program, lines: list[bytes], now: float) -> Counts:
     """What becomes of each event, and by which way."""
-    slow, others, rejected, filtered, messages, mapped = program.slow, 0, 0, 0, 0, 0
+    before, rejected, filtered, messages, mapped = program.ways(), 0, 0, 0, 0
     for data, offset in cut(b"\n".join(lines)):
         for block in program.map_data(data, offset, lines[0], now):
-            others += len(block.others)
             for row in block.rows():
                 results = [row] if isinstance(row, Mapped) else row
                 made = sum(isinstance(result, Mapped) for result in results)
@@ -141,7 +149,9 @@ def count(program: Program, lines: list[bytes], now: float) -> Counts:
                 mapped += made > 0
                 rejected += not made and any(isinstance(result, Rejected) for result in results)
                 filtered += all(isinstance(result, Filtered) for result in results)
-    general = min(program.slow - slow, others)
+    kernel, express, slow = (after - was for after, was in zip(program.ways(), before, strict=True))
+    others = len(lines) - kernel - express
+    general = min(slow, others)
     return Counts(
         events=len(lines),
         bytes=sum(map(len, lines)),
@@ -149,7 +159,8 @@ def count(program: Program, lines: list[bytes], now: float) -> Counts:
         mapped=mapped,
         filtered=filtered,
         rejected=rejected,
-        express=len(lines) - others,
+        kernel=kernel,
+        express=express,
         line=others - general,
         general=general,
     )
@@ -178,12 +189,11 @@ def _raw(body: bytes, types: dict[tuple[str, ...], Any]) -> Any:
 
 
 def _stages(found: dict[str, list[float]], size: int) -> dict[str, Spread]:
-    rows = list(zip(found["program"], found["decode"], found["encode"], strict=True))
-    figures = {
-        "decode": [decode for _, decode, _ in rows],
-        "map": [max(whole - decode - encode, 0.0) for whole, decode, encode in rows],
-        "encode": [encode for _, _, encode in rows],
-    }
+    encode = found.get("encode", [0.0] * len(found["program"]))
+    rows = zip(found["program"], found["decode"], encode, strict=True)
+    figures = {"decode": found["decode"], "map": [max(whole - read - written, 0.0) for whole, read, written in rows]}
+    if "encode" in found:
+        figures["encode"] = encode
     return {name: spread(times).times(1e6 / size) for name, times in figures.items()}
 
 
@@ -201,7 +211,7 @@ def _action(
     whole = over(link(only, settings), used, now)
     same = [differences(whole, over(link(only, settings), used, now), rounds) for _ in range(SAME)]
     noise = max(abs(middle_half(found).middle) for found in same) * scale
-    slow = alone(link(only, settings), used, now)
+    leave = left(link(only, settings), used, now)
     rows: list[FieldCost] = []
     for field in fields:
         if isinstance(field.node, p.Const):
@@ -210,7 +220,9 @@ def _action(
         less = link(surgery.without(only, field), settings)
         cost = middle_half(differences(whole, over(less, used, now), rounds)).times(scale)
         sure = cost.low > 0 or cost.high < 0
-        slows = max(slow - alone(less, used, now), 0) / len(used)
+        slows = max(0, *(with_it - gone for with_it, gone in zip(leave, left(less, used, now), strict=True))) / len(
+            used
+        )
         rows.append(FieldCost(field.name, field.at, cost, heard=sure and abs(cost.middle) > noise, slows=slows))
     us = spread(interleaved({"whole": whole}, rounds)["whole"]).times(scale)
     return ActionCost(name, len(taken), us, noise, rows)

@@ -24,21 +24,26 @@ def human(found: Bench) -> str:
         f"  {'':24}round trip: {machine.yardstick}",
         "",
         f"  events   {_shares(counts.events, mapped=counts.mapped, filtered=counts.filtered, rejected=counts.rejected)}",
-        f"  way      {_shares(counts.events, express=counts.express, line=counts.line, general=counts.general)}",
+        f"  way      {_shares(counts.events, kernel=counts.kernel, express=counts.express, line=counts.line, general=counts.general)}",
         "",
     ]
     total = sum(stage.middle for stage in found.stages.values()) or 1.0
     out += [
-        f"  {STAGES[name]:24}{stage.middle:10.2f}  {_range(stage):18}{stage.middle / total:6.0%}"
+        f"  {_stage(name, found):24}{stage.middle:10.2f}  {_range(stage):18}{stage.middle / total:6.0%}"
         for name, stage in found.stages.items()
     ]
-    if counts.express * 2 < counts.events:
-        out.append(
-            "  most events leave the express way: to decode includes what the ways beside it do before they know the action"
-        )
+    if (counts.kernel + counts.express) * 2 < counts.events:
+        out.append("  most events go alone: to decode includes what those ways do before they know the action")
+    if found.no_kernel:
+        out.append(f"  no kernel: {found.no_kernel}")
+    out += [f"  not for the kernel: {action}, for {why}" for action, why in found.left_out.items()]
     for action in found.actions:
         out += ["", *_action(action)]
     return "\n".join(out) + "\n"
+
+
+def _stage(name: str, found: Bench) -> str:
+    return STAGES[name] if name != "map" or "encode" in found.stages else "triggers, map and encode"
 
 
 def _row(name: str, figure: Spread) -> str:
@@ -72,7 +77,7 @@ def _field(row: FieldCost, whole: float, noise: float, width: int) -> str:
     else:
         told, share = f"{row.cost.middle:.2f}", f"{row.cost.middle / whole:.0%}"
     span = _range(row.cost) if row.cost is not None and row.heard else ""
-    slows = f"  ({row.slows:.0%} of the messages take the slow way for it)" if row.slows >= 0.005 else ""
+    slows = f"  ({row.slows:.0%} of the messages take a slower way for it)" if row.slows >= 0.005 else ""
     return f"    {row.name:{width}}  {told:>8}  {span:18}{share:>5}   {row.at}{slows}"
 
 

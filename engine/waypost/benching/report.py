@@ -18,7 +18,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the events, and the way that they took: `express` (a chunk at a time), `line` (alone), `general` (any shape)."""
+    """What became of the events, and the way that they took: `kernel` (in compiled code), `express` (in one generated loop), `line` (alone),
+    `general` (alone, of any shape)."""
 
     events: int
     bytes: int
@@ -26,6 +27,7 @@ class Counts:
     mapped: int
     filtered: int
     rejected: int
+    kernel: int
     express: int
     line: int
     general: int
@@ -36,7 +38,7 @@ class FieldCost:
     """What a message of its action costs more with the field than without: microseconds, the middle half of the rounds.
 
     `cost` is None for a field that holds a constant, or whose action takes no event of the sample. `heard` is False where the difference is no
-    larger than `ActionCost.noise`, or no surer than not. `slows` is the share of the action's events that leave the express way for it alone.
+    larger than `ActionCost.noise`, or no surer than not. `slows` is the share of the action's events that take a slower way for it alone.
     """
 
     name: str
@@ -59,7 +61,8 @@ class ActionCost:
 
 @dataclass(frozen=True)
 class Bench:
-    """Microseconds an event. `stages` holds decode, map and encode; `ratio` is the round trip's time by the program's."""
+    """Microseconds an event. `stages` holds decode, map and encode (no encode where the kernel maps: it writes at once); `ratio` is the round
+    trip's time by the program's. `no_kernel`: why this installation has none; `left_out`: the actions that are not for it, and why."""
 
     name: str
     events: str
@@ -71,3 +74,5 @@ class Bench:
     ratio: Spread
     stages: dict[str, Spread]
     actions: list[ActionCost]
+    no_kernel: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)

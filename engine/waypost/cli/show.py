@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from waypost.cli import completion
 from waypost.cli.common import load_target
 from waypost.plan import Plan, Setting, dump
+
+if TYPE_CHECKING:
+    from waypost.runtime.program import Program
 
 
 @click.command(name="show")
@@ -21,7 +26,20 @@ def command(what: str, target: str) -> None:
     from waypost.runtime.program import link
 
     program = link(plan, stand_ins(plan))
+    click.echo(_ways(program), nl=False)
     click.echo(program.text, nl=False)
+
+
+def _ways(program: Program) -> str:
+    """Comments that say which actions this text is for, and which the compiled kernel takes first."""
+    from waypost.runtime.kernel.tables import why_none
+
+    if program.kernel is None:
+        return f"# The kernel has no part in it: {why_none() or 'no action is for it'}.\n"
+    left_out = program.kernel.left_out
+    first = ", ".join(name for name in program.plan.actions if name not in left_out)
+    rows = [f"# The kernel takes what it can of {first}; the rest, and all others, come here."]
+    return "\n".join([*rows, *(f"#   {name}: not for the kernel, for {why}" for name, why in left_out.items())]) + "\n"
 
 
 def stand_ins(plan: Plan) -> dict[str, object]:

@@ -432,11 +432,10 @@ class Values:
         """`$from`: text in line, any other type through the table, other checks through one call."""
         result = codegen_checks.checks(self, node)
         if node.default is not None:
-            other = self.value(node.default)
-            form = "out" if result.form != other.form else result.form
             with self.w.block(f"if {result.text} is MISSING:"):
+                other = self.value(node.default)
                 self.w.line(f"{result.text} = {other.text}")
-            result = Expr(result.text, form, sure=other.sure)
+            result = Expr(result.text, result.form if result.form == other.form else "out", sure=other.sure)
         if node.required and not result.sure:
             with self.w.block(f"if {result.text} is MISSING:"):
                 self.w.line("raise Fault('required', 'a value is required and there is none')")

@@ -133,7 +133,8 @@ def _text_checks(v: Values, node: p.From) -> Expr:
 def _promised(v: Values, node: p.From) -> bool:
     """Notes what a text must be for the fast decoder to take it; whether that can be relied on here.
 
-    A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands.
+    A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands; what is read as a
+    elsewhere stays raw.
     """
     if not isinstance(node.of, p.Path):
         return False
@@ -141,7 +142,9 @@ def _promised(v: Values, node: p.From) -> bool:
     slot = v.layout.at(steps)
     if node.max_length is not None:
         slot.longest = min(slot.longest or node.max_length, node.max_length)
-    return v.scope.kind is not None and all(v.layout.at(steps[:end]).nested for end in range(1, len(steps)))
+    if v.scope.kind is None or not slot.decoded:
+        return False
+    return all(v.layout.at(steps[:end]).nested for end in range(1, len(steps)))
 
 
 def _inline_text(node: p.From) -> bool:

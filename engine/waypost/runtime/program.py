@@ -11,7 +11,6 @@ import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -22,9 +21,11 @@ from waypost.lang import fql, values
 from waypost.lang.values import Fault
 from waypost.runtime import layout as layouts
 from waypost.runtime import parts, reference, settings
-from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, decode_clean, is_utf8, ragged, without
+from waypost.runtime.block import Block
+from waypost.runtime.chunks import Chunks
 from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
+from waypost.runtime.kernel.tables import kernel_of
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids
@@ -51,7 +52,9 @@ class Linked:
 class Program:
     """One linked plan. `requests` renders HTTP requests by the key that a Mapped names; `text` is the generated code."""
 
-    def __init__(self, plan: p.Plan, bound: settings.Bound, owner: str, generated: Generated) -> None:
+    def __init__(
+        self, plan: p.Plan, bound: settings.Bound, owner: str, generated: Generated, *, use_kernel: bool = True
+    ) -> None:
         self.plan = plan
         self.owner = owner
         self.settings = bound
@@ -64,8 +67,9 @@ class Program:
         self._decode = msgspec.json.Decoder(generated.layout.root.struct).decode
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
-        self._map_chunk = generated.names[CHUNK]
-        self._express = generated.express.decoder
+        express = generated.names[CHUNK], generated.express.decoder
+        self.kernel = kernel_of(plan, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
+        self._chunks = Chunks(self.map, self.kernel, *express)
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
@@ -93,6 +97,10 @@ class Program:
 
         return run
 
+    def ways(self) -> tuple[int, int, int]:
+        """How many lines have been mapped by the kernel, by the generated loop, and with the general loader; all others alone."""
+        return self._chunks.by_kernel, self._chunks.by_express, self.slow
+
     def map(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
         """The results of one event: a message an action (and item), or why not. `line` is without its line feed.
 
@@ -119,79 +127,20 @@ class Program:
             return [wrong]
         return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
 
-    def map_block(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Block | None:
-        """What the program makes of whole lines. `offset` is that of `data`, which has no line feed at its end.
-
-        None where it is not UTF-8 throughout: then the lines are mapped by `map_many`.
-        """
-        if self._express is None:
-            return None
-        count, odd = ragged(data)
-        clean = without(data, odd) if odd else data
-        if not is_utf8(clean):
-            return None
-        events = decode_clean(self._express, clean, count - len(odd)) if clean else []
-        for index, _, _ in odd:
-            events.insert(index, None)
-        lines = Lines(data)
-        return self._block(events, lines, Offsets(lines, offset), first_line, now)
-
     def map_data(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Iterator[Block]:
-        """`map_block` over pieces of `data`, whole lines without a line feed at the end; what is not clean goes line by line."""
-        start = 0
-        while start < len(data):
-            end = data.find(b"\n", start + PIECE)
-            piece = data[start:] if end < 0 else data[start:end]
-            block = self.map_block(piece, offset + start, first_line, now)
-            if block is None:
-                lines = Lines(piece)
-                block = self._map_lines(lines.all(), Offsets(lines, offset + start), first_line, now, cut=True)
-            yield block
-            start += len(piece) + 1
+        """What the program makes of whole lines, a piece at a time. `offset` is that of `data`, which has no line feed at its end."""
+        start, size = 0, len(data)
+        while start < size:
+            stop = data.find(b"\n", start + PIECE)
+            stop = size if stop < 0 else stop
+            yield self._chunks.block(data, start, stop, offset, first_line, now)
+            start = stop + 1
 
     def map_many(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
         """`map` of many lines: for each line its one message, or the list of its results."""
-        return self._map_lines(lines, offsets, first_line, now).rows()
-
-    def _map_lines(
-        self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float, *, cut: bool = False
-    ) -> Block:
-        """A block of lines of which some may be anything: those that are one JSON object are decoded together. `cut`: at line feeds."""
-        good = [line[:1] == b"{" and line[-1:] == b"}" for line in lines]
-        data = b"\n".join(compress(lines, good))
-        if (not cut and data.count(b"\n") + 1 > sum(good)) or not is_utf8(data):
-            good = [fine and b"\n" not in line and is_utf8(line) for fine, line in zip(good, lines, strict=True)]
-            data = b"\n".join(compress(lines, good))
-        events = iter(decode_clean(self._express, data, sum(good)) if self._express and data else ())
-        spread = [next(events, None) if fine else None for fine in good]
-        return self._block(spread, lines, offsets, first_line, now)
-
-    def _block(
-        self, events: list[Any], lines: Indexed[bytes], offsets: Indexed[int], first_line: bytes, now: float
-    ) -> Block:
-        ready: list[Any] = []
-        times: list[str] = []
-        block = Block(len(events), b"", [])
-        rest: list[int] = []
-        self._map_chunk(
-            events, lines, offsets, first_line, now, ready, block.owners, times, block.idle, block.several, rest
-        )
-        if times and not are_plain(times):
-            rest += self._judge(ready, times, block, rest)
-        block.encoded = values.encode_lines(ready)
-        block.others = {index: self.map(lines[index], offsets[index], first_line, now) for index in rest}
-        return block
-
-    def _judge(self, ready: list[Any], times: list[str], block: Block, rest: list[int]) -> list[int]:
-        """Takes out the messages with a time that is not sent as it stands; gives their lines, which are mapped alone."""
-        wrong = [index for index, time in enumerate(times) if not are_plain([time])]
-        block.others = {index: [] for index in rest}
-        lines = [block.line_of(index) for index in wrong]
-        for index in reversed(wrong):
-            del ready[index], block.owners[index]
-        return lines
+        return self._chunks.lines(lines, offsets, first_line, now).rows()
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1
@@ -285,8 +234,12 @@ def link(
     *,
     connection: str | None = None,
     endpoint_override: str | None = None,
+    use_kernel: bool = True,
 ) -> Program:
-    """The program of a plan with these setting values. Raises settings.SettingError for a missing, unknown or ill-typed one."""
+    """The program of a plan with these setting values. Raises settings.SettingError for a missing, unknown or ill-typed one.
+
+    Without `use_kernel` generated Python does all the work, as where no compiled kernel is installed: the same bytes, more slowly.
+    """
     bound = settings.bind(plan, given, endpoint_override)
     owner = connection or (plan.connection.name if plan.connection else plan.name)
     bindings = Bindings(
@@ -295,7 +248,7 @@ def link(
         meta_id=message_ids(owner),
         parts={name: parts.event_parts(request) for name, request in plan.requests.items()},
     )
-    return Program(plan, bound, owner, generate(plan, bindings))
+    return Program(plan, bound, owner, generate(plan, bindings), use_kernel=use_kernel)
 
 
 def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) -> Callable[..., Any]:

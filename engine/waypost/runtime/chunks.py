@@ -1,0 +1,150 @@
+"""Many lines at once: the compiled kernel first, then one generated loop over decoded events, then each line alone.
+
+Takes what a program has for each of these ways. Gives a Block. All ways give the same bytes, so which one a line takes is a matter of speed:
+
+    kernel    one scan in compiled code (kernel/), where it is installed and the plan is for it
+    express   one decoder call and one generated loop (express.py), over what the kernel leaves, or over all
+    alone     `Program.map`: what neither takes, as malformed lines and rejected events are
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from waypost.lang import values
+from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, decode_clean, is_utf8, ragged, without
+from waypost.runtime.results import Filtered, Mapped, Rejected
+
+if TYPE_CHECKING:
+    from waypost.runtime.kernel.machine import Kernel
+
+Result = Mapped | Rejected | Filtered
+
+FEW = 3
+"""So few lines are mapped alone sooner than a call of the decoder pays."""
+
+
+class Chunks:
+    """The ways of one program. `map_chunk` is the generated loop, `decoder` what its events are decoded with (None: no event goes that way)."""
+
+    def __init__(
+        self,
+        alone: Callable[[bytes, int, bytes, float], list[Result]],
+        kernel: Kernel | None,
+        map_chunk: Callable[..., None],
+        decoder: msgspec.json.Decoder[Any] | None,
+    ) -> None:
+        self._alone = alone
+        self._kernel = kernel
+        self._map_chunk = map_chunk
+        self._decoder = decoder
+        self.by_kernel = 0
+        """How many lines the kernel has taken."""
+        self.by_express = 0
+        """How many lines the generated loop has taken."""
+
+    def block(self, data: bytes, start: int, stop: int, offset: int, first_line: bytes, now: float) -> Block:
+        """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `data` stands at `offset` in its source."""
+        if self._kernel is not None:
+            block, rest = _of_kernel(self._kernel.map(data, start, stop, offset, first_line))
+            lines = [data[begin:end] for _, begin, end in rest]
+            return self._with_rest(block, rest, lines, [offset + begin for _, begin, _ in rest], first_line, now)
+        piece = data[start:stop]
+        held = Lines(piece)
+        offsets = Offsets(held, offset + start)
+        events = self._decoded(piece)
+        if events is None:
+            return self._odd(held.all(), offsets, first_line, now, cut=True)
+        return self._express(events, held, offsets, first_line, now)
+
+    def lines(self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float) -> Block:
+        """The same of lines that stand apart; any bytes may be among them."""
+        if self._kernel is not None and lines:
+            data = b"\n".join(lines)
+            if data.count(b"\n") == len(lines) - 1:
+                block, rest = _of_kernel(self._kernel.map(data, 0, -1, offsets, first_line))
+                left = [lines[index] for index, _, _ in rest]
+                return self._with_rest(block, rest, left, [offsets[index] for index, _, _ in rest], first_line, now)
+        return self._odd(lines, offsets, first_line, now)
+
+    def _with_rest(
+        self,
+        block: Block,
+        rest: list[tuple[int, int, int]],
+        lines: list[bytes],
+        offsets: list[int],
+        first_line: bytes,
+        now: float,
+    ) -> Block:
+        """The kernel's block, completed with the lines that it has left."""
+        self.by_kernel += block.count - len(rest)
+        if len(rest) <= FEW or self._decoder is None:
+            rows: Sequence[Any] = [self._alone(*line, first_line, now) for line in zip(lines, offsets, strict=True)]
+        else:
+            rows = self._odd(lines, offsets, first_line, now, cut=True).rows()
+        for (index, _, _), row in zip(rest, rows, strict=True):
+            block.others[index] = [row] if isinstance(row, Mapped) else row
+        return block
+
+    def _decoded(self, data: bytes) -> list[Any] | None:
+        """The event of each line, None for what is not for the decoder; None for all where the bytes are not UTF-8 throughout."""
+        if self._decoder is None:
+            return None
+        count, odd = ragged(data)
+        clean = without(data, odd) if odd else data
+        if not is_utf8(clean):
+            return None
+        events = decode_clean(self._decoder, clean, count - len(odd)) if clean else []
+        for index, _, _ in odd:
+            events.insert(index, None)
+        return events
+
+    def _odd(
+        self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float, *, cut: bool = False
+    ) -> Block:
+        """Lines of which some may be anything: those that are one JSON object are decoded together. `cut`: at line feeds."""
+        good = [line[:1] == b"{" and line[-1:] == b"}" for line in lines]
+        data = b"\n".join(compress(lines, good))
+        if (not cut and data.count(b"\n") + 1 > sum(good)) or not is_utf8(data):
+            good = [fine and b"\n" not in line and is_utf8(line) for fine, line in zip(good, lines, strict=True)]
+            data = b"\n".join(compress(lines, good))
+        events = iter(decode_clean(self._decoder, data, sum(good)) if self._decoder and data else ())
+        spread = [next(events, None) if fine else None for fine in good]
+        return self._express(spread, lines, offsets, first_line, now)
+
+    def _express(
+        self, events: list[Any], lines: Indexed[bytes], offsets: Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        ready: list[Any] = []
+        times: list[str] = []
+        block = Block(len(events), b"", [])
+        rest: list[int] = []
+        self._map_chunk(
+            events, lines, offsets, first_line, now, ready, block.owners, times, block.idle, block.several, rest
+        )
+        if times and not are_plain(times):
+            rest += _judge(ready, times, block, rest)
+        self.by_express += len(events) - len(rest)
+        block.encoded = values.encode_lines(ready)
+        block.others = {index: self._alone(lines[index], offsets[index], first_line, now) for index in rest}
+        return block
+
+
+def _of_kernel(made: tuple[Any, ...]) -> tuple[Block, list[tuple[int, int, int]]]:
+    """The block that the kernel has made, and (index, start, end) of the lines that it has left."""
+    count, encoded, owners, idle, several, rest = made
+    return Block(count, encoded, owners, idle, several), rest
+
+
+def _judge(ready: list[Any], times: list[str], block: Block, rest: list[int]) -> list[int]:
+    """Takes out the messages with a time that is not sent as it stands; gives their lines, which are mapped alone."""
+    wrong = [index for index, time in enumerate(times) if not are_plain([time])]
+    block.others = {index: [] for index in rest}
+    lines = [block.line_of(index) for index in wrong]
+    for index in reversed(wrong):
+        del ready[index], block.owners[index]
+    return lines
