@@ -5,7 +5,7 @@ KERNEL := engine/hatch_build.py $(wildcard engine/waypost/runtime/kernel/*.p[yx]
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test test-all soak ci lint types fix update bench bench-full clean
+.PHONY: help demo test test-all soak sanitize ci lint types fix update bench bench-full clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,6 +33,9 @@ test-all: $(VENV)/.test ## every test but those of `make soak`
 
 soak: $(VENV)/.test ## the long proofs and a table of their figures; PARTS="kills sdks" KILLS=400 choose
 	$(BIN)/python tests/soak.py $(PARTS) $(if $(KILLS),--kills $(KILLS))
+
+sanitize: $(VENV)/.test ## the kernel's tests, with every byte that it reads or writes watched (gcc)
+	$(BIN)/python tests/sanitize.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check engine tests examples

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,8 +48,8 @@ def digest(room: Path) -> str:
     return found.hexdigest()
 
 
-def compiled(room: Path) -> Path:
-    """Compiles the kernel into the folder of its source. Raises what the compiler raises."""
+def compiled(room: Path, into: Path | None = None, flags: Sequence[str] = ("-O3", "-g0")) -> Path:
+    """Compiles the kernel of the folder `room` into it (or into another folder). Raises what the compiler raises."""
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
@@ -58,7 +59,8 @@ def compiled(room: Path) -> Path:
             MODULE,
             [str(room / SOURCES[0])],
             define_macros=[("WAYPOST_SOURCE", f'"{digest(room)}"')],
-            extra_compile_args=["-O3", "-g0"],
+            extra_compile_args=list(flags),
+            extra_link_args=[flag for flag in flags if flag.startswith("-fsanitize")],
         )
         modules = cythonize([here], include_path=[str(room.parents[2])], build_dir=scratch, quiet=True)
         command = build_ext(Distribution({"ext_modules": modules}))
@@ -66,7 +68,7 @@ def compiled(room: Path) -> Path:
         command.ensure_finalized()
         command.run()
         made = Path(command.get_ext_fullpath(MODULE))
-        target = room / made.name
+        target = (into or room) / made.name
         # A new file, for one that is loaded must not be written to.
         target.unlink(missing_ok=True)
         target.write_bytes(made.read_bytes())
