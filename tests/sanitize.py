@@ -40,7 +40,7 @@ def main() -> int:
             f"import waypost.runtime.kernel.machine as found; assert found.__file__ == {str(built)!r}, found.__file__"
         )
         subprocess.run([sys.executable, "-c", asks], env=environment, check=True)
-        words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_kernel.py"]
+        words = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "tests/test_kernel.py"]
         return subprocess.run(words, env=environment, cwd=scratch, check=False).returncode
 
 

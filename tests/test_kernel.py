@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from bench import inputs
 from conftest import CASES, ROOT
 from hostile import hostile_events
-from test_differential import Both, both, in_one, in_pieces, plan_of, spread
+from test_differential import Both, all_ways, both, constants, event_lines, in_one, in_pieces, plan_of, spread
 from waypost import plan as p
 from waypost.runtime.kernel import tables
 from waypost.runtime.program import Program, link
@@ -192,6 +192,87 @@ def test_what_it_takes_is_json_and_passes_as_it_stands(copies: Program, token: s
     elif valid:
         # Left although it is JSON: half a surrogate, a member twice, or a member more than once of the event itself.
         assert "\\" in token or line.count('"properties"') > 1 or "," in token
+
+
+PATHS = [
+    "$.userId",
+    "$.event",
+    "$.traits",
+    "$.properties",
+    "$.properties.a",
+    "$.properties.b",
+    "$.context.a.b",
+    "$.context.a",
+]
+paths = st.sampled_from([p.Path(path=path) for path in PATHS])
+fit_tests = st.sampled_from(
+    ['event = "A"', "userId != null", "properties.a = true or !(traits.a = null)", 'context.a.b in ["x", null, false]']
+)
+texts = st.sampled_from(
+    [
+        p.From(of=p.Path(path=path), type="string", nulls="omit", empty=empty, max_length=length, invalid="omit")
+        for path in ("$.event", "$.properties.a", "$.context.a.b")
+        for empty in ("keep", "omit")
+        for length in (None, 3)
+    ]
+)
+typed = st.builds(
+    lambda of, kind: p.From(of=of, type=kind, nulls="omit"),
+    paths,
+    st.sampled_from(["number", "integer", "boolean", "datetime", "object"]),
+)
+fit_picks = st.builds(
+    lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys),
+    st.sampled_from(["$", "$.context", "$.context.a"]),
+    st.lists(st.sampled_from(["a", "b", "event", "userId"]), min_size=1, max_size=3, unique=True),
+)
+fit_leaves = st.one_of(
+    paths,
+    texts,
+    typed,
+    fit_picks,
+    constants,
+    st.sampled_from([p.Ref(name="meta.id"), p.Ref(name="settings.region.api")]),
+    st.builds(lambda pick, last: p.Merge(of=[pick, last]), fit_picks, st.sampled_from([p.Path(path="$.properties")])),
+)
+
+
+def fit_trees(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    entries = st.dictionaries(st.sampled_from(["a", "b", "direct", "é"]), inner | st.just(p.Omit()), max_size=3)
+    objects = st.sampled_from([p.Path(path=path) for path in ("$.properties", "$.context", "$.context.a")])
+    return st.one_of(
+        entries.map(lambda found: p.Object(entries=found)),
+        st.builds(lambda of, found: p.Merge(of=[of], entries=found), objects, entries),
+        st.lists(inner, max_size=3).map(lambda items: p.Items(items=items)),
+        st.lists(inner, min_size=1, max_size=3).map(lambda of: p.First(of=of)),
+        st.builds(lambda test, then, other: p.When(test=test, then=then, otherwise=other), fit_tests, inner, inner),
+        st.builds(lambda of, other: msgspec.structs.replace(of, default=other), texts, inner),
+        texts.map(lambda of: msgspec.structs.replace(of, required=True)),
+        texts.map(lambda of: msgspec.structs.replace(of, enum=["A", "x", ""])),
+        st.builds(lambda of, other: p.Lookup(of=of, table={"A": [1], "true": ""}, otherwise=other), inner, inner),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
+        st.builds(lambda name, of: p.Filter(name=name, of=of), st.sampled_from(["lower", "upper", "trim"]), inner),
+        st.builds(lambda of, other: p.Filter(name="default", of=of, args=[other]), inner, constants),
+    )
+
+
+fit_mappings = st.dictionaries(
+    st.sampled_from(["a", "b", "id", "x.y"]), st.recursive(fit_leaves, fit_trees, max_leaves=6), min_size=1, max_size=3
+).map(lambda entries: p.Object(entries=entries))
+
+
+@settings(max_examples=500)
+@given(fit_mappings, st.none() | fit_tests, st.booleans(), st.integers(0, 10**9))
+def test_every_way_agrees_on_plans_that_are_for_it(
+    mapping: p.Object, more: str | None, needed: bool, seed: int
+) -> None:
+    """Mutations that turn this red: `_joined` that stops at the first missing part, `_edited` without its look at repeated names."""
+    require = [p.Require(any=[[next(iter(mapping.entries))]], test=more)] if needed else []
+    others = [(f'type = "track" and ({more})', mapping)] if more else []
+    linked = both(p.load(p.dump(plan_of(mapping, require, p.Const(value=""), others))), {})
+    assert linked[0].kernel is not None
+    assert linked[0].kernel.left_out == {}
+    all_ways(linked, event_lines(seed))
 
 
 def test_depth_and_length(copies: Program) -> None:

@@ -170,14 +170,16 @@ cdef inline int _members(State* s, Node* node) noexcept nogil:
 
 cdef inline int _items(State* s, Node* node) noexcept nogil:
     cdef unsigned char* was = s.out
+    cdef unsigned char* began
     cdef int at = node.child, found
     while at >= 0:
+        began = s.out
         _put_byte(s, c",")
         found = write(s, at)
         if found == NOT_MINE:
             return NOT_MINE
         if found == NONE:
-            s.out -= 1
+            s.out = began
         at = s.nodes[at].next
     if s.out == was:
         return NONE
@@ -249,7 +251,13 @@ cdef inline int _lookup(State* s, Node* node) noexcept nogil:
             return DONE
         at = entry.next
     s.out = was
-    return write(s, node.a) if node.a >= 0 else NONE
+    if node.a < 0:
+        return NONE
+    found = write(s, node.a)
+    # Generated code decodes the other value.
+    if found == DONE and s.nodes[node.a].op != Op.CONSTANT and not _is_inline(was, s.out):
+        return NOT_MINE
+    return found
 
 
 cdef inline int _joined(State* s, Node* node) noexcept nogil:
