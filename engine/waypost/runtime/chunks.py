@@ -50,7 +50,7 @@ class Chunks:
     def block(self, data: bytes, start: int, stop: int, offset: int, first_line: bytes, now: float) -> Block:
         """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `data` stands at `offset` in its source."""
         if self._kernel is not None:
-            block, rest = _of_kernel(self._kernel.map(data, start, stop, offset, first_line))
+            block, rest = _of_kernel(self._kernel.map(data, start, stop, offset, first_line, now))
             lines = [data[begin:end] for _, begin, end in rest]
             return self._with_rest(block, rest, lines, [offset + begin for _, begin, _ in rest], first_line, now)
         piece = data[start:stop]
@@ -66,7 +66,7 @@ class Chunks:
         if self._kernel is not None and lines:
             data = b"\n".join(lines)
             if data.count(b"\n") == len(lines) - 1:
-                block, rest = _of_kernel(self._kernel.map(data, 0, -1, offsets, first_line))
+                block, rest = _of_kernel(self._kernel.map(data, 0, -1, offsets, first_line, now))
                 left = [lines[index] for index, _, _ in rest]
                 return self._with_rest(block, rest, left, [offsets[index] for index, _, _ in rest], first_line, now)
         return self._odd(lines, offsets, first_line, now)

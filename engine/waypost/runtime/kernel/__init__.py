@@ -4,6 +4,8 @@
     machine.pyx    runs them over chunks of lines: reads an event's members into slots, then has its messages written
     machine.pxd    what the tables and the slots are, for the files below
     write.pxd      the nodes: values, tests, and the parts of objects
+    texts.pxd      the filters of text among them
+    read.pxd       one line into slots
     scan.pxd       JSON tokens
 
 The .pyx and .pxd files are Cython, compiled when Waypost is installed (engine/hatch_build.py). Without a C compiler there is no `machine`, and

@@ -27,9 +27,11 @@ cpdef enum Op:
     ONE_OF          # child; b, c: text, the allowed values with NUL behind each
     LOOKUP          # child; b: the first of ENTRY; a: the other value, or -1
     JOINED          # children: values whose texts are joined
-    LOWER           # child
-    UPPER           # child
-    TRIM            # child
+    LOWER           # child; a: the call that does it for any text
+    UPPER           # child; a: the same
+    TRIM            # child; a: the same
+    REPLACE         # child; a: the same; b: text, what is replaced (c bytes) and by what (d bytes)
+    CALL            # a: which call; children: its arguments
     IDENTITY        # a: slot of the event's own id: `meta.id`
     AWAY            # never mine
     # Parts of values.
@@ -45,6 +47,7 @@ cpdef enum Op:
     UNLESS          # a: test that must not hold
     # Tests.
     EQUALS          # a: slot; b, c: text
+    COMPARES        # a: slot; b, c: text of an integer; d: which of -1, 0, 1 (bits 1, 2, 4) the comparison may give
     NOTHING         # a: slot: null or missing
     YES             # a: slot
     NO              # a: slot
@@ -83,6 +86,9 @@ cdef struct State:
     Node* nodes
     Slot* slots
     unsigned char* out
+    Py_ssize_t spare    # how much a call, or a replacement, may write: there is so much room for each
+    int (*call)(State* s, Node* node) noexcept nogil
+    void* kernel
     unsigned int seen   # the bits of the members that have been written
     bint asks           # whether a message needs `meta.id`, which is not there yet
     char id[32]

@@ -12,6 +12,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcpy
 
+from waypost.lang.values import MISSING, Fault, decode, encode
+
 from waypost.runtime.kernel cimport read
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Child, Need, Node, Slot, State, Tag, Taker
 from waypost.runtime.kernel.scan cimport ESCAPED, PLAIN, Text
@@ -28,6 +30,15 @@ cdef extern from *:
 SOURCE = DIGEST.decode()
 """The digest of the files that this was compiled from (engine/hatch_build.py)."""
 
+cdef extern from *:
+    """
+    #define WAYPOST_CALLED 256
+    """
+    const int CALLED "WAYPOST_CALLED"
+
+SPARE = CALLED
+"""What a call may write beyond as many bytes as the line has; what needs more is left to the other ways."""
+
 LISTS = read.BUCKETS
 """Into how many lists the wanted names of an object go (`bucket`)."""
 
@@ -42,7 +53,9 @@ cdef class Kernel:
 
     cdef readonly dict left_out
     cdef bytes _pool
-    cdef list _owners, _actions
+    cdef list _owners, _actions, _calls
+    cdef double _now
+    cdef object _error
     cdef object _meta_id
     cdef State _state
     cdef Tag* _tags
@@ -61,7 +74,8 @@ cdef class Kernel:
     def __cinit__(self, tables):
         """`tables`: tables.Tables. The last of its tags is for every type that no tag names."""
         self._pool, self._owners, self._actions = bytes(tables.pool), tables.owners, tables.actions
-        self._meta_id, self.left_out = tables.meta_id, tables.left_out
+        self._meta_id, self.left_out, self._calls = tables.meta_id, tables.left_out, tables.calls
+        self._state.kernel, self._state.call = <void*>self, _call
         self._state.texts = <Text>PyBytes_AS_STRING(self._pool)
         self._state.children = <Child*>_laid_out(tables.children, 5)
         self._state.heads = <int*>_laid_out(tables.heads, read.BUCKETS)
@@ -88,13 +102,14 @@ cdef class Kernel:
         free(self._room)
 
     def map(
-        self, bytes data not None, Py_ssize_t start=0, Py_ssize_t stop=-1, offsets=0, bytes first_line=b""
+        self, bytes data not None, Py_ssize_t start=0, Py_ssize_t stop=-1, offsets=0, bytes first_line=b"", double now=0.0
     ):
         """The messages of the whole lines in `data[start:stop]` (no line feed at the end; -1: up to its end): how many lines, the messages with a
         line feed behind each, what makes a Mapped of each, the lines that no action takes, how many messages a line has that has several, and
         (line, start, end) of each one that is left to the other ways.
 
-        `offsets` is the offset of `data` in its source, or what gives that of each line by its index; that and `first_line` go into `meta.id`.
+        `offsets` is the offset of `data` in its source, or what gives that of each line by its index; that and `first_line` go into `meta.id`. `now`
+        (Unix seconds) is for checks of age.
         """
         cdef Text end
         cdef int found
@@ -104,7 +119,7 @@ cdef class Kernel:
             stop = PyBytes_GET_SIZE(data)
         if not 0 <= start <= stop <= PyBytes_GET_SIZE(data):
             raise IndexError("lines outside of the data")
-        self._whole, self._offsets, self._first_line = <Text>PyBytes_AS_STRING(data), offsets, first_line
+        self._whole, self._offsets, self._first_line, self._now = <Text>PyBytes_AS_STRING(data), offsets, first_line, now
         self._index, self._line, end = 0, self._whole + start, self._whole + stop
         self._state.limit, self._state.out = end - 7, self._room
         while self._line <= end:
@@ -113,6 +128,9 @@ cdef class Kernel:
             if self._end != NULL:
                 self._reserve(self._end - self._line)
                 found = self._messages(owners)
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
             else:
                 self._end = <Text>memchr(self._line, 10, end - self._line)
                 if self._end == NULL:
@@ -133,6 +151,7 @@ cdef class Kernel:
         cdef Py_ssize_t used = self._state.out - self._room
         cdef Py_ssize_t needed = used + self._fixed + self._copies * line
         cdef unsigned char* room
+        self._state.spare = line + CALLED
         if needed > self._size:
             room = <unsigned char*>realloc(self._room, 2 * needed)
             if room == NULL:
@@ -205,6 +224,50 @@ cdef class Kernel:
         memcpy(self._state.id, PyBytes_AS_STRING(made), sizeof(self._state.id))
         self._state.has_id = True
         return True
+
+
+    cdef int _called(self, Node* node) except -1:
+        """A value that Python makes of others: decoded JSON in, decoded JSON out."""
+        cdef State* s = &self._state
+        cdef unsigned char* was = s.out
+        cdef int at = node.child, found
+        cdef list values = []
+        cdef bytes made
+        while at >= 0:
+            found = write(s, at)
+            if found == NOT_MINE:
+                return NOT_MINE
+            values.append(_value(was, s.out) if found == DONE else MISSING)
+            s.out = was
+            at = s.nodes[at].next
+        function, timed = self._calls[node.a]
+        result = function(*values, self._now) if timed else function(*values)
+        if result is MISSING:
+            return NONE
+        made = encode(result)
+        if PyBytes_GET_SIZE(made) > s.spare:
+            return NOT_MINE
+        memcpy(s.out, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
+        s.out += PyBytes_GET_SIZE(made)
+        return DONE
+
+
+cdef int _call(State* s, Node* node) noexcept with gil:
+    """What an event did wrong is told by generated code, which comes to the same fault; what is our own mistake, `map` raises."""
+    try:
+        return (<Kernel>s.kernel)._called(node)
+    except (Fault, ValueError, RecursionError):
+        return NOT_MINE
+    except BaseException as error:
+        (<Kernel>s.kernel)._error = error
+        return NOT_MINE
+
+
+cdef object _value(Text start, Text end):
+    """The value of JSON."""
+    if start[0] == 34 and memchr(start, 92, end - start) == NULL:
+        return start[1 : end - start - 1].decode()
+    return decode(<bytes>start[: end - start])
 
 
 cdef void* _room(Py_ssize_t size) except NULL:

@@ -273,3 +273,14 @@ cdef inline bint plain_integer(Text start, Text end) noexcept nogil:
     while start < end and 48 <= start[0] <= 57:
         start += 1
     return start == end
+
+
+cdef inline long long integer(Text start, Text end) noexcept nogil:
+    """The value of at most 18 digits."""
+    cdef long long found = 0
+    cdef bint below = start[0] == c"-"
+    start += below
+    while start < end:
+        found = found * 10 + start[0] - 48
+        start += 1
+    return -found if below else found

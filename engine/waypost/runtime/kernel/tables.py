@@ -5,7 +5,8 @@ object, and a tree of nodes for each action. An action with anything that the ke
 take go the other ways whole (`left_out` says what and why). A part that few events reach (a `$when`, a later `$first`, a default) is no reason
 for that: it becomes AWAY, and the events that do reach it go the other ways.
 
-Only what copies, compares and joins is here: where a value would have to be decoded and written anew, the generated code has it.
+What copies, compares and joins is done in compiled code; what computes (most filters, checks without a node of their own) is a CALL of the
+function that generated code calls. Whatever faults is left to generated code, which tells it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from waypost import plan as p
-from waypost.lang import fql, values
+from waypost.lang import filters, fql, values
 from waypost.lang.values import MISSING
-from waypost.runtime import parts, prefix
+from waypost.runtime import parts, prefix, support
 from waypost.runtime.identity import plain_names
 from waypost.runtime.layout import Layout, nameable
 from waypost.runtime.results import Mapped
@@ -37,6 +38,8 @@ except ImportError:  # installed where no C compiler was found
 Steps = tuple[str, ...]
 NUMBERS = {"number": 0, "integer": 1}
 CASES = ("lower", "upper", "trim")
+SIGNS = {"<": 1, "<=": 3, "=": 2, ">=": 6, ">": 4}
+"""Which results of a comparison (less 1, equal 2, greater 4) hold."""
 MOST_BITS = 30
 
 
@@ -76,6 +79,8 @@ class Tables:
         self.actions: list[str] = []
         """The name of each taker's action."""
         self.meta_id = meta_id
+        self.calls: list[tuple[Callable[..., Any], bool]] = []
+        """What Python does for a node, of decoded values; and whether it wants the time behind them."""
         self.fixed = 2
         """At most so many bytes of a line's messages are not copied from it."""
         self.copies = 1
@@ -248,6 +253,13 @@ class Tables:
         self.copies += 1
         return self._node(Op.COPY, self._slot(steps), self._as_it_stands(steps))
 
+    def _read(self, node: p.Value) -> int:
+        """A value that is read on: what decodes it takes text with escapes as well, what does not says so itself."""
+        if not isinstance(node, p.Path):
+            return self._value(node)
+        self.copies += 1
+        return self._node(Op.COPY, self._slot(self._steps(node)), 1)
+
     def _object(self, node: p.Object, bits: dict[Steps, int] | None = None, *, whole: bool = False) -> int:
         """A map; `bits` are those of its fields, by their paths in it."""
         members = []
@@ -277,16 +289,25 @@ class Tables:
         return self._node(Op.WHEN, test, self._rare(node.otherwise), child=self._rare(node.then))
 
     def _from(self, node: p.From) -> int:
-        bare = msgspec.structs.replace(node, default=None, required=False, enum=None)
-        found = self._typed(bare)
-        if node.enum is not None:
-            allowed = b"".join(values.encode(member) + b"\0" for member in node.enum)
-            if not all(isinstance(member, str) for member in node.enum):
-                raise Unfit("`enum` of other values than text")
-            found = self._node(Op.ONE_OF, 0, *self._text(allowed), child=found)
+        checks = msgspec.structs.replace(node, default=None, required=False)
+        try:
+            found = self._checked(checks)
+        except Unfit:
+            call = self._call(support.checker(checks), timed=True)
+            found = self._node(Op.CALL, call, child=self._read(node.of))
         if node.default is not None:
             found = self._node(Op.DEFAULT, self._rare(node.default), child=found)
         return self._node(Op.REQUIRED, child=found) if node.required else found
+
+    def _checked(self, node: p.From) -> int:
+        """Checks without a call."""
+        found = self._typed(msgspec.structs.replace(node, enum=None))
+        if node.enum is None:
+            return found
+        if not all(isinstance(member, str) for member in node.enum):
+            raise Unfit("`enum` of other values than text")
+        allowed = b"".join(values.encode(member) + b"\0" for member in node.enum)
+        return self._node(Op.ONE_OF, 0, *self._text(allowed), child=found)
 
     def _typed(self, node: p.From) -> int:
         """The checks that one look at a member makes."""
@@ -308,14 +329,35 @@ class Tables:
 
     def _text_template(self, node: p.Text) -> int:
         self.fixed += 2
-        return self._node(Op.JOINED, child=self._chain([self._value(part) for part in node.parts]))
+        return self._node(Op.JOINED, child=self._chain([self._read(part) for part in node.parts]))
 
     def _filter(self, node: p.Filter) -> int:
         if node.name == "default" and len(node.args) == 1 and isinstance(node.args[0], p.Const):
-            return self._node(Op.DEFAULT, self._value(node.args[0]), 1, child=self._value(node.of))
-        if node.name not in CASES or node.args:
-            raise Unfit(f"the filter `{node.name}`")
-        return self._node(Op[node.name.upper()], child=self._value(node.of))
+            return self._node(Op.DEFAULT, self._value(node.args[0]), 1, child=self._read(node.of))
+        call = self._call(partial(_applied, node.name))
+        children = [self._read(node.of), *map(self._read, node.args)]
+        if node.name in CASES and not node.args:
+            return self._node(Op[node.name.upper()], call, child=children[0])
+        if node.name == "replace" and (texts := _plain_texts(node.args)) and texts[0]:
+            old, new = texts
+            self._spare()
+            return self._node(
+                Op.REPLACE, call, self._text(old + new)[0], len(old), len(new), child=self._chain(children)
+            )
+        return self._node(Op.CALL, call, child=self._chain(children))
+
+    def _arith(self, node: p.Arith) -> int:
+        call = self._call(partial(filters.arith, node.sign))
+        return self._node(Op.CALL, call, child=self._chain([self._read(node.left), self._read(node.right)]))
+
+    def _call(self, function: Callable[..., Any], *, timed: bool = False) -> int:
+        """A call, and room for what it may give."""
+        self.calls.append((function, timed))
+        self._spare()
+        return len(self.calls) - 1
+
+    def _spare(self) -> None:
+        self.copies, self.fixed = self.copies + 1, self.fixed + machine.SPARE
 
     def _lookup(self, node: p.Lookup) -> int:
         entries = [
@@ -326,7 +368,7 @@ class Tables:
         if len(entries) < len(node.table):
             raise Unfit("`$lookup` of a text with escapes")
         other = self._rare(node.otherwise)
-        return self._node(Op.LOOKUP, other, self._chain(entries), child=self._value(node.of))
+        return self._node(Op.LOOKUP, other, self._chain(entries), child=self._read(node.of))
 
     def _pick(self, node: p.Pick) -> int:
         return self._behind([node], -1, ())
@@ -434,13 +476,28 @@ class Tables:
             if isinstance(left, fql.PathRef) and isinstance(right, fql.Literal):
                 found = self._equals(left, right)
                 return found if node.sign == "=" else self._node(Op.NEITHER, child=found)
-        raise Unfit("a condition of more than `=`, `in`, and, or and not")
+        if isinstance(node, fql.Compare) and isinstance(node.left, fql.PathRef) and isinstance(node.right, fql.Literal):
+            return self._compares(self._field(node.left), node.sign, node.right.value)
+        raise Unfit("a condition of more than comparisons with a constant, and, or and not")
+
+    def _field(self, path: fql.PathRef) -> int:
+        """The slot of a condition's path."""
+        steps = tuple(step for step in path.steps if isinstance(step, str) and nameable(step))
+        if len(steps) < len(path.steps) or steps[0] == "settings":
+            raise Unfit("a condition on a setting or a list's item")
+        return self._slot(steps)
+
+    def _compares(self, slot: int, sign: str, value: Any) -> int:
+        """A number against an integer constant."""
+        text = values.number_text(value) if values.is_number(value) else ""
+        if not text.lstrip("-").isdecimal() or text == "-0" or len(text) > 15:
+            raise Unfit("a condition on a number with a fraction")
+        return self._node(Op.COMPARES, slot, *self._text(text.encode()), SIGNS[sign])
 
     def _equals(self, path: fql.PathRef, literal: fql.Literal) -> int:
-        steps = tuple(step for step in path.steps if isinstance(step, str) and nameable(step))
-        if len(steps) < len(path.steps) or steps[0] == "settings" or values.is_number(literal.value):
-            raise Unfit("a condition on a setting, a list's item or a number")
-        slot = self._slot(steps)
+        slot = self._field(path)
+        if values.is_number(literal.value):
+            return self._compares(slot, "=", literal.value)
         if isinstance(literal.value, str):
             data = values.encode(literal.value)
             if b"\\" in data:
@@ -453,12 +510,24 @@ def _trigger(action: p.Action) -> tuple[str | None, fql.Node | None]:
     return fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
 
 
+def _applied(name: str, value: Any, *args: Any) -> Any:
+    return filters.apply(name, value, args)
+
+
+def _plain_texts(args: list[p.Value]) -> list[bytes]:
+    """The bytes of constant texts without escapes; none where there is anything else."""
+    texts = [values.encode(arg.value) for arg in args if isinstance(arg, p.Const) and isinstance(arg.value, str)]
+    plain = len(texts) == len(args) and not any(b"\\" in text for text in texts)
+    return [text[1:-1] for text in texts] if plain else []
+
+
 _NODES: dict[type, Callable[[Tables, Any], int]] = {
     p.Path: Tables._path,
     p.Const: Tables._const,
     p.Ref: Tables._ref,
     p.Text: Tables._text_template,
     p.Filter: Tables._filter,
+    p.Arith: Tables._arith,
     p.Object: Tables._object,
     p.Merge: Tables._merge,
     p.Items: Tables._items,

@@ -13,8 +13,9 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Node, Op, Slot, State
 from waypost.runtime.kernel.read cimport same
 from waypost.runtime.kernel.scan cimport (
-    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text, blank, instant, member_end, member_name, plain_integer,
+    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text, blank, instant, integer, member_end, member_name, plain_integer,
 )
+from waypost.runtime.kernel.texts cimport cased, replaced, trimmed
 
 cdef extern from *:
     """
@@ -31,6 +32,8 @@ cdef inline int test(State* s, int which) noexcept nogil:
         if slot.kind == ESCAPED:
             return 2
         return slot.kind == PLAIN and same(s, slot.start, slot.end - slot.start, node.b, node.c)
+    if node.op == Op.COMPARES:
+        return _compares(s, node, slot)
     if node.op == Op.NOTHING:
         return slot.kind <= NULL_
     if node.op == Op.YES:
@@ -47,6 +50,17 @@ cdef inline int test(State* s, int which) noexcept nogil:
             return found
         at = s.nodes[at].next
     return 1 - stop
+
+
+cdef inline int _compares(State* s, Node* node, Slot* slot) noexcept nogil:
+    """An integer against one; what is no number compares with none."""
+    cdef long long left, right
+    if slot.kind != NUMBER:
+        return 0
+    if slot.end - slot.start > 15 or not plain_integer(slot.start, slot.end):
+        return 2
+    left, right = integer(slot.start, slot.end), integer(s.texts + node.b, s.texts + node.b + node.c)
+    return (node.d >> ((left > right) - (left < right) + 1)) & 1
 
 
 cdef inline void _put(State* s, Text start, Py_ssize_t size) noexcept nogil:
@@ -88,8 +102,10 @@ cdef inline int write(State* s, int which) noexcept nogil:
         return _choice(s, node)
     if op == Op.ONE_OF:
         return _one_of(s, node)
-    if op == Op.LOWER or op == Op.UPPER or op == Op.TRIM:
+    if op == Op.LOWER or op == Op.UPPER or op == Op.TRIM or op == Op.REPLACE:
         return _changed(s, node)
+    if op == Op.CALL:
+        return s.call(s, node)
     if op == Op.IDENTITY:
         return _identity(s, node)
     return NOT_MINE
@@ -281,36 +297,26 @@ cdef inline int _joined(State* s, Node* node) noexcept nogil:
 
 
 cdef inline int _changed(State* s, Node* node) noexcept nogil:
-    """A filter of ASCII text; null and missing stay nothing."""
+    """A filter of text, where its characters are simple ones; else by a call. Null and missing stay nothing."""
     cdef unsigned char* was = s.out
-    cdef unsigned char* p
     cdef int found = write(s, node.child)
+    cdef bint done = False
     if found != DONE:
         return found
     if _is_null(was, s.out):
         s.out = was
         return NONE
-    if was[0] != 34 or not _is_inline(was, s.out):
-        return NOT_MINE
-    p = was + 1
-    while p < s.out - 1:
-        if p[0] >= 128:
-            return NOT_MINE
-        if node.op == Op.LOWER and 65 <= p[0] <= 90:
-            p[0] += 32
-        elif node.op == Op.UPPER and 97 <= p[0] <= 122:
-            p[0] -= 32
-        p += 1
-    if node.op == Op.TRIM:
-        while s.out - was > 2 and (s.out - 2)[0] == 32:
-            s.out -= 1
-        (s.out - 1)[0] = 34
-        p = was + 1
-        while p < s.out - 1 and p[0] == 32:
-            p += 1
-        memmove(was + 1, p, s.out - p)
-        s.out -= p - was - 1
-    return DONE
+    if was[0] == 34 and _is_inline(was, s.out):
+        if node.op == Op.TRIM:
+            done = trimmed(s, was)
+        elif node.op == Op.REPLACE:
+            done = replaced(s, node, was)
+        else:
+            done = cased(was + 1, s.out - 1, node.op == Op.LOWER)
+    if done:
+        return DONE
+    s.out = was
+    return s.call(s, node)
 
 
 cdef inline int _untouched(State* s, Node* node) noexcept nogil:
