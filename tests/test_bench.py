@@ -22,7 +22,7 @@ from waypost.benching import clock, render, sample, surgery
 from waypost.benching.measure import measure, round_trip
 from waypost.cli.show import stand_ins
 from waypost.compiler.pipeline import compile_text
-from waypost.runtime.kernel import tables
+from waypost.runtime import kernel
 from waypost.runtime.program import link
 from waypost.runtime.results import Filtered, Mapped
 
@@ -162,7 +162,7 @@ def test_measure_counts_every_event_once(plan: p.Plan) -> None:
     assert (counts.mapped, counts.filtered, counts.rejected) == (2 * turns, 2 * turns, 2 * turns)
     assert counts.kernel + counts.express + counts.line + counts.general == counts.events
     # The kernel writes while it maps.
-    assert list(found.stages) == (["decode", "map", "encode"] if tables.machine is None else ["decode", "map"])
+    assert list(found.stages) == (["decode", "map", "encode"] if kernel.machine is None else ["decode", "map"])
     order, view = found.actions
     assert (order.name, order.events) == ("send_order", 2)
     assert [field.name for field in order.fields] == [name for name, _ in FIELDS]
@@ -345,7 +345,7 @@ def test_everything_delivered_arrives_at_the_receiver(tmp_path: Path, monkeypatc
     assert not events.exists()
 
 
-@pytest.mark.skipif(tables.machine is None, reason="no kernel in this installation")
+@pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 def test_the_field_that_sends_messages_a_slower_way_is_named(plan: p.Plan) -> None:
     """Text with an escape is decoded and written anew, which the kernel leaves to generated code."""
     lines = [EVENTS[0].replace(b"u-12", b"u-\\u0031"), *[EVENTS[0]] * 99]
@@ -356,7 +356,7 @@ def test_the_field_that_sends_messages_a_slower_way_is_named(plan: p.Plan) -> No
     assert "(1% of the messages take a slower way for it)" in render.human(found)
 
 
-@pytest.mark.skipif(tables.machine is None, reason="no kernel in this installation")
+@pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 def test_an_action_that_is_not_for_the_kernel_is_named_with_its_reason(plan: p.Plan) -> None:
     deep, _ = compile_text(SPEC.replace("$.properties.sku", "$.properties..sku"), "shop.yaml")
     assert deep is not None

@@ -20,11 +20,11 @@ from conftest import CASES, ROOT
 from hostile import hostile_events
 from test_differential import Both, all_ways, both, constants, event_lines, in_one, in_pieces, plan_of, spread
 from waypost import plan as p
-from waypost.runtime.kernel import tables
+from waypost.runtime import kernel
 from waypost.runtime.program import Program, link
 from waypost.runtime.results import Mapped
 
-pytestmark = pytest.mark.skipif(tables.machine is None, reason="no kernel in this installation")
+pytestmark = pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 
 ROWS = YAML(typ="safe").load((CASES / "kernel.yaml").read_text(encoding="utf-8"))
 
@@ -35,7 +35,7 @@ def test_the_kernel_is_there_where_a_compiler_is_and_is_of_these_sources() -> No
         import hatch_build
     finally:
         sys.path.pop(0)
-    assert hatch_build.digest(ROOT / "engine" / "waypost" / "runtime" / "kernel") == tables.machine.SOURCE, (
+    assert hatch_build.digest(ROOT / "engine" / "waypost" / "runtime" / "kernel") == kernel.machine.SOURCE, (
         "run `make` again"
     )
 
@@ -318,15 +318,15 @@ def test_only_whole_lines_within_the_data(copies: Program) -> None:
 
 
 def test_without_a_kernel_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch, shipped: Both) -> None:
-    monkeypatch.setattr(tables, "machine", None)
+    monkeypatch.setattr(kernel, "machine", None)
     bare = link(shipped[0].plan, {"source_write_key": "k"})
     assert bare.kernel is None
-    assert tables.why_none()
+    assert kernel.why_none()
     lines = inputs.events(50)
     assert in_pieces(bare, lines) == in_pieces(shipped[0], lines)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
 def test_a_compiler_means_a_kernel() -> None:
-    assert tables.machine is not None
-    assert Path(tables.machine.__file__ or "").suffix != ".py"
+    assert kernel.machine is not None
+    assert Path(kernel.machine.__file__ or "").suffix != ".py"

@@ -26,7 +26,7 @@ from waypost.benching import surgery
 from waypost.benching.clock import Side, Spread, differences, interleaved, middle_half, ratios, spread
 from waypost.benching.report import ActionCost, Bench, Counts, FieldCost, Machine
 from waypost.benching.sample import repeated
-from waypost.runtime.kernel import tables
+from waypost.runtime import kernel
 from waypost.runtime.layout import nameable
 from waypost.runtime.program import Program, link
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -72,7 +72,7 @@ def measure(plan: p.Plan, settings: Settings, lines: list[bytes], *, events: str
         round_trip=spread(found["trip"]).times(1e6 / size),
         ratio=ratios(found["trip"], found["program"]),
         stages=_stages(found, size),
-        no_kernel=tables.why_none(),
+        no_kernel=kernel.why_none(),
         left_out={} if program.kernel is None else program.kernel.left_out,
         actions=[_action(plan, settings, name, program, lines, rounds, now) for name in plan.actions],
     )

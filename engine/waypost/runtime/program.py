@@ -25,7 +25,7 @@ from waypost.runtime.block import Block
 from waypost.runtime.chunks import Chunks
 from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
-from waypost.runtime.kernel.tables import kernel_of
+from waypost.runtime.kernel import kernel_of
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids

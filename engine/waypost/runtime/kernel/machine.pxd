@@ -62,6 +62,9 @@ cdef enum Found:
 cdef struct Child:      # a wanted member: its name, the object it may be (or -1), its slot, the next of its list
     int key, size, object, slot, next
 
+cdef struct Wanted:     # an object: where its lists of wanted members begin in `heads`, and how many there are, less one
+    int first, mask
+
 cdef struct Slot:
     Text start, end
     int kind
@@ -81,6 +84,7 @@ cdef struct Tag:        # an event type and its takers (-1: not for the kernel)
 cdef struct State:
     Text texts
     Text limit          # below it eight bytes may be read at once
+    Wanted* objects
     Child* children
     int* heads
     Node* nodes

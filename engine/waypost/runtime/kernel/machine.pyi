@@ -8,7 +8,6 @@ from waypost.runtime.kernel.tables import Tables
 from waypost.runtime.results import Mapped
 
 Owner = Callable[[bytes], Mapped]
-LISTS: int
 SOURCE: str
 SPARE: int
 
@@ -58,7 +57,7 @@ class Op(IntEnum):
     ALL = ...
     ANY = ...
 
-def bucket(name: bytes) -> int: ...
+def spread(name: bytes) -> int: ...
 
 class Kernel:
     @property

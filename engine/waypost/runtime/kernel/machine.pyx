@@ -15,7 +15,7 @@ from libc.string cimport memchr, memcpy
 from waypost.lang.values import MISSING, Fault, decode, encode
 
 from waypost.runtime.kernel cimport read
-from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Child, Need, Node, Slot, State, Tag, Taker
+from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Child, Need, Node, Slot, State, Tag, Taker, Wanted
 from waypost.runtime.kernel.scan cimport ESCAPED, PLAIN, Text
 from waypost.runtime.kernel.write cimport test, write
 
@@ -39,13 +39,10 @@ cdef extern from *:
 SPARE = CALLED
 """What a call may write beyond as many bytes as the line has; what needs more is left to the other ways."""
 
-LISTS = read.BUCKETS
-"""Into how many lists the wanted names of an object go (`bucket`)."""
 
-
-def bucket(name: bytes) -> int:
-    """The list in which a member's name is looked for."""
-    return read.bucket(<Text>PyBytes_AS_STRING(name), len(name))
+def spread(name: bytes) -> int:
+    """The number by which names are spread over the lists of an object."""
+    return read.spread(<Text>PyBytes_AS_STRING(name), len(name))
 
 
 cdef class Kernel:
@@ -78,7 +75,8 @@ cdef class Kernel:
         self._state.kernel, self._state.call = <void*>self, _call
         self._state.texts = <Text>PyBytes_AS_STRING(self._pool)
         self._state.children = <Child*>_laid_out(tables.children, 5)
-        self._state.heads = <int*>_laid_out(tables.heads, read.BUCKETS)
+        self._state.objects = <Wanted*>_laid_out(tables.objects, 2)
+        self._state.heads = <int*>_laid_out([[head] for head in tables.heads], 1)
         self._state.nodes = <Node*>_laid_out(tables.nodes, 7)
         self._state.slots = <Slot*>_room(tables.slots * sizeof(Slot))
         self._tags = <Tag*>_laid_out(tables.tags, 4)
@@ -92,6 +90,7 @@ cdef class Kernel:
         self._room = <unsigned char*>_room(self._size)
 
     def __dealloc__(self):
+        free(self._state.objects)
         free(self._state.children)
         free(self._state.heads)
         free(self._state.nodes)

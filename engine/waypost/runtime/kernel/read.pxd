@@ -7,21 +7,17 @@ escaped name or a wanted member twice where members are looked for, or nested de
 
 from libc.string cimport memcmp
 
-from waypost.runtime.kernel.machine cimport Child, Slot, State
+from waypost.runtime.kernel.machine cimport Child, Slot, State, Wanted
 from waypost.runtime.kernel.scan cimport (
     ARRAY, ESCAPED, MISSING, OBJECT, PLAIN, Text, blank, member_name, scalar, skip, string,
 )
 
-cdef extern from *:
-    """
-    #define WAYPOST_BUCKETS 32
-    """
-    const int BUCKETS "WAYPOST_BUCKETS"     # lists that the wanted names of an object are spread over
 
-
-cdef inline int bucket(Text start, Py_ssize_t size) noexcept nogil:
-    """The list in which a name is looked for: by its length, first and last byte."""
-    return (size + start[0] * 3 + start[size - 1] * 7) & (BUCKETS - 1) if size else 0
+cdef inline unsigned int spread(Text start, Py_ssize_t size) noexcept nogil:
+    """A number by which names are spread over lists: of their length, and of their first, middle and last bytes."""
+    if size == 0:
+        return 0
+    return size + start[0] * 3 + start[size >> 1] * 31 + start[size - 1] * 7 + (start[size - 2] * 17 if size > 1 else 0)
 
 
 cdef inline bint same(State* s, Text start, Py_ssize_t size, int text, int length) noexcept nogil:
@@ -66,7 +62,8 @@ cdef inline Text _object(State* s, Text p, int which) noexcept nogil:
 
 cdef inline Child* _child(State* s, int which, Text start, Py_ssize_t size) noexcept nogil:
     """The wanted member of this name, or NULL."""
-    cdef int at = s.heads[which * BUCKETS + bucket(start, size)]
+    cdef Wanted* object = s.objects + which
+    cdef int at = s.heads[object.first + (spread(start, size) & object.mask)]
     while at >= 0:
         if same(s, start, size, s.children[at].key, s.children[at].size):
             return s.children + at
