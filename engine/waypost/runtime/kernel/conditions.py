@@ -70,5 +70,6 @@ def _equals(t: Rows, path: fql.PathRef, literal: fql.Literal) -> int:
         data = values.encode(literal.value)
         if b"\\" in data:
             raise Unfit("a condition on text with escapes")
+        t.copies += 1
         return t.node(Op.EQUALS, slot, *t.text(data))
     return t.node(Op.NOTHING if literal.value is None else Op.YES if literal.value else Op.NO, slot)

@@ -72,11 +72,11 @@ def _path(t: Rows, node: p.Path) -> int:
 
 
 def _read(t: Rows, node: p.Value) -> int:
-    """A value that is read on: what decodes it takes text with escapes as well, what does not says so itself."""
+    """A value that is read on, its text without escapes that need not be."""
     if not isinstance(node, p.Path):
         return value(t, node)
     t.copies += 1
-    return t.node(Op.COPY, t.slot(t.steps(node)), 1)
+    return t.node(Op.COPY, t.slot(t.steps(node)), 0)
 
 
 def members(t: Rows, node: p.Object, bits: dict[Steps, int] | None = None, *, whole: bool = False) -> int:

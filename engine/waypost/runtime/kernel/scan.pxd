@@ -284,3 +284,12 @@ cdef inline long long integer(Text start, Text end) noexcept nogil:
         found = found * 10 + start[0] - 48
         start += 1
     return -found if below else found
+
+
+cdef inline Py_ssize_t characters(Text p, Text end) noexcept nogil:
+    """How many characters UTF-8 has."""
+    cdef Py_ssize_t found = 0
+    while p < end:
+        found += not continues(p[0])
+        p += 1
+    return found

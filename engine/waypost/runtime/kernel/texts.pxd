@@ -1,14 +1,15 @@
 # cython: language_level=3
-"""Filters of text in compiled code, for the characters that most texts have.
+"""Texts that change: escapes in the form in which all texts are written, and the filters of text, for the characters that most texts have.
 
-Takes text without escapes that has just been written (`was`: its opening quote). Changes it in place. Gives False where a character is not
-a simple one: then it may be half changed, and the caller has it written anew and changed by Python.
+`unescaped` takes a text of the event. The filters take text without escapes that has just been written (`was`: its opening quote), and change it
+in place. They give False where a character is not a simple one: then it may be half changed, and the caller has it written anew and
+changed by Python.
 """
 
 from libc.string cimport memcmp, memcpy, memmove
 
 from waypost.runtime.kernel.machine cimport Node, State
-from waypost.runtime.kernel.scan cimport Text
+from waypost.runtime.kernel.scan cimport Text, hex4
 
 
 cdef inline bint cased(unsigned char* p, unsigned char* end, bint lower) noexcept nogil:
@@ -84,3 +85,52 @@ cdef inline bint replaced(State* s, Node* node, unsigned char* was) noexcept nog
     memmove(was + 1, made, size)
     _close(s, was + 1 + size)
     return True
+
+
+cdef inline void unescaped(State* s, Text p, Text end) noexcept nogil:
+    """Writes a text with its escapes decoded, but for quotes, backslashes and control characters: as msgspec writes it. It gets no longer."""
+    cdef int unit
+    while p < end:
+        if p[0] != 92:
+            s.out[0] = p[0]
+            s.out += 1
+            p += 1
+            continue
+        if p[1] != c"u":
+            # A slash needs no escape; all others do.
+            if p[1] != c"/":
+                s.out[0] = 92
+                s.out += 1
+            s.out[0] = p[1]
+            s.out += 1
+            p += 2
+            continue
+        unit = hex4(p + 2)
+        p += 6
+        if 0xD800 <= unit <= 0xDBFF:
+            unit = 0x10000 + ((unit - 0xD800) << 10) + hex4(p + 2) - 0xDC00
+            p += 6
+        _character(s, unit)
+
+
+cdef inline void _character(State* s, int unit) noexcept nogil:
+    """One character: escaped where it must be, else in UTF-8."""
+    cdef unsigned char* out = s.out
+    cdef Text digits = <Text><const char*>"0123456789abcdef"
+    cdef Text short = <Text><const char*>"btn_fr"
+    if unit == 34 or unit == 92:
+        out[0], out[1], s.out = 92, unit, out + 2
+    elif 8 <= unit <= 13 and unit != 11:
+        out[0], out[1], s.out = 92, short[unit - 8], out + 2
+    elif unit < 32:
+        memcpy(out, <const char*>"\\u00", 4)
+        out[4], out[5], s.out = digits[unit >> 4], digits[unit & 15], out + 6
+    elif unit < 0x80:
+        out[0], s.out = unit, out + 1
+    elif unit < 0x800:
+        out[0], out[1], s.out = 0xC0 | unit >> 6, 0x80 | unit & 63, out + 2
+    elif unit < 0x10000:
+        out[0], out[1], out[2], s.out = 0xE0 | unit >> 12, 0x80 | unit >> 6 & 63, 0x80 | unit & 63, out + 3
+    else:
+        out[0], out[1], s.out = 0xF0 | unit >> 18, 0x80 | unit >> 12 & 63, out + 4
+        out[2], out[3] = 0x80 | unit >> 6 & 63, 0x80 | unit & 63

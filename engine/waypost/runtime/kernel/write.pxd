@@ -13,9 +13,9 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Node, Op, Slot, State
 from waypost.runtime.kernel.read cimport same
 from waypost.runtime.kernel.scan cimport (
-    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text, blank, instant, integer, member_end, member_name, plain_integer,
+    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text, blank, characters, instant, integer, member_end, member_name, plain_integer,
 )
-from waypost.runtime.kernel.texts cimport cased, replaced, trimmed
+from waypost.runtime.kernel.texts cimport cased, replaced, trimmed, unescaped
 
 cdef extern from *:
     """
@@ -30,7 +30,7 @@ cdef inline int test(State* s, int which) noexcept nogil:
     cdef int found, at, stop
     if node.op == Op.EQUALS:
         if slot.kind == ESCAPED:
-            return 2
+            return _equals_unescaped(s, node, slot)
         return slot.kind == PLAIN and same(s, slot.start, slot.end - slot.start, node.b, node.c)
     if node.op == Op.COMPARES:
         return _compares(s, node, slot)
@@ -50,6 +50,16 @@ cdef inline int test(State* s, int which) noexcept nogil:
             return found
         at = s.nodes[at].next
     return 1 - stop
+
+
+cdef inline bint _equals_unescaped(State* s, Node* node, Slot* slot) noexcept nogil:
+    """Text with escapes is compared as it would be written: for a moment, behind what is written already."""
+    cdef unsigned char* was = s.out
+    cdef bint found
+    unescaped(s, slot.start, slot.end)
+    found = same(s, was, s.out - was, node.b, node.c)
+    s.out = was
+    return found
 
 
 cdef inline int _compares(State* s, Node* node, Slot* slot) noexcept nogil:
@@ -75,6 +85,14 @@ cdef inline void _put_byte(State* s, unsigned char c) noexcept nogil:
 
 cdef inline int _put_slot(State* s, Slot* slot) noexcept nogil:
     _put(s, slot.start, slot.end - slot.start)
+    return DONE
+
+
+cdef inline int _copy(State* s, Slot* slot, bint as_it_stands) noexcept nogil:
+    """A member's value; text as generated code writes what it has decoded, unless that copies it as it stands."""
+    if slot.kind != ESCAPED or as_it_stands:
+        return _put_slot(s, slot)
+    unescaped(s, slot.start, slot.end)
     return DONE
 
 
@@ -121,7 +139,7 @@ cdef inline int _leaf(State* s, Node* node) noexcept nogil:
     if op == Op.COPY:
         if slot.kind == MISSING:
             return NONE
-        return _put_slot(s, slot) if slot.kind != ESCAPED or node.b else NOT_MINE
+        return _copy(s, slot, node.b)
     if slot.kind <= NULL_:
         return NONE
     if op == Op.STRING:
@@ -141,12 +159,16 @@ cdef inline int _leaf(State* s, Node* node) noexcept nogil:
 
 
 cdef inline int _text(State* s, Slot* slot, Node* node) noexcept nogil:
-    """Text as it stands, a number as its own text. Bytes are at least as many as characters."""
+    """Text as generated code writes it, a number as its own text. Bytes are at least as many as characters."""
     cdef Py_ssize_t size = slot.end - slot.start
+    cdef unsigned char* was = s.out
+    if slot.kind == ESCAPED:
+        unescaped(s, slot.start, slot.end)
+        return DONE if not node.c or s.out - was - 2 <= node.c else NOT_MINE
     if slot.kind == PLAIN:
         if size == 2 and node.b:
             return NONE
-        if node.c and size - 2 > node.c:
+        if node.c and size - 2 > node.c and characters(slot.start + 1, slot.end - 1) > node.c:
             return NOT_MINE
         return _put_slot(s, slot)
     if slot.kind != NUMBER or (node.c and size > node.c):
@@ -322,28 +344,31 @@ cdef inline int _changed(State* s, Node* node) noexcept nogil:
 cdef inline int _untouched(State* s, Node* node) noexcept nogil:
     """An object that further keys leave as it is, or what they make of it."""
     cdef Slot* slot = s.slots + node.a
-    cdef bint holds = slot.kind == OBJECT or slot.kind == MISSING
+    cdef int holds = slot.kind == OBJECT or slot.kind == MISSING
     cdef int at = node.child
-    while holds and at >= 0:
+    while holds == 1 and at >= 0:
         holds = _holds(s, s.nodes + at)
         at = s.nodes[at].next
-    if not holds:
-        return write(s, node.b) if node.b >= 0 else NOT_MINE
-    return NONE if slot.kind == MISSING else _put_slot(s, slot)
+    if holds == 1:
+        return NONE if slot.kind == MISSING else _put_slot(s, slot)
+    return write(s, node.b) if holds == 0 and node.b >= 0 else NOT_MINE
 
 
-cdef inline bint _holds(State* s, Node* guard) noexcept nogil:
+cdef inline int _holds(State* s, Node* guard) noexcept nogil:
+    """Whether a guard holds: 0 or 1, or 2 where that is not mine to say."""
     cdef Slot* slot = s.slots + guard.a
-    cdef Py_ssize_t size
+    cdef int found
     if guard.op == Op.UNLESS:
-        return test(s, guard.a) == 0
+        found = test(s, guard.a)
+        return found if found == 2 else 1 - found
     if slot.kind == MISSING:
-        return True
+        return 1
     if guard.op == Op.TEXTUAL:
-        size = slot.end - slot.start - 2
-        if slot.kind == PLAIN:
-            return size >= guard.b and (guard.c == 0 or size <= guard.c)
-        return slot.kind == ESCAPED and guard.c == 0
+        if slot.kind == ESCAPED:
+            return 1 if guard.c == 0 else 2
+        if slot.kind != PLAIN or slot.end - slot.start - 2 < guard.b:
+            return 0
+        return guard.c == 0 or slot.end - slot.start - 2 <= guard.c or characters(slot.start + 1, slot.end - 1) <= guard.c
     if guard.op == Op.LOGICAL:
         return slot.kind == TRUE_ or slot.kind == FALSE_
     if guard.op == Op.NESTED:
@@ -455,13 +480,11 @@ cdef inline int _behind(State* s, Node* node) noexcept nogil:
     while at >= 0:
         more = s.nodes + at
         if more.op == Op.SOLID:
-            if not _holds(s, more):
+            if _holds(s, more) != 1:
                 return NOT_MINE
         elif s.slots[more.d].kind != MISSING and s.slots[more.c].kind == MISSING:
-            if s.slots[more.d].kind == ESCAPED and not more.child:
-                return NOT_MINE
             _put(s, s.texts + more.a, more.b)
-            _put_slot(s, s.slots + more.d)
+            _copy(s, s.slots + more.d, more.child)
         at = more.next
     if s.out == own:
         s.out = was
