@@ -145,3 +145,29 @@ def test_request_of_one_message(program: Program) -> None:
         "https://other.example/one",
         b'{"one":{"g":"g"},"api_key":"secret-token"}',
     )
+
+
+@pytest.mark.parametrize("constant", ["fixed", 1, None, True])
+def test_a_constant_in_the_place_of_the_events_own_field(constant: Any) -> None:
+    """The generated code compared the two by `is not`, of which Python warns whoever runs the engine (warnings are errors here)."""
+    text = json.dumps(
+        {
+            "spec": 1,
+            "name": "over",
+            "request": {"post": "https://over.example/", "body": {"e": "$messages"}, "batch": {"max_messages": 9}},
+            "actions": {
+                "send": {
+                    "trigger": 'type = "track"',
+                    "mapping": {
+                        "type": "$.type",
+                        "name": {"$from": "$.event", "type": "string"},
+                        "event": {"$literal": constant},
+                    },
+                }
+            },
+        }
+    )
+    plan, report = compile_text(text, "over.yaml")
+    assert plan is not None, report.diagnostics
+    (message,) = mapped(link(plan, {}, use_kernel=False), {"type": "track", "event": "A"})
+    assert json.loads(message.body) == {"type": "track", "name": "A", "event": constant}

@@ -167,7 +167,7 @@ def _assign(v: Values, layout: Layout, top: dict[str, Expr]) -> str:
             time = expr.text
         elif expr.stored and expr.form == "time":
             v.w.line(f"{target} = datetime_of({held})")
-        elif held is None:
+        elif held is None or not expr.text.isidentifier():  # nothing of the event's own, or a constant
             v.w.line(f"{target} = {expr.text}")
         elif held != expr.text and not expr.stored:
             with v.w.block(f"if {expr.text} is not {held}:"):
