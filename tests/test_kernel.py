@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -324,9 +322,3 @@ def test_without_a_kernel_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch, ship
     assert kernel.why_none()
     lines = inputs.events(50)
     assert in_pieces(bare, lines) == in_pieces(shipped[0], lines)
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
-def test_a_compiler_means_a_kernel() -> None:
-    assert kernel.machine is not None
-    assert Path(kernel.machine.__file__ or "").suffix != ".py"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
+from waypost.runtime import kernel
+
+
+@pytest.mark.skipif(os.environ.get("WAYPOST_PURE") == "1", reason="asked for without a kernel")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
+def test_a_compiler_means_a_kernel() -> None:
+    """Else all tests of the kernel would be skipped, and nobody would know."""
+    assert kernel.machine is not None, kernel.why_none()
 
 
 def test_wheel_runs_a_shipped_destination(tmp_path: Path) -> None:

@@ -51,4 +51,4 @@ def kernel_of(
 
 def why_none() -> str:
     """Why this installation has no kernel; "" where it has one."""
-    return "" if machine is not None else "it was installed without a C compiler"
+    return "" if machine is not None else "it was installed without a C compiler, or with WAYPOST_PURE=1"
