@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks import block_of, chunk_of
 from waypost import plan as p
 from waypost.runtime.gate import Gate
 from waypost.runtime.lane import Dead, Lane, Position, Send
@@ -112,6 +113,8 @@ class Event:
         row = self.results
         return [row] if isinstance(row, Mapped) else [item for item in row if isinstance(item, Mapped)]
 
+
+STEP = len(b"line\n")
 
 Name = tuple[int, int, str | None]
 """A delivery: (lane, offset of the event, action)."""
@@ -263,7 +266,8 @@ class World:
         lane, source = self.lanes[index], f"s{index}"
         before = dict(self.ended[index])
         if self.rng.random() < 0.5 and not self.schedule.ordered:
-            commands = lane.offer_many([event.results for event in chunk], chunk, source, self.now)
+            lines = chunk_of([event.data for event in chunk], chunk[0].offset, chunk[0].number)
+            commands = lane.offer_block(block_of([event.results for event in chunk]), lines, 0, source, self.now)
         elif self.rng.random() < 0.5:
             keys = [event.key for event in chunk] if self.schedule.ordered else None
             commands = lane.offer_many([event.results for event in chunk], chunk, source, self.now, keys)
@@ -407,7 +411,7 @@ class World:
 
     def _key_of(self, body: bytes) -> str | None:
         lane, offset, _ = self.names[body]
-        return self.lanes_events[lane][offset // 10].key
+        return self.lanes_events[lane][offset // STEP].key
 
     # The destination.
 
@@ -589,7 +593,7 @@ def _events(rng: random.Random, lane: int, schedule: Schedule) -> list[Event]:
         else:
             results = [Rejected(None, None, "malformed", "")]
         key = rng.choice(["k1", "k2", "k3", None]) if schedule.ordered else None
-        events.append(Event(b"line", number * 10, number * 10 + 10, number + 1, results, key))
+        events.append(Event(b"line", number * STEP, number * STEP + STEP, number + 1, results, key))
     return events
 
 

@@ -29,7 +29,7 @@ from waypost.diffing.render import FORMATS, Comparison
 from waypost.diffing.sample import Sample, Summary
 from waypost.lang import fql
 from waypost.runtime.program import link
-from waypost.runtime.sources.lines import Cutter
+from waypost.runtime.sources.lines import Cutter, lines_of
 
 FOLDER = CASES / "diff"
 PAIRS = sorted(FOLDER.iterdir())
@@ -44,7 +44,7 @@ def plan_of(path: Path) -> p.Plan:
 
 def sampled(old: p.Plan, new: p.Plan, changes: list[Change], data: bytes, examples: int = 3) -> Summary:
     cutter = Cutter()
-    lines = [*cutter.feed(data), *cutter.finish()]
+    lines = lines_of([*cutter.feed(data), *cutter.finish()])
     sample = Sample(link(old, stand_ins(old)), link(new, stand_ins(new)), changes, examples, random_plans.NOW)
     sample.take(lines, data.split(b"\n")[0])
     return sample.summary

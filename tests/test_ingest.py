@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sdks
+from blocks import read_lines
 from conftest import ROOT, table
 from journals import MemoryJournal
 from strict_segment import StrictSegment
@@ -433,13 +434,13 @@ class TestKept:
             source = JournalSource(journal, "web", from_start=True)
             assert source.read() == []
             await ask(app, "/v1/batch", batch(3), basic(KEY))
-            lines = source.read()
+            lines = read_lines(source)
             assert lines is not None
             assert [(line.offset, line.end, line.number) for line in lines] == [(1, 2, 1), (2, 3, 2), (3, 4, 3)]
-            assert lines[0].received_at == NOON.timestamp()  # type: ignore[attr-defined]
+            assert [at for _, _, at in journal.read("web", 0, 1 << 20)] == [NOON.timestamp()] * 3
             again = JournalSource(journal, "web")
             again.resume(2, "journal")
-            found = again.read()
+            found = read_lines(again)
             assert found is not None
             assert [json.loads(line.data)["messageId"] for line in found] == ["m1", "m2"]
             assert again.read() == []

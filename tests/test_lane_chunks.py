@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import block_of, chunk_of
 from test_lane import ENVELOPE, drive, lane_of, offer, sends
 from waypost import plan as p
 from waypost.runtime.lane import LONE_REFUSALS, Dead, Lane, Send
@@ -15,9 +16,16 @@ from waypost.runtime.outcome import Answer
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.sources.lines import Line
 
+EVENT = b"event".ljust(99)
+
 
 def lines_of(count: int) -> list[Line]:
-    return [Line(b"event", number * 100, number * 100 + 100, number + 1) for number in range(count)]
+    return [Line(EVENT, number * 100, number * 100 + 100, number + 1) for number in range(count)]
+
+
+def told(found: list[Send]) -> list[Any]:
+    """What goes out, however it is held."""
+    return [(send.batch, send.request, send.group, send.bodies, b",".join(send.joined), send.attempt) for send in found]
 
 
 rows = st.lists(
@@ -33,39 +41,49 @@ rows = st.lists(
 )
 
 
-@given(rows, st.integers(1, 12))
-def test_chunk_is_its_lines_one_by_one(found: list[Any], size: int) -> None:
-    """`offer_many` gives the same requests, dead letters, ledger and cursor, on exact bytes."""
+@given(rows, st.integers(1, 12), st.lists(st.sampled_from(["200", "503", "400", "429", "422"]), max_size=60))
+def test_block_is_its_lines_one_by_one(found: list[Any], size: int, answers: list[str]) -> None:
+    """`offer_block` gives the same requests, dead letters, ledger and cursor, on exact bytes, whatever is answered."""
     batch = p.Batch(max_messages=4, max_bytes=200, max_message_bytes=100, max_wait_s=1.0)
-    one, many = lane_of(batch=batch, concurrency=100), lane_of(batch=batch, concurrency=100)
+    policy: Any = {"batch": batch, "responses": {"400": [p.ResponseRule(then="split")]}, "concurrency": 100}
+    one, many = lane_of(**policy), lane_of(**policy)
     lines = lines_of(len(found))
     first, second = [], []
     for row, line in zip(found, lines, strict=True):
         first += one.offer_many([row], [line], "s", 0.0, [None])
     for at in range(0, len(found), size):
-        second += many.offer_many(found[at : at + size], lines[at : at + size], "s", 0.0)
+        block = block_of(found[at : at + size])
+        second += many.offer_block(block, chunk_of([EVENT] * block.count, at * 100, at + 1), 0, "s", 0.0)
     assert second == first
-    wanted = sends(one.tick(0.0, flush=True))
-    assert sends(many.tick(0.0, flush=True)) == wanted
-    assert many.ledger == one.ledger
-    assert many.ledger.closes
-    for send in wanted:
-        assert len(ENVELOPE[0] + b",".join(send.bodies) + ENVELOPE[1]) <= 200
-        for lane in (one, many):
-            lane.settle(send.batch, Answer("200"), 0.0)
-    assert many.cursor("s") == one.cursor("s") == len(found) * 100
-    assert many.settled("s") == one.settled("s")
-    assert many._held == one._held == 0
+    script, now = iter(answers), 0.0
+    while not one.idle and not one.stopped:
+        wanted = sends(one.tick(now, flush=True))
+        assert told(sends(many.tick(now, flush=True))) == told(wanted)
+        for send in wanted:
+            assert len(ENVELOPE[0] + b",".join(send.bodies) + ENVELOPE[1]) <= 200
+            answer = Answer(next(script, "200"))
+            assert many.settle(send.batch, answer, now) == one.settle(send.batch, answer, now)
+            assert many.ledger == one.ledger
+            assert many.ledger.closes
+            assert many.cursor("s") == one.cursor("s")
+            assert many.gaps("s") == one.gaps("s")
+            assert many.events_on_their_way == one.events_on_their_way
+        now += 100.0
+    assert many.settled("s").cursor == one.settled("s").cursor
+    assert many.stopped or (many.cursor("s"), many._held, one._held) == (len(found) * 100, 0, 0)
 
 
 @pytest.mark.parametrize(("beyond", "requests"), [(-1, 1), (0, 1), (1, 2)])
 @pytest.mark.parametrize("keys", [None, [None] * 3])
 def test_body_at_its_limit(beyond: int, requests: int, keys: Any) -> None:
-    """P6: the limit -1, 0 and +1, commas and envelope counted. Mutation: the comma's byte left out, in `Flow.fits` or in `offer_many`."""
+    """P6: the limit -1, 0 and +1, commas and envelope counted. Mutation: the comma's byte left out, in `Flow.room`."""
     lane = lane_of(batch=p.Batch(max_bytes=200))
     last = 200 - len(ENVELOPE[0]) - len(ENVELOPE[1]) - 2 * 41 + beyond
     found = [Mapped("a", None, "request", (), b"x" * size) for size in (40, 40, last)]
-    lane.offer_many(found, lines_of(3), "s", 0.0, keys)
+    if keys is None:
+        lane.offer_block(block_of(found), chunk_of([EVENT] * 3), 0, "s", 0.0)
+    else:
+        lane.offer_many(found, lines_of(3), "s", 0.0, keys)
     assert len(sends(lane.tick(0.0, flush=True))) == requests
 
 

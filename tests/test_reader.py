@@ -8,9 +8,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waypost.runtime.reader import LINE_COST, Shared, Tap
+from blocks import read_lines
+from waypost.runtime.reader import LINE_COST, PIECE_COST, Shared, Tap
 from waypost.runtime.sources.file import FileSource
-from waypost.runtime.sources.lines import Line
+from waypost.runtime.sources.lines import Line, Piece, alone
 
 
 class Pieces:
@@ -30,10 +31,10 @@ class Pieces:
         self.offset = offset
         return ""
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         start = self.offset
         self.offset = min(self._count, start + self._step)
-        return [Line(b"x" * 10, at, at + 1, at + 1) for at in range(start, self.offset)] or None
+        return [alone(Line(b"x" * 10, at, at + 1, at + 1)) for at in range(start, self.offset)] or None
 
     def close(self) -> None:
         return None
@@ -45,7 +46,7 @@ class Pieces:
 def test_every_lane_reads_every_line_once(seed: int, step: int, window: int, starts: list[int]) -> None:
     """Mutation that turns this red: `Tap.read` without the lines before its place being left out."""
     rng = random.Random(seed)
-    shared = Shared(lambda: Pieces(60, step), window=window * (10 + LINE_COST))
+    shared = Shared(lambda: Pieces(60, step), window=window * (10 + (LINE_COST + PIECE_COST)))
     taps = [shared.tap() for _ in starts]
     seen: list[list[int]] = [[] for _ in starts]
     for tap, start in zip(taps, starts, strict=True):
@@ -54,7 +55,7 @@ def test_every_lane_reads_every_line_once(seed: int, step: int, window: int, sta
     open_taps = set(range(len(taps)))
     while open_taps:
         at = rng.choices(range(len(taps)), weights)[0]
-        lines = taps[at].read()
+        lines = read_lines(taps[at])
         if lines is None:
             open_taps.discard(at)
         else:
@@ -73,7 +74,7 @@ def test_lanes_of_one_pace_share_one_reader() -> None:
 
 def test_slow_lane_detaches_and_rejoins() -> None:
     """It never holds the fast one up, and reads alone only until it has caught up."""
-    shared = Shared(lambda: Pieces(1000, 10), window=50 * (10 + LINE_COST))
+    shared = Shared(lambda: Pieces(1000, 10), window=50 * (10 + (LINE_COST + PIECE_COST)))
     fast, slow = shared.tap(), shared.tap()
     slow.read()
     for _ in range(30):
@@ -87,12 +88,12 @@ def test_slow_lane_detaches_and_rejoins() -> None:
 
 
 def test_input_that_cannot_be_read_twice_waits_for_its_slowest_lane() -> None:
-    shared = Shared(lambda: Pieces(1000, 10, again=False), window=50 * (10 + LINE_COST))
+    shared = Shared(lambda: Pieces(1000, 10, again=False), window=50 * (10 + (LINE_COST + PIECE_COST)))
     fast, slow = shared.tap(), shared.tap()
     while fast.read():
         pass
     assert fast.at < 100
-    first = slow.read()
+    first = read_lines(slow)
     assert first is not None
     assert first[0].offset == 0
 
@@ -103,6 +104,6 @@ def test_other_file_under_the_name_is_told_to_each_lane(tmp_path: Path) -> None:
     shared = Shared(lambda: FileSource(path))
     taps: list[Tap] = [shared.tap(), shared.tap()]
     assert all("not the file" in tap.resume(8, "another") for tap in taps)
-    assert [[line.offset for line in tap.read() or ()] for tap in taps] == [[0, 8], [0, 8]]
+    assert [[line.offset for line in read_lines(tap) or ()] for tap in taps] == [[0, 8], [0, 8]]
     for tap in taps:
         tap.close()

@@ -468,17 +468,19 @@ def test_address_that_is_taken_changes_nothing(tmp_path: Path) -> None:
 
 
 def attempt(count: int = 1, body: bytes = b"{}", began: float = 0.0, **held: Any) -> Attempt:
-    from waypost.runtime.batches import Delivery
-    from waypost.runtime.lane import Send
+    from waypost.runtime.lane import Position, Send
     from waypost.runtime.program import link
     from waypost.runtime.progress import Progress
     from waypost.runtime.results import Mapped
+    from waypost.runtime.runs import one
 
     program = link(plan(), {"key": CANARY})
     name, kind = next(iter(program.requests.items()))
     mapped = Mapped("all", None, name, (), body)
-    deliveries = [Delivery(mapped, b"{}", number, number + 1, 1, Progress("s")) for number in range(count)]
-    send = Send(1, name, (), (body,) * count, 1)
+    progress = Progress("s")
+    runs = [one(mapped, b"{}", Position("s", number, 1, number + 1), progress) for number in range(count)]
+    deliveries = [delivery for run in runs for delivery in run.deliveries()]
+    send = Send(1, name, (), tuple(runs), 1)
     row: dict[str, Any] = {"answer": Answer("200"), "seconds": 0.0, "secrets": (CANARY,), **held}
     return Attempt("shop", "all", kind, send, deliveries, began=began, **row)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -19,12 +20,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import read_lines
 from journals import MemoryJournal
 from waypost.runtime.receive import Receiver
 from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.gunzip import Gunzip, NotGzip
 from waypost.runtime.sources.journal import JournalSource
-from waypost.runtime.sources.lines import LIMIT, TooLong
+from waypost.runtime.sources.lines import LIMIT, Chunk, Cutter, Line, TooLong, before, behind, lines_of
 from waypost.runtime.sources.opened import CHUNK
 from waypost.runtime.sources.stdin import keep
 
@@ -52,7 +54,7 @@ def file_source(path: Path, **options: Any) -> FileSource:
 def drain(source: FileSource) -> list[str]:
     """The ids of all that is there now. Where nothing is waited for, an empty list is a piece in which no line ends."""
     found: list[str] = []
-    while (more := source.read()) or (more is not None and not source.waits):
+    while (more := read_lines(source)) or (more is not None and not source.waits):
         found += [line.data.decode().split('"')[3] for line in more]
     return found
 
@@ -71,6 +73,53 @@ def reopened(path: Path, before: FileSource, offset: int, said: list[str], *, fo
     return source
 
 
+texts = st.one_of(
+    st.sampled_from(
+        [b"", b" ", b"\t", b"\r", b"{}", b'{"a":1}', b'{"a":1}\r', b"odd", b" {}", b"\xef\xbb\xbf{}", b"x" * 60 + b"}"]
+    ),
+    st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"")),
+)
+
+
+@given(st.lists(texts, max_size=12), st.booleans(), st.integers(1, 40), st.integers(0, 200))
+def test_chunks_are_the_lines_of_their_bytes(found: list[bytes], ended: bool, step: int, place: int) -> None:
+    """However the bytes come: each line that is not blank once, at its offset and number; and chunks are cut at any offset."""
+    data = b"\n".join(found) + b"\n" * ended
+    wanted, offset = [], 0
+    for number, text in enumerate(data.split(b"\n"), 1):
+        plain = (text.removeprefix(b"\xef\xbb\xbf") if number == 1 else text).removesuffix(b"\r")
+        end = min(offset + len(text) + 1, len(data))
+        if plain and not plain.isspace():
+            wanted.append(Line(plain, offset, end, number))
+        offset += len(text) + 1
+    cutter = Cutter()
+    pieces = [
+        piece for at in range(0, len(data), step) for piece in cutter.feed(data[at : at + step])
+    ] + cutter.finish()
+    assert lines_of(pieces) == wanted
+    for piece in pieces:
+        assert isinstance(piece, Chunk)
+        assert piece.data == b"\n".join(line.data for line in piece.lines())
+    assert lines_of(behind(pieces, place)) == [line for line in wanted if line.offset >= place]
+    assert lines_of(before(pieces, place)) == [line for line in wanted if line.offset < place]
+
+
+def test_a_line_above_the_limit_is_told_however_it_comes() -> None:
+    long = b'{"a":"' + b"x" * LIMIT + b'"}'
+    data = b"{}\n" + long + b"\n{}\n"
+    for step in (1000, 64 << 10, len(data)):
+        cutter = Cutter()
+        found = lines_of(piece for at in range(0, len(data), step) for piece in cutter.feed(data[at : at + step]))
+        assert [(line.offset, line.end, line.number) for line in found] == [
+            (0, 3, 1),
+            (3, 4 + len(long), 2),
+            (4 + len(long), 7 + len(long), 3),
+        ]
+        told = found[1]
+        assert isinstance(told, TooLong)
+        assert (told.length, told.data, told.sha256) == (len(long), long[: 64 << 10], hashlib.sha256(long).hexdigest())
+
+
 class TestGzip:
     def test_a_gzip_file_is_read_and_resumed_by_plain_offset(self, tmp_path: Path) -> None:
         path = tmp_path / "e.ndjson.gz"
@@ -79,14 +128,14 @@ class TestGzip:
         source = file_source(path)
         assert source.size is not None
         assert source.size > 0
-        first = source.read()
+        first = read_lines(source)
         assert first
         assert drain(source)[-1] == "19999"
         assert source.read() is None
         assert source.offset == source.size == len(plain)
         again = file_source(path)
         assert again.resume(first[-1].end, source.identity) == ""
-        rest = again.read() or again.read()
+        rest = read_lines(again) or read_lines(again)
         assert rest
         assert (rest[0].offset, rest[0].number) == (first[-1].end, first[-1].number + 1)
         assert plain[rest[0].offset : rest[0].end - 1] == rest[0].data
@@ -130,7 +179,7 @@ class TestGzip:
         tracemalloc.start()
         try:
             count = 0
-            while (found := source.read()) is not None:
+            while (found := read_lines(source)) is not None:
                 count += len(found)
             most = tracemalloc.get_traced_memory()[1]
         finally:
@@ -196,7 +245,7 @@ class TestFollow:
         ends: list[int] = []
         found: list[str] = []
         for _ in range(6):
-            for line in source.read() or []:
+            for line in read_lines(source) or []:
                 found.append(line.data.decode().split('"')[3])
                 ends += [line.offset, line.end]
         assert found == ["a", "b", "c", "d"][1:]
@@ -219,7 +268,7 @@ class TestFollow:
             path.write_bytes(lines(*pair))
             source = source or file_source(path, follow=True)
             for _ in range(4):
-                seen += [(line.offset, line.data) for line in source.read() or []]
+                seen += [(line.offset, line.data) for line in read_lines(source) or []]
             if number < 2:
                 path.rename(tmp_path / f"log.{2 - number}")
         assert source is not None
@@ -227,7 +276,7 @@ class TestFollow:
         again = reopened(path, source, cursor, [], follow=follow)
         found = []
         for _ in range(12):
-            found += [(line.offset, line.data) for line in again.read() or []]
+            found += [(line.offset, line.data) for line in read_lines(again) or []]
         assert found == seen[settled:]
         assert "".join(data.decode().split('"')[3] for _, data in found) == expected
 
@@ -235,7 +284,7 @@ class TestFollow:
         path = tmp_path / "log"
         path.write_bytes(lines("a", "b"))
         before = file_source(path, follow=True)
-        first = before.read()
+        first = read_lines(before)
         assert first
         path.rename(tmp_path / "log.1")
         path.write_bytes(lines("c"))
@@ -243,7 +292,7 @@ class TestFollow:
         again = reopened(path, before, first[0].end, said)
         found: list[str] = []
         for _ in range(6):
-            found += [line.data.decode().split('"')[3] for line in again.read() or []]
+            found += [line.data.decode().split('"')[3] for line in read_lines(again) or []]
         assert found == ["b", "c"]
         assert said == [f"{path} was renamed to {tmp_path / 'log.1'}: reading the rest of it first"]
 
@@ -354,7 +403,7 @@ class TestStandardInput:
             await keep(io.BytesIO(data), journal, "stdin", clock=lambda: 7.0)
             return JournalSource(journal, "stdin", from_start=True)
 
-        found = asyncio.run(go()).read()
+        found = read_lines(asyncio.run(go()))
         assert found is not None
         assert [line.data[:11] for line in found] == [b'{"id":"a"}', b'{"id":"b"}', b"x" * 11, b"\xff", b'{"id":"c"}']
         assert [line.offset for line in found] == [1, 2, 3, 4, 5]
@@ -387,7 +436,7 @@ class TestStandardInput:
             again.resume(2, "journal")
             await keep(io.BytesIO(lines("d")), journal, "stdin")
             again.ended = True
-            found = again.read()
+            found = read_lines(again)
             assert found is not None
             assert [line.data for line in found] == [b'{"id":"b"}', b'{"id":"c"}', b'{"id":"d"}']
             assert again.read() is None
@@ -410,7 +459,7 @@ def test_every_line_of_a_log_comes_once_and_in_order(
     def read() -> None:
         nonlocal end
         for _ in range(4 * rotations + 4):
-            for line in source.read() or []:
+            for line in read_lines(source) or []:
                 found.append(line.data)
                 assert line.offset >= end
                 end = line.end

@@ -66,6 +66,7 @@ def _sample(old: Plan, new: Plan, pairs: Iterable[str], events: str, changes: li
     from waypost.runtime.program import link
     from waypost.runtime.settings import SettingError
     from waypost.runtime.sources.file import FileSource, SourceError
+    from waypost.runtime.sources.lines import lines_of
 
     given = _settings(old, new, pairs)
     try:
@@ -77,8 +78,8 @@ def _sample(old: Plan, new: Plan, pairs: Iterable[str], events: str, changes: li
         refuse(str(error))
     sample = Sample(before, after, changes, examples, time.time())
     try:
-        while (lines := source.read()) is not None:
-            sample.take(lines, source.first_line)
+        while (pieces := source.read()) is not None:
+            sample.take(lines_of(pieces), source.first_line)
     except SourceError as error:
         refuse(str(error))
     finally:

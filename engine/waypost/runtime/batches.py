@@ -1,8 +1,8 @@
 """Messages of one request kind become batches, cut on the exact bytes of the body that will be sent.
 
-Takes mapped messages in order (`Flow.add`). Gives batches that are ready: full, or old enough (`Flow.close_old`). A batch is closed before a
-message is added that would break a limit. A request without `batch:` takes one message; a rate in messages bounds a batch too, for one that is
-larger than a window could never go.
+Takes runs of messages in order (`Flow.add`). Gives batches that are ready: full, or old enough (`Flow.close_old`). A batch is closed before a
+message is added that would break a limit: there a run is cut. A request without `batch:` takes one message; a rate in messages bounds a batch
+too, for one that is larger than a window could never go.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from waypost import plan as p
 from waypost.runtime.gate import Gate
-from waypost.runtime.progress import Position, Progress
 from waypost.runtime.results import Mapped
+from waypost.runtime.runs import Delivery, Run
 
 MAX_ENVELOPES = 1000
 """So many groups' envelope sizes are remembered."""
@@ -33,22 +34,6 @@ class RequestKind(Protocol):
     def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None: ...
 
 
-class Delivery(Struct, frozen=True, gc=False):
-    """One message on its way. `event` is its line, kept for a dead letter; `key` the order key, if there is one."""
-
-    mapped: Mapped
-    event: bytes
-    offset: int
-    end: int
-    line: int
-    progress: Progress
-    key: Any = None
-
-    @property
-    def position(self) -> Position:
-        return Position(self.progress.source, self.offset, self.line, self.end)
-
-
 class Family(Struct):
     """The batches that one split made: how many of its messages were refused alone, and whether any was delivered."""
 
@@ -57,13 +42,14 @@ class Family(Struct):
 
 
 class Batch(Struct):
-    """Messages that share a request. It is closed: `deliveries` only shrink. `since` is where the gate's budget clock stood at the first
-    failure, `successes` how many requests of the lane had succeeded then; `ticket` is the gate's, of the attempt under way; `opened`
+    """Messages that share a request, `count` of them. It is closed: `runs` only shrink. `since` is where the gate's budget clock stood at the
+    first failure, `successes` how many requests of the lane had succeeded then; `ticket` is the gate's, of the attempt under way; `opened`
     the instant of its first message."""
 
     id: int
     group: tuple[Any, ...]
-    deliveries: list[Delivery]
+    runs: list[Run]
+    count: int
     attempts: int = 0
     failures: int = 0
     since: float | None = None
@@ -73,24 +59,36 @@ class Batch(Struct):
     ticket: int = 0
     opened: float = 0.0
 
-    def halves(self, ids: Iterator[int]) -> tuple[Batch, Batch]:
-        """The two halves, each with this batch's past."""
-        middle = len(self.deliveries) // 2
-        return self._part(next(ids), self.deliveries[:middle]), self._part(next(ids), self.deliveries[middle:])
+    @property
+    def cost(self) -> int:
+        return sum([run.cost for run in self.runs])
 
-    def _part(self, id_: int, deliveries: list[Delivery]) -> Batch:
-        return Batch(
-            id_,
-            self.group,
-            deliveries,
-            self.attempts,
-            self.failures,
-            self.since,
-            self.successes,
-            self.split_once,
-            self.family,
-            opened=self.opened,
-        )
+    def deliveries(self) -> list[Delivery]:
+        return [delivery for run in self.runs for delivery in run.deliveries()]
+
+    def keep(self, runs: list[Run]) -> None:
+        """Only these of its runs are left."""
+        self.runs = runs
+        self.count = sum([run.count for run in runs])
+
+    def halves(self, ids: Iterator[int]) -> tuple[Batch, Batch]:
+        """The two halves, each with this batch's past. A run that lies across the middle is cut, and so is what its progress has of it."""
+        left: list[Run] = []
+        right = list(self.runs)
+        wanted = self.count // 2
+        while right and wanted >= right[0].count:
+            wanted -= right[0].count
+            left.append(right.pop(0))
+        if wanted:
+            first, right[0] = right[0].cut(wanted)
+            first.progress.divide(first.offset, first.end)
+            left.append(first)
+        return self._part(next(ids), left), self._part(next(ids), right)
+
+    def _part(self, id_: int, runs: list[Run]) -> Batch:
+        part = msgspec.structs.replace(self, id=id_, ticket=0)
+        part.keep(runs)
+        return part
 
 
 class OpenBatch(Struct):
@@ -99,7 +97,8 @@ class OpenBatch(Struct):
     id: int
     opened: float
     size: int
-    deliveries: list[Delivery]
+    runs: list[Run]
+    count: int
 
 
 class Flow:
@@ -145,29 +144,39 @@ class Flow:
             found = self._around[group] = 0 if around is None else len(around[0]) + len(around[1])
         return found
 
-    def fits(self, batch: OpenBatch, size: int) -> bool:
-        """Whether a message of so many bytes may join an open batch."""
-        return batch.size + 1 + size <= self.max_bytes
+    def room(self, batch: OpenBatch) -> int:
+        """How many bytes of messages may join an open batch, behind a comma."""
+        return self.max_bytes - batch.size - 1
 
-    def add(self, delivery: Delivery, now: float) -> int:
-        """Puts a message into its batch; one that would break a limit closes the batch first. Gives the batch's id."""
-        group, size = delivery.mapped.group, len(delivery.mapped.body)
+    def exceeds(self, group: tuple[Any, ...], run: Run, now: float) -> bool:
+        """Whether one of the messages can never be sent."""
+        return run.exceeds(min(self.max_message, self.max_bytes - self.around(group, now)))
+
+    def add(self, group: tuple[Any, ...], run: Run, now: float) -> tuple[int, Run, Run | None]:
+        """Puts messages into their batch, as many as it takes; one that would break a limit closes the batch first.
+
+        Gives the batch's id, what was put into it, and what is left."""
         batch = self.open.get(group)
-        if batch is not None and self.fits(batch, size):
-            batch.size += 1 + size
-            batch.deliveries.append(delivery)
-        else:
-            if batch is not None:
+        if batch is not None:
+            fit = run.fitting(self.room(batch), self.max_messages - batch.count)
+            if not fit:
                 self.close(group)
-            batch = OpenBatch(next(self._ids), now, self.around(group, now) + size, [delivery])
-            self.open[group] = batch
-        if len(batch.deliveries) >= self.max_messages:
+                batch = None
+        if batch is None:
+            size = self.around(group, now)
+            batch = self.open[group] = OpenBatch(next(self._ids), now, size - 1, [], 0)
+            fit = run.fitting(self.room(batch), self.max_messages)
+        part, rest = (run, None) if fit == run.count else run.cut(fit)
+        batch.size += 1 + len(part.bodies)
+        batch.count += fit
+        batch.runs.append(part)
+        if batch.count >= self.max_messages:
             self.close(group)
-        return batch.id
+        return batch.id, part, rest
 
     def close(self, group: tuple[Any, ...]) -> None:
         batch = self.open.pop(group)
-        self.ready.append(Batch(batch.id, group, batch.deliveries, opened=batch.opened))
+        self.ready.append(Batch(batch.id, group, batch.runs, batch.count, opened=batch.opened))
 
     def close_old(self, now: float, *, flush: bool) -> None:
         """Closes the batches that are old enough (all with `flush`)."""

@@ -23,6 +23,7 @@ from waypost.runtime.results import Filtered, Mapped, Rejected
 
 T_co = TypeVar("T_co", covariant=True)
 Result = Mapped | Rejected | Filtered
+Owner = Callable[[bytes], Mapped]
 
 NO_ACTION = Filtered(None, None, "no_action")
 
@@ -157,7 +158,7 @@ class Block:
 
     count: int
     encoded: bytes
-    owners: list[Callable[[bytes], Mapped]]
+    owners: list[Owner]
     idle: list[int] = field(default_factory=list)
     several: dict[int, int] = field(default_factory=dict)
     others: dict[int, list[Result]] = field(default_factory=dict)

@@ -11,16 +11,32 @@ from msgspec import Struct
 
 from waypost.runtime.outcome import Answer
 from waypost.runtime.progress import Position
+from waypost.runtime.runs import Run
 
 
 class Send(Struct, frozen=True):
-    """Send these bodies as one request, then call `settle` with `batch`."""
+    """Send the messages of these runs as one request, then call `settle` with `batch`."""
 
     batch: int
     request: str
     group: tuple[Any, ...]
-    bodies: tuple[bytes, ...]
+    runs: tuple[Run, ...]
     attempt: int
+
+    @property
+    def count(self) -> int:
+        """How many messages these are."""
+        return sum([run.count for run in self.runs])
+
+    @property
+    def bodies(self) -> tuple[bytes, ...]:
+        """Each message alone."""
+        return tuple([body for run in self.runs for body in run.messages()])
+
+    @property
+    def joined(self) -> tuple[bytes, ...]:
+        """The messages of each run as they stand in a body: with commas between."""
+        return tuple([run.joined for run in self.runs])
 
 
 class Dead(Struct, frozen=True):

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ import msgspec
 from waypost.lang import values
 from waypost.lang.values import MISSING
 from waypost.runtime import reference
+from waypost.runtime.block import Block
 from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
 from waypost.runtime.journal import Journal
@@ -36,7 +37,7 @@ from waypost.runtime.program import Program, Result
 from waypost.runtime.reader import JOURNAL, Source, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
-from waypost.runtime.sources.lines import Line, TooLong
+from waypost.runtime.sources.lines import Chunk, Line, Piece, TooLong, lines_of
 from waypost.runtime.taps import Attempt
 from waypost.runtime.traffic import Traffic
 
@@ -95,7 +96,7 @@ class Courier:
         self.traffic = Traffic()
         self.over = False
         self._gates_of = gates
-        self._map_lines = map_lines or many
+        self._map_lines = map_lines
         self._answered = answered
         self._news = news
         self._patient = patient
@@ -223,19 +224,42 @@ class Courier:
             if not self.lane.room or self.keeping.crowded:
                 await self._wait()
                 continue
-            lines = source.read()
-            if lines is None:
+            pieces = source.read()
+            if pieces is None:
                 return True
-            if not lines and waits(source):
+            if not pieces and waits(source):
                 await self._wait(POLL_S if self._news is None else 1.0)
                 continue
-            self._take(source, lines)
+            self._take(source, pieces)
             self.options.progress(source, self.lane.ledger)
             await self._step()
         return False
 
-    def _take(self, source: Source, lines: list[Line]) -> None:
+    def _take(self, source: Source, pieces: list[Piece]) -> None:
         now = self.options.clock()
+        for piece in pieces:
+            if not isinstance(piece, Chunk) or self._one_by_one(source, piece):
+                self._take_lines(source, lines_of([piece]), now)
+                continue
+            first = 0
+            for block in self._blocks(source, piece, now):
+                self._carry_out(self.lane.offer_block(block, piece, first, source.name, self.options.steady()))
+                first += block.count
+
+    def _one_by_one(self, source: Source, chunk: Chunk) -> bool:
+        """Whether something is to be known of each line, or one of them is mapped in another way."""
+        if self._key_of is not None or self._map_lines is not None:
+            return True
+        return any(name == source.name and chunk.offset <= at < chunk.end for name, at in self._older)
+
+    def _blocks(self, source: Source, chunk: Chunk, now: float) -> Iterator[Block]:
+        if chunk.by_line:
+            offsets = range(chunk.offset, chunk.end)
+            lines = [line.data for line in chunk.lines()]
+            return iter([self.program.map_lines(lines, offsets, source.first_line, now)])
+        return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
+
+    def _take_lines(self, source: Source, lines: list[Line], now: float) -> None:
         keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
         rows = self._mapped(source, lines, keys, now)
         for index, line in enumerate(lines):
@@ -249,11 +273,12 @@ class Courier:
     def _mapped(
         self, source: Source, lines: list[Line], keys: list[Any] | None, now: float
     ) -> list[Mapped | list[Result]]:
+        map_lines = self._map_lines or many
         if self._mine is None or keys is None:
-            return self._map_lines(self.program, source, lines, now)
+            return map_lines(self.program, source, lines, now)
         own = [index for index, line in enumerate(lines) if self._mine(keys[index], line.data)]
         found: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
-        rows = self._map_lines(self.program, source, [lines[index] for index in own], now)
+        rows = map_lines(self.program, source, [lines[index] for index in own], now)
         for index, row in zip(own, rows, strict=True):
             found[index] = row
         return found
@@ -327,15 +352,16 @@ class Courier:
     async def _attempt(self, command: Send) -> Answer:
         kind = self.requests[command.request]
         now, masked = self.options.clock(), self.options.masked
-        if sum(map(len, command.bodies)) > BIG and kind.policy.gzip:
-            wire = await asyncio.to_thread(kind.render, command.group, command.bodies, now, masked=masked)
+        bodies = command.joined
+        if sum(map(len, bodies)) > BIG and kind.policy.gzip:
+            wire = await asyncio.to_thread(kind.render, command.group, bodies, now, masked=masked)
         else:
-            wire = kind.render(command.group, command.bodies, now, masked=masked)
+            wire = kind.render(command.group, bodies, now, masked=masked)
         self.lane.ledger.bytes += len(wire.body)
         began = time.perf_counter()
         answer = await self.sender.send(wire, kind.policy.timeout_s)
         seconds = time.perf_counter() - began
-        self.traffic.attempt(answer.status, seconds, len(command.bodies))
+        self.traffic.attempt(answer.status, seconds, command.count)
         if self.options.taps.followers:
             self._tell_followers(command, answer, now, seconds)
         return answer

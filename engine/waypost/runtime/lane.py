@@ -1,13 +1,13 @@
 """One lane: the deliveries of one source to one connection, as a pure state machine.
 
-Takes results of the program (`offer`, `offer_many`), answers (`settle`) and the passing of time (`tick`), each with the instant. Gives
-commands: requests to send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be simulated in
-seconds. The instants must not run backwards.
+Takes results of the program (`offer_block`, `offer_many`, `offer`), answers (`settle`) and the passing of time (`tick`), each with the
+instant. Gives commands: requests to send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be
+simulated in seconds. The instants must not run backwards.
 
-The bytes of a message never change; a batch that is retried keeps its messages, and one that is split keeps their order (batches.py). With
-order keys, two messages with equal keys are never in two requests at once (order.py). Lanes that share a gate wait for each other there
-(gate.py): after any answer, each lane of the gate whose `next_wake` has come is to be ticked. `stop` a lane that is given up: it then leaves
-the gate.
+What is held are runs of messages (runs.py), cut where a batch ends. The bytes of a message never change; a batch that is retried keeps its
+messages, and one that is split keeps their order (batches.py). With order keys, two messages with equal keys are never in two requests at
+once (order.py). Lanes that share a gate wait for each other there (gate.py): after any answer, each lane of the gate whose `next_wake` has
+come is to be ticked. `stop` a lane that is given up: it then leaves the gate.
 
 What a store keeps, a transaction a step: `settled(source)` gives the cursor (no event before it is still on its way) and what has ended above
 it since the last call: ranges of whole events by offset, and single deliveries (offset, action, item) of events that have others on their
@@ -23,7 +23,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from waypost.runtime.batches import Batch, Delivery, Family, Flow, RequestKind
+from waypost.runtime.batches import Batch, Family, Flow, RequestKind
+from waypost.runtime.block import NO_ACTION, Block
 from waypost.runtime.commands import Command, Dead, Line, Send
 from waypost.runtime.gate import NEVER, Gate
 from waypost.runtime.ledger import Ledger
@@ -31,6 +32,8 @@ from waypost.runtime.order import Order
 from waypost.runtime.outcome import Answer, backoff, outcome_of, wait_asked
 from waypost.runtime.progress import Part, Position, Progress, Settled, Skipped, end_all
 from waypost.runtime.results import Filtered, Mapped, Rejected
+from waypost.runtime.runs import Alone, Delivery, Idle, Run, one, runs_of
+from waypost.runtime.sources.lines import Chunk
 
 __all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
 
@@ -99,13 +102,13 @@ class Lane:
         opened = [batch.opened for _, batch in self._under_way.values()]
         opened += [row[3].opened for row in self._waiting]
         for flow in self._turns:
-            opened += [batch.opened for batch in flow.ready if batch.deliveries]
+            opened += [batch.opened for batch in flow.ready if batch.count]
             opened += [batch.opened for batch in flow.open.values()]
         return min(opened, default=None)
 
     def under_way(self, batch_id: int) -> list[Delivery]:
         """What a request that has not been settled carries."""
-        return self._under_way[batch_id][1].deliveries
+        return self._under_way[batch_id][1].deliveries()
 
     @property
     def succeeded(self) -> bool:
@@ -123,7 +126,7 @@ class Lane:
                 wakes.append(due)
             batch = self._next(flow)
             if batch is not None:
-                until = flow.gate.ask(now, flow, flow.limit, len(batch.deliveries))
+                until = flow.gate.ask(now, flow, flow.limit, batch.count)
                 if until != NEVER:
                     wakes.append(now if until is None else until)
         return min(wakes) if wakes else None
@@ -132,7 +135,7 @@ class Lane:
 
     @property
     def events_on_their_way(self) -> int:
-        return sum(len(progress.open) - len(progress.elsewhere) for progress in self._sources.values())
+        return sum(progress.events for progress in self._sources.values())
 
     @property
     def sources_on_their_way(self) -> set[str]:
@@ -182,44 +185,59 @@ class Lane:
         now: float,
         keys: Sequence[Any] | None = None,
     ) -> list[Command]:
-        """`offer` for the lines of a chunk, as `Program.map_many` gives them: for each its one message, or the list of its results."""
+        """`offer` for many lines, as `Program.map_many` gives them: for each its one message, or the list of its results."""
         progress = self._progress(source)
         commands: list[Command] = []
-        if progress.skipped is not None or keys is not None:
-            for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
-                results = [row] if isinstance(row, Mapped) else row
-                position = Position(source, line.offset, line.number, line.end)
-                commands += self._offer(results, line.data, position, progress, now, keys[index] if keys else None)
-            return commands
-        flows, opened = self._flows, progress.open
-        mapped = held = 0
-        for row, line in zip(rows, lines, strict=True):
-            if row.__class__ is Mapped:
-                flow = flows[row.request]
-                body = row.body
-                size = len(body)
-                batch = flow.open.get(row.group)
-                if batch is not None and size <= flow.max_message:
-                    grown = batch.size + 1 + size
-                    if grown <= flow.max_bytes and len(batch.deliveries) + 1 < flow.max_messages:
-                        # The common case of Flow.add, written out: a message that joins its batch and does not fill it.
-                        event, offset, end = line.data, line.offset, line.end
-                        batch.size = grown
-                        batch.deliveries.append(Delivery(row, event, offset, end, line.number, progress))
-                        opened[offset] = progress.reached = end
-                        held += size + len(event)
-                        mapped += 1
-                        continue
-                row = [row]
+        for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
+            results = [row] if isinstance(row, Mapped) else row
             position = Position(source, line.offset, line.number, line.end)
-            commands += self._offer(row, line.data, position, progress, now, None)  # type: ignore[arg-type]
-        self._held += held
-        ledger = self.ledger
-        ledger.read += mapped
-        ledger.accepted += mapped
-        ledger.deliveries += mapped
-        ledger.in_flight += mapped
+            commands += self._offer(results, line.data, position, progress, now, keys[index] if keys else None)
         return commands
+
+    def offer_block(self, block: Block, lines: Chunk, first: int, source: str, now: float) -> list[Command]:
+        """`offer` for the lines of a block, the first of which is the one of `lines` with the index `first`."""
+        progress = self._progress(source)
+        if progress.skipped is not None:
+            last = first + block.count
+            return self.offer_many(block.rows(), [lines.line(index) for index in range(first, last)], source, now)
+        commands: list[Command] = []
+        for found in runs_of(block, lines, first, progress):
+            if isinstance(found, tuple):
+                commands += self._offer_run(*found, now)
+            elif isinstance(found, Alone):
+                line = lines.line(found.index)
+                position = Position(source, line.offset, line.number, line.end)
+                commands += self._offer(found.results, line.data, position, progress, now, None)
+            else:
+                self._pass_over(found, lines, progress)
+        return commands
+
+    def _pass_over(self, idle: Idle, lines: Chunk, progress: Progress) -> None:
+        count = idle.last - idle.first
+        self.ledger.read += count
+        self.ledger.accepted += count
+        self.ledger.deliveries += count
+        self.ledger.filtered[NO_ACTION.reason] += count
+        progress.passed(lines.offset_of(idle.first), lines.offset_of(idle.last))
+
+    def _offer_run(self, place: tuple[str, tuple[Any, ...]], run: Run, now: float) -> list[Command]:
+        flow, group = self._flows[place[0]], place[1]
+        if flow.exceeds(group, run, now):
+            commands: list[Command] = []
+            for item in run.deliveries():
+                commands += self._offer([item.mapped], item.event, item.position, run.progress, now, None)
+            return commands
+        count = run.count
+        self.ledger.read += count
+        self.ledger.accepted += count
+        self.ledger.deliveries += count
+        self.ledger.in_flight += count
+        rest: Run | None = run
+        while rest is not None:
+            _, part, rest = flow.add(group, rest, now)
+            self._held += part.cost
+            part.progress.begin_all(part.offset, part.end, part.count)
+        return []
 
     def reject_line(self, reason: str, message: str, event: bytes, position: Position) -> list[Command]:
         """A line that the program never sees (too long)."""
@@ -268,8 +286,9 @@ class Lane:
                     progress.part_ended(offset, result.action, result.item)
         self.ledger.in_flight += len(going)
         for mapped in going:
-            self._held += len(mapped.body) + len(event)
-            self._place(Delivery(mapped, event, offset, end, position.line, progress, key), now)
+            run = one(mapped, event, position, progress, key)
+            self._held += run.cost
+            self._place(mapped.request, mapped.group, run, now)
         return commands
 
     def _end_at_once(
@@ -294,19 +313,19 @@ class Lane:
                 )
         return commands
 
-    def _place(self, delivery: Delivery, now: float) -> None:
+    def _place(self, request: str, group: tuple[Any, ...], run: Run, now: float) -> None:
         """Puts a message into its batch, or parks it behind one that holds its key."""
-        flow = self._flows[delivery.mapped.request]
-        if delivery.key is None:
-            flow.add(delivery, now)
+        flow = self._flows[request]
+        if run.key is None:
+            flow.add(group, run, now)
             return
         self._ordered = True
-        batch = flow.open.get(delivery.mapped.group)
-        fits = batch is not None and flow.fits(batch, len(delivery.mapped.body))
-        if self._order.admits(delivery.key, batch.id if batch is not None and fits else None):
-            self._order.enter(delivery.key, flow.add(delivery, now))
+        batch = flow.open.get(group)
+        fits = batch is not None and len(run.bodies) <= flow.room(batch)
+        if self._order.admits(run.key, batch.id if batch is not None and fits else None):
+            self._order.enter(run.key, flow.add(group, run, now)[0])
         else:
-            self._order.park(delivery)
+            self._order.park(run)
 
     # Time.
 
@@ -337,19 +356,19 @@ class Lane:
 
     def _next(self, flow: Flow) -> Batch | None:
         """The oldest batch that its order keys let go."""
-        while flow.ready and not flow.ready[0].deliveries:
+        while flow.ready and not flow.ready[0].count:
             flow.ready.popleft()
         return next((batch for batch in flow.ready if self._may_go(batch)), None)
 
     def _may_go(self, batch: Batch) -> bool:
-        return not self._ordered or (bool(batch.deliveries) and self._order.may_go(batch))
+        return not self._ordered or (bool(batch.count) and self._order.may_go(batch))
 
     def _send_next(self, flow: Flow, now: float, commands: list[Command], blocked: set[Flow]) -> bool:
         """Sends a flow's next batch, if its gate lets it. Kinds of request take turns, one request each."""
         batch = self._next(flow)
         if batch is None:
             return False
-        count = len(batch.deliveries)
+        count = batch.count
         if flow.gate.ask(now, flow, flow.limit, count) is not None:
             blocked.add(flow)
             return False
@@ -364,8 +383,7 @@ class Lane:
         self._under_way[batch.id] = (flow, batch)
         self.ledger.requests += 1
         self.ledger.attempts_again += batch.attempts > 1
-        bodies = tuple([item.mapped.body for item in batch.deliveries])
-        commands.append(Send(batch.id, flow.name, batch.group, bodies, batch.attempts))
+        commands.append(Send(batch.id, flow.name, batch.group, tuple(batch.runs), batch.attempts))
         return True
 
     # Answers.
@@ -386,7 +404,7 @@ class Lane:
             gate.throttle(now, wait_asked(flow.policy.retry, answer, now))
             flow.ready.appendleft(batch)
             return []
-        if outcome == "split" and len(batch.deliveries) > 1:
+        if outcome == "split" and batch.count > 1:
             batch.family = batch.family or Family()
             flow.ready.extendleft(reversed(self._halves(batch)))
             return []
@@ -397,7 +415,7 @@ class Lane:
         return self._refused(flow, batch, outcome, answer, now)
 
     def _delivered(self, flow: Flow, batch: Batch, now: float) -> list[Command]:
-        count = len(batch.deliveries)
+        count = batch.count
         self._successes += 1
         self.ledger.delivered += count
         flow.delivered += count
@@ -418,7 +436,7 @@ class Lane:
         asked = wait_asked(retry, answer, now)
         until = now + (backoff(batch.failures, self._jitter) if asked is None else asked)
         poisoned = batch.failures >= POISON_AFTER and self._successes > batch.successes
-        if poisoned and not batch.split_once and len(batch.deliveries) > 1:
+        if poisoned and not batch.split_once and batch.count > 1:
             batch.split_once = True
             waiting = self._halves(batch)
         else:
@@ -431,6 +449,7 @@ class Lane:
 
     def _halves(self, batch: Batch) -> tuple[Batch, ...]:
         left, right = batch.halves(self._ids)
+        self._held += left.cost + right.cost - batch.cost
         if self._ordered:
             self._order.split(batch, left, right)
         return left, right
@@ -452,7 +471,7 @@ class Lane:
         return dead
 
     def _kill(self, batch: Batch, reason: str, message: str, answer: Answer, now: float) -> list[Command]:
-        self.ledger.dead[reason] += len(batch.deliveries)
+        self.ledger.dead[reason] += batch.count
         dead: list[Command] = [
             Dead(
                 item.position,
@@ -464,19 +483,20 @@ class Lane:
                 attempts=batch.attempts,
                 answer=answer,
             )
-            for item in batch.deliveries
+            for item in batch.deliveries()
         ]
         self._end(batch, now)
         return dead
 
     def _end(self, batch: Batch, now: float) -> None:
         """A batch's deliveries have ended in one of the three places; messages that waited for its keys take their turn."""
-        self.ledger.in_flight -= len(batch.deliveries)
-        self._held -= sum([len(item.mapped.body) + len(item.event) for item in batch.deliveries])
-        end_all(batch.deliveries)
+        self.ledger.in_flight -= batch.count
+        self._held -= batch.cost
+        end_all(batch.runs)
         if self._ordered:
-            for item in self._order.ended(batch):
-                self._place(item, now)
+            for run in self._order.ended(batch):
+                mapped = run.only()
+                self._place(mapped.request, mapped.group, run, now)
 
     def stop(self, reason: str) -> None:
         """Stops the lane; what it holds stays in flight."""

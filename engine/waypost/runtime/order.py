@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from waypost.runtime.batches import Batch, Delivery
+from waypost.runtime.batches import Batch
+from waypost.runtime.runs import Run
 
 
 class Order:
@@ -19,7 +20,7 @@ class Order:
 
     def __init__(self) -> None:
         self._chains: dict[Any, list[int]] = {}
-        self._parked: dict[Any, deque[Delivery]] = {}
+        self._parked: dict[Any, deque[Run]] = {}
         self._halves: dict[int, Batch] = {}
 
     def admits(self, key: Any, open_id: int | None) -> bool:
@@ -30,8 +31,8 @@ class Order:
     def enter(self, key: Any, batch_id: int) -> None:
         self._chains[key] = [batch_id]
 
-    def park(self, delivery: Delivery) -> None:
-        self._parked.setdefault(delivery.key, deque()).append(delivery)
+    def park(self, run: Run) -> None:
+        self._parked.setdefault(run.key, deque()).append(run)
 
     def may_go(self, batch: Batch) -> bool:
         """Whether no earlier batch holds a key of this one. Only halves of a split can be behind another."""
@@ -54,18 +55,18 @@ class Order:
             followers = self._chains[key][1:]
             if not followers:
                 continue
-            shed: list[Delivery] = []
+            shed: list[Run] = []
             for follower in followers:
                 half = self._halves[follower]
-                shed += [item for item in half.deliveries if item.key == key]
-                half.deliveries = [item for item in half.deliveries if item.key != key]
+                shed += [run for run in half.runs if run.key == key]
+                half.keep([run for run in half.runs if run.key != key])
             self._chains[key] = [batch.id]
             self._parked.setdefault(key, deque()).extendleft(reversed(shed))
 
-    def ended(self, batch: Batch) -> list[Delivery]:
+    def ended(self, batch: Batch) -> list[Run]:
         """The batch has ended. Gives the parked messages whose keys nothing holds now: each is to be placed again, in this order."""
         self._halves.pop(batch.id, None)
-        freed: list[Delivery] = []
+        freed: list[Run] = []
         for key in _keys(batch):
             chain = self._chains[key]
             chain.remove(batch.id)
@@ -77,4 +78,4 @@ class Order:
 
 def _keys(batch: Batch) -> dict[Any, None]:
     """The keys of a batch's messages, each once, in order."""
-    return dict.fromkeys(item.key for item in batch.deliveries if item.key is not None)
+    return dict.fromkeys(run.key for run in batch.runs if run.key is not None)

@@ -140,7 +140,13 @@ class Program:
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
         """`map` of many lines: for each line its one message, or the list of its results."""
-        return self._chunks.lines(lines, offsets, first_line, now).rows()
+        return self.map_lines(lines, offsets, first_line, now).rows()
+
+    def map_lines(
+        self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
+    ) -> Block:
+        """`map_block` for lines that stand apart."""
+        return self._chunks.lines(lines, offsets, first_line, now)
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1

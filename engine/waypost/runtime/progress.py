@@ -70,22 +70,26 @@ class Skipped:
 
 
 class Ended(Protocol):
-    """What `end_all` reads of a delivery."""
+    """What `end_all` reads of a run (runs.py)."""
 
     @property
-    def mapped(self) -> Mapped: ...
+    def count(self) -> int: ...
     @property
     def offset(self) -> int: ...
+    def only(self) -> Mapped: ...
     @property
     def progress(self) -> Progress: ...
 
 
 class Progress:
-    """State: the events with deliveries on their way, in order (offset -> end of its line), and the end of the last event that passed."""
+    """State: what is on its way, in order, and the end of the last event that passed. What is on its way are stretches of events, one message
+    each (offset of the first -> end of the last), single events with several, and events of other workers."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.open: dict[int, int] = {}
+        self.events = 0
+        """How many events of this lane are on their way."""
         self.reached = 0
         self.ended: list[tuple[int, int]] = []
         self.skipped: Skipped | None = None
@@ -101,13 +105,24 @@ class Progress:
 
     def begin(self, offset: int, end: int, deliveries: int) -> None:
         """An event with so many deliveries on their way."""
-        self.open[offset] = end
+        self.open[offset] = self.reached = end
+        self.events += 1
         if deliveries > 1:
             self.several_open[offset] = deliveries
-        self.reached = end
+
+    def begin_all(self, offset: int, end: int, events: int) -> None:
+        """So many events that follow each other, with one message each."""
+        self.open[offset] = self.reached = end
+        self.events += events
+
+    def divide(self, offset: int, middle: int) -> None:
+        """What began as one stretch ends as two."""
+        self.open[middle], self.open[offset] = self.open[offset], middle
+        # In their order again: the first is the cursor.
+        self.open = dict(sorted(self.open.items()))
 
     def passed(self, offset: int, end: int) -> None:
-        """An event with nothing on its way."""
+        """Events with nothing on their way."""
         if self.open:
             self.ended.append((offset, end))
         self.reached = end
@@ -140,6 +155,7 @@ class Progress:
             self._parts.append((offset, mapped.action, mapped.item))
         else:
             del self.several_open[offset]
+            self.events -= 1
             self.ended.append((offset, self.open.pop(offset)))
 
     def tidy(self) -> None:
@@ -189,19 +205,20 @@ class Progress:
         return merged
 
 
-def end_all(deliveries: Iterable[Ended]) -> None:
-    """These deliveries have ended. Written out, for it is done for every message."""
+def end_all(runs: Iterable[Ended]) -> None:
+    """These have ended. Written out, for with order keys each message is a run."""
     touched: set[Progress] = set()
     progress = None
-    for item in deliveries:
+    for item in runs:
         if item.progress is not progress:
             progress = item.progress
             touched.add(progress)
             several, opened, ended = progress.several_open, progress.open, progress.ended
         offset = item.offset
         if offset in several:
-            progress.end(offset, item.mapped)
+            progress.end(offset, item.only())
         else:
+            progress.events -= item.count
             ended.append((offset, opened.pop(offset)))
     for progress in touched:
         progress.tidy()

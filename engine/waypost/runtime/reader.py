@@ -10,26 +10,26 @@ An input that cannot be read twice (standard input without a journal) keeps what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from waypost.runtime.sources.lines import Line
+from waypost.runtime.sources.lines import Chunk, Piece, behind
 
 WINDOW = 64 << 20
 
 JOURNAL = "journal"
 """The identity of what is read from the journal."""
 
-LINE_COST = 200
-"""What a line costs in memory beside its bytes."""
+LINE_COST, PIECE_COST = 40, 200
+"""What a line and a piece cost in memory beside their bytes."""
 
 
 class Source(Protocol):
     """Where events come from: runtime/sources/, a journal's source, or a tap.
 
-    `read` gives the next lines, an empty list when there is none yet, None at the end. `resume` goes to an offset, and gives a sentence
-    when the input is not the one that was read then."""
+    `read` gives the next pieces, an empty list when there is none yet, None at the end. `resume` goes to an offset, and gives a sentence when
+    the input is not the one that was read then."""
 
     @property
     def name(self) -> str: ...
@@ -43,7 +43,7 @@ class Source(Protocol):
     def first_line(self) -> bytes: ...
 
     def resume(self, offset: int, identity: str) -> str: ...
-    def read(self) -> list[Line] | None: ...
+    def read(self) -> list[Piece] | None: ...
     def close(self) -> None: ...
 
 
@@ -57,29 +57,33 @@ def waits(source: Source) -> bool:
     return bool(getattr(source, "waits", False))
 
 
+def cost_of(piece: Piece) -> int:
+    return len(piece.data) + PIECE_COST + (LINE_COST * piece.count if isinstance(piece, Chunk) else 0)
+
+
 @dataclass(frozen=True)
-class Piece:
-    """Lines that were read together: all between two offsets."""
+class Stretch:
+    """Pieces that were read together: all between two offsets."""
 
     start: int
     end: int
-    lines: list[Line]
+    pieces: list[Piece]
     cost: int
 
 
 class Shared:
-    """State: the leading reader, how far it is, and the pieces it read last."""
+    """State: the leading reader, how far it is, and the stretches it read last."""
 
     def __init__(self, open_source: Callable[[], Source], window: int = WINDOW) -> None:
         self.open = open_source
         self.leader = open_source()
         self._window = window
-        self._pieces: deque[Piece] = deque()
+        self._stretches: deque[Stretch] = deque()
         self._held = 0
         self._taps: list[Tap] = []
         self.head: int | None = None
         self.reads = 0
-        """How many pieces the leader has read."""
+        """How many stretches the leader has read."""
 
     def tap(self) -> Tap:
         tap = Tap(self)
@@ -93,13 +97,13 @@ class Shared:
                 self.leader.resume(offset, identity)
             self.head = offset
 
-    def piece(self, at: int) -> Piece | None:
-        """The piece that holds what stands at an offset, where it is still kept."""
-        if not self._pieces or at < self._pieces[0].start:
+    def stretch(self, at: int) -> Stretch | None:
+        """The stretch that holds what stands at an offset, where it is still kept."""
+        if not self._stretches or at < self._stretches[0].start:
             return None
-        return next((piece for piece in self._pieces if piece.start <= at < piece.end), None)
+        return next((one for one in self._stretches if one.start <= at < one.end), None)
 
-    def advance(self) -> list[Line] | None:
+    def advance(self) -> list[Piece] | None:
         """Reads on. Only a lane that is at the head asks."""
         assert self.head is not None
         if self._held > self._window and not resumable(self.leader):
@@ -108,20 +112,20 @@ class Shared:
                 return []
         lines = self.leader.read()
         if lines:
-            cost = sum(len(line.data) for line in lines) + LINE_COST * len(lines)
-            self._pieces.append(Piece(self.head, lines[-1].end, lines, cost))
+            cost = sum(map(cost_of, lines))
+            self._stretches.append(Stretch(self.head, lines[-1].end, lines, cost))
             self.head = lines[-1].end
             self._held += cost
             self.reads += 1
             self._drop_passed()
-            while self._held > self._window and len(self._pieces) > 1 and resumable(self.leader):
-                self._held -= self._pieces.popleft().cost
+            while self._held > self._window and len(self._stretches) > 1 and resumable(self.leader):
+                self._held -= self._stretches.popleft().cost
         return lines
 
     def _drop_passed(self) -> None:
         slowest = min((tap.at for tap in self._taps), default=0)
-        while self._pieces and self._pieces[0].end <= slowest:
-            self._held -= self._pieces.popleft().cost
+        while self._stretches and self._stretches[0].end <= slowest:
+            self._held -= self._stretches.popleft().cost
 
     def leave(self, tap: Tap) -> None:
         if tap in self._taps:
@@ -176,16 +180,14 @@ class Tap:
         self.at = own.offset if said else offset
         return said
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         self._shared.start(self.at, self._known)
-        piece = self._shared.piece(self.at)
-        if piece is not None:
+        stretch = self._shared.stretch(self.at)
+        if stretch is not None:
             self._rejoin()
-            lines: Sequence[Line] = piece.lines
-            if piece.start < self.at:
-                lines = [line for line in lines if line.offset >= self.at]
-            self.at = piece.end
-            return list(lines)
+            pieces = list(stretch.pieces) if stretch.start == self.at else behind(stretch.pieces, self.at)
+            self.at = stretch.end
+            return pieces
         if self.at == self._shared.head:
             self._rejoin()
             found = self._shared.advance()
@@ -194,7 +196,7 @@ class Tap:
             return found
         return self._read_alone()
 
-    def _read_alone(self) -> list[Line] | None:
+    def _read_alone(self) -> list[Piece] | None:
         if self._own is None:
             self._own = self._shared.open()
             self._own.resume(self.at, self._known if self._shared.head is None else self.identity)

@@ -36,7 +36,7 @@ from waypost.runtime.records import (
     save_ledger,
 )
 from waypost.runtime.results import Filtered, Mapped
-from waypost.runtime.sources.lines import Line
+from waypost.runtime.sources.lines import Line, Piece, alone
 from waypost.runtime.store import Store
 
 CHUNK = 500
@@ -61,11 +61,11 @@ class LetterSource:
         self.offset = offset
         return ""
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         start = self.offset
         found = self.letters[start : start + CHUNK]
         self.offset += len(found)
-        return [Line(letter.event, at, at + 1, at + 1) for at, letter in enumerate(found, start)] or None
+        return [alone(Line(letter.event, at, at + 1, at + 1)) for at, letter in enumerate(found, start)] or None
 
     def close(self) -> None:
         return None

@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from waypost.runtime.batches import Delivery
 from waypost.runtime.dead_letters import RESPONSE_LIMIT
 from waypost.runtime.lane import Send
 from waypost.runtime.masking import masker
 from waypost.runtime.notices import stamp
 from waypost.runtime.outcome import Answer
 from waypost.runtime.request import RequestProgram
+from waypost.runtime.runs import Delivery
 
 HELD = 64
 """So many records wait for a follower."""
@@ -118,8 +118,10 @@ def record(attempt: Attempt, deliveries: Sequence[Delivery]) -> bytes:
         "method": wire.method,
         "url": wire.url,
         "headers": dict(wire.headers),
-        "messages": [{"action": item.mapped.action, "item": item.mapped.item, "offset": item.offset} for item in shown],
-        "left_out": len(attempt.send.bodies) - len(shown),
+        "messages": [
+            {"action": item.mapped.action, "item": item.mapped.item, "offset": item.position.offset} for item in shown
+        ],
+        "left_out": attempt.send.count - len(shown),
         "body": _body(wire.body),
         "status": int(answer.status) if answer.status.isdecimal() else answer.status,
         "error": answer.error,

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.runtime.sources.lines import Cutter, Line
+from waypost.runtime.sources.lines import Cutter, Piece
 from waypost.runtime.sources.opened import Opened, SourceError, identity_of
 
 __all__ = ["FileSource", "SourceError", "expand"]
@@ -155,7 +155,7 @@ class FileSource:
         """The files that were already read after the one of the cursor: they stand where they stood."""
         return [(part, path) for part in later if (path := self._renamed(part)) is not None]
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         """The next lines, an empty list when there is none yet, None at the end."""
         chunk = self._file.read()
         if chunk:
@@ -172,7 +172,7 @@ class FileSource:
             self._change(self._path, self.offset)
         return []
 
-    def _finished(self) -> list[Line]:
+    def _finished(self) -> list[Piece]:
         """What is left of a file that another follows; then the other begins."""
         # Once more: it was written to until it was renamed.
         chunk = self._file.read()
@@ -186,7 +186,7 @@ class FileSource:
             self._change(self._path, self._base + self._file.offset)
         return []
 
-    def _feed(self, chunk: bytes) -> list[Line]:
+    def _feed(self, chunk: bytes) -> list[Piece]:
         if not self._first_whole and b"\n" in chunk:
             place = self._file.offset
             self.first_line, self._first_whole = self._file.first_line()

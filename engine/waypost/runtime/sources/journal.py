@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Protocol
 
-from waypost.runtime.sources.lines import Line, TooLong
+from waypost.runtime.sources.lines import Chunk, Piece, TooLong
 
 READ = 1 << 20
 """How many bytes of rows are read at a time."""
@@ -43,21 +44,40 @@ class Journal(Protocol):
         """The same without one: a producer has ended."""
 
 
-class Kept(Line, frozen=True, gc=False):
-    """A journaled line. `received_at` is in Unix seconds."""
-
-    received_at: float = 0.0
-
-
 def too_long_row(line: TooLong) -> bytes:
     """A line of standard input that is too long to be kept, as a row: no other row holds a line feed."""
     return b"%b\n%d %b" % (line.data.replace(b"\n", b" "), line.length, line.sha256.encode())
 
 
-def line_of(number: int, row: bytes, received_at: float) -> Line:
-    """A row as a line: its offset is its sequence number."""
-    if b"\n" not in row:
-        return Kept(row, number, number + 1, number, received_at)
+def pieces_of(rows: Sequence[tuple[int, bytes, float]]) -> list[Piece]:
+    """Rows as lines: a line's offset is its sequence number."""
+    found: list[Piece] = []
+    texts: list[bytes] = []
+    first = 0
+    for number, row, _ in rows:
+        if texts and number != first + len(texts):
+            found.append(_chunk(first, texts))
+            texts = []
+        if b"\n" in row:
+            if texts:
+                found.append(_chunk(first, texts))
+                texts = []
+            found.append(_too_long(number, row))
+            continue
+        if not texts:
+            first = number
+        texts.append(row)
+    if texts:
+        found.append(_chunk(first, texts))
+    return found
+
+
+def _chunk(first: int, texts: list[bytes]) -> Chunk:
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
+    return Chunk(b"\n".join(texts), first, first + len(texts), first, starts, by_line=True)
+
+
+def _too_long(number: int, row: bytes) -> TooLong:
     head, _, rest = row.rpartition(b"\n")
     length, _, digest = rest.partition(b" ")
     return TooLong(head, number, number + 1, number, int(length), digest.decode())
@@ -92,7 +112,7 @@ class JournalSource:
         self.offset = offset
         return ""
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         """The next rows, an empty list when there is none yet, None at the end."""
         if self.fault is not None:
             raise self.fault
@@ -101,7 +121,7 @@ class JournalSource:
         if not rows:
             return None if ended else []
         self.offset = rows[-1][0] + 1
-        return [line_of(*row) for row in rows]
+        return pieces_of(rows)
 
     def listen(self, told: Callable[[], object]) -> None:
         self._journal.listen(told)

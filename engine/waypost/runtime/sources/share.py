@@ -12,7 +12,7 @@ from pathlib import Path
 
 from waypost.runtime.progress import Part
 from waypost.runtime.sources.file import FileSource, SourceError
-from waypost.runtime.sources.lines import Line
+from waypost.runtime.sources.lines import Piece, before
 
 SPREAD = 32 << 20
 """Workers that share a file by key wait for the slowest when they are so many bytes ahead: what each has ended alone must be kept."""
@@ -70,7 +70,7 @@ class Share:
             raise SourceError(f"{self.name} was replaced while the run began: run again")
         return ""
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         """The next lines; an empty list when the other workers are far behind (then `waits` holds); None at the end."""
         if self._ended:
             return None
@@ -81,7 +81,7 @@ class Share:
         end = self.portion.end
         if lines and end is not None and self._file.offset >= end:
             self._ended = True
-            return [line for line in lines if line.offset < end]
+            return before(lines, end)
         return lines
 
     def close(self) -> None:

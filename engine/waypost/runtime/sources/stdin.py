@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
 from waypost.runtime.sources.journal import Journal, JournalFull, JournalSource, too_long_row
-from waypost.runtime.sources.lines import Cutter, Line, TooLong
+from waypost.runtime.sources.lines import Chunk, Cutter, Piece, TooLong, lines_of
 
 CHUNK = 64 << 10
 
@@ -52,7 +52,7 @@ class StdinSource:
     def resume(self, offset: int, identity: str) -> str:
         return "standard input cannot be resumed: reading it from where it stands"
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[Piece] | None:
         """The next lines, an empty list when none is there yet, None at the end."""
         try:
             chunk = self._chunks.get(timeout=0.05)
@@ -64,10 +64,11 @@ class StdinSource:
         self.offset += len(chunk)
         return self._first(self._cutter.feed(chunk))
 
-    def _first(self, lines: list[Line]) -> list[Line]:
-        if lines and not self.first_line:
-            self.first_line = lines[0].data
-        return lines
+    def _first(self, pieces: list[Piece]) -> list[Piece]:
+        if pieces and not self.first_line:
+            first = pieces[0]
+            self.first_line = first.text(0, 1) if isinstance(first, Chunk) else first.data
+        return pieces
 
     def close(self) -> None:
         return None
@@ -84,7 +85,7 @@ async def keep(
     """Appends a stream's lines to a journal until the stream ends. While the journal is full, nothing is read: the producer waits."""
     lines = StdinSource(stream)
     while (found := await asyncio.to_thread(lines.read)) is not None:
-        rows = [too_long_row(line) if isinstance(line, TooLong) else line.data for line in found]
+        rows = [too_long_row(line) if isinstance(line, TooLong) else line.data for line in lines_of(found)]
         while rows:
             try:
                 await journal.append(source, rows, clock())

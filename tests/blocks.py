@@ -1,0 +1,49 @@
+"""Rows and lines, as blocks and chunks: what a program and a source give, made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+from itertools import accumulate
+from typing import Any
+
+from waypost.runtime.block import NO_ACTION, Block, Owner
+from waypost.runtime.reader import Source
+from waypost.runtime.results import Mapped
+from waypost.runtime.sources.lines import Chunk, Line, lines_of
+
+
+@cache
+def owner(action: str, item: Any, request: str, group: tuple[Any, ...]) -> Owner:
+    """One for all messages of a kind, as in a program."""
+    return partial(Mapped, action, item, request, group)
+
+
+def block_of(rows: Sequence[Mapped | list[Any]]) -> Block:
+    """A block with these results of its lines (`Block.rows`)."""
+    block = Block(len(rows), b"", [])
+    for index, row in enumerate(rows):
+        results = [row] if isinstance(row, Mapped) else row
+        if results == [NO_ACTION]:
+            block.idle.append(index)
+        elif results and all(isinstance(item, Mapped) for item in results):
+            if len(results) > 1:
+                block.several[index] = len(results)
+            for item in results:
+                block.encoded += item.body + b"\n"
+                block.owners.append(owner(item.action, item.item, item.request, item.group))
+        else:
+            block.others[index] = list(results)
+    return block
+
+
+def read_lines(source: Source) -> list[Line] | None:
+    """What a source reads next, a line at a time."""
+    pieces = source.read()
+    return None if pieces is None else lines_of(pieces)
+
+
+def chunk_of(texts: Sequence[bytes], offset: int = 0, number: int = 1) -> Chunk:
+    """Lines that follow each other in a file."""
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
+    return Chunk(b"\n".join(texts), offset, offset + starts[-1], number, starts)
