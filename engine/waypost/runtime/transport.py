@@ -9,8 +9,10 @@ of a destination change; of a response only the first bytes are kept, however we
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import re
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +29,11 @@ MAX_AGE_S = 300.0
 
 LEAVES = "send_request_headers.started"
 """How the event ends that httpcore tells when the first bytes of a request are about to leave."""
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore imports it for each lock and each connection that it looks at, and a miss is not remembered: without this, each of some twenty
+    # a request searches the whole path again.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
