@@ -76,7 +76,7 @@ def messages(receiver: Receiver) -> list[dict[str, Any]]:
 def test_break_the_spec_mend_it_and_replay(tmp_path: Path) -> None:
     """P14: what died under a broken spec is delivered by the mended one, with the ids that it would have had; the ledger closes.
 
-    Mutations that turn this red: `add_letter` without the event's offset or first line (ids of events without an id); `again` not
+    Mutations that turn this red: `add_letters` without the event's offset or first line (ids of events without an id); `again` not
     keeping to the letter's own delivery (doubles); `taken_out` left out (the ledger counts twice).
     """
     lines = [event(f"e{number}", properties={"total": number % 3}) for number in range(30)]

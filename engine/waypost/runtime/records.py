@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -84,8 +85,7 @@ class LaneStep:
         save_ledger(database, self.connection, self.source, self.ledger)
         if self.letters and self.plan is not None:
             keep_plan(database, self.plan)
-        for letter in self.letters:
-            add_letter(database, letter)
+        add_letters(database, self.letters)
         for source, before in self.trims.items():
             trim(database, source, before)
 
@@ -149,27 +149,41 @@ def lanes(database: sqlite3.Connection) -> list[tuple[str, str, Ledger]]:
     ]
 
 
-def add_letter(database: sqlite3.Connection, letter: Letter) -> None:
-    digest = hashlib.sha256(letter.first_line).digest()
-    database.execute("insert or ignore into origin (digest, first_line) values (?, ?)", (digest, letter.first_line))
-    database.execute(
+def add_letters(database: sqlite3.Connection, letters: Iterable[Letter]) -> None:
+    origins: dict[bytes, int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for letter in letters:
+        if letter.first_line not in origins:
+            origins[letter.first_line] = _origin(database, letter.first_line)
+        rows.append(
+            (
+                letter.connection,
+                letter.source,
+                origins[letter.first_line],
+                letter.offset,
+                letter.action,
+                msgspec.json.encode(letter.item),
+                letter.reason,
+                letter.whole,
+                letter.at,
+                letter.plan,
+                letter.event,
+                letter.record,
+            )
+        )
+    database.executemany(
         "insert into dead (connection, source, origin, byte_offset, action, item, reason, whole, at, plan, event, record) "
-        "values (?, ?, (select id from origin where digest = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            letter.connection,
-            letter.source,
-            digest,
-            letter.offset,
-            letter.action,
-            msgspec.json.encode(letter.item),
-            letter.reason,
-            letter.whole,
-            letter.at,
-            letter.plan,
-            letter.event,
-            letter.record,
-        ),
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
     )
+
+
+def _origin(database: sqlite3.Connection, first_line: bytes) -> int:
+    """The id of an input's first line, which is kept once."""
+    digest = hashlib.sha256(first_line).digest()
+    database.execute("insert or ignore into origin (digest, first_line) values (?, ?)", (digest, first_line))
+    found: int = database.execute("select id from origin where digest = ?", (digest,)).fetchone()[0]
+    return found
 
 
 def keep_plan(database: sqlite3.Connection, plan: Plan) -> None:

@@ -29,7 +29,7 @@ from waypost.runtime.records import (
     Cursor,
     Letter,
     Snapshot,
-    add_letter,
+    add_letters,
     keep_plan,
     ledger_of,
     remove_letters,
@@ -103,8 +103,7 @@ class Moved:
         remove_letters(database, [letter.id for letter in self.gone])
         if self.died:
             keep_plan(database, self.writer.plan)
-        for letter in self.died:
-            add_letter(database, letter)
+        add_letters(database, self.died)
         before = ledger_of(database, self.connection, self.source)
         save_ledger(database, self.connection, self.source, before.plus(self.change))
 

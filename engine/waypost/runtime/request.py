@@ -65,7 +65,7 @@ class RequestProgram:
         request, auth = (self._shown, self._shown_auth) if masked else (self._request, self._auth)
         env = self._env(self._masked if masked else self._bound, group, now)
         around = self._envelope(request, auth, env)
-        body = b"" if around is None else around[0] + b",".join(bodies) + around[1]
+        body = b"" if around is None else _joined(around, bodies)
         headers = {"user-agent": f"waypost/{__version__}"}
         if around is not None:
             headers["content-type"] = "application/json"
@@ -91,6 +91,14 @@ class RequestProgram:
             body = {**body, **{key: reference.evaluate(value, env) for key, value in auth.body.items()}}
         before, _, after = values.encode(body).partition(_PLACE)
         return before, after
+
+
+def _joined(around: tuple[bytes, bytes], bodies: Sequence[bytes]) -> bytes:
+    """The body, copied together once."""
+    pieces = list(bodies) or [b""]
+    pieces[0] = around[0] + pieces[0]
+    pieces[-1] += around[1]
+    return b",".join(pieces)
 
 
 def compressed(body: bytes) -> bytes:
