@@ -46,4 +46,4 @@ def read_lines(source: Source) -> list[Line] | None:
 def chunk_of(texts: Sequence[bytes], offset: int = 0, number: int = 1) -> Chunk:
     """Lines that follow each other in a file."""
     starts = [0, *accumulate(len(text) + 1 for text in texts)]
-    return Chunk(b"\n".join(texts), offset, offset + starts[-1], number, starts)
+    return Chunk(b"\n".join(texts), offset, number, starts)

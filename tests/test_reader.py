@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks import read_lines
-from waypost.runtime.reader import LINE_COST, PIECE_COST, Shared, Tap
+from waypost.runtime.reader import Shared, Tap, cost_of
 from waypost.runtime.sources.file import FileSource
 from waypost.runtime.sources.lines import Line, Piece, alone
+
+COST = cost_of(alone(Line(b"x" * 10, 0, 1, 1)))
 
 
 class Pieces:
@@ -46,7 +48,7 @@ class Pieces:
 def test_every_lane_reads_every_line_once(seed: int, step: int, window: int, starts: list[int]) -> None:
     """Mutation that turns this red: `Tap.read` without the lines before its place being left out."""
     rng = random.Random(seed)
-    shared = Shared(lambda: Pieces(60, step), window=window * (10 + (LINE_COST + PIECE_COST)))
+    shared = Shared(lambda: Pieces(60, step), window=window * COST)
     taps = [shared.tap() for _ in starts]
     seen: list[list[int]] = [[] for _ in starts]
     for tap, start in zip(taps, starts, strict=True):
@@ -74,7 +76,7 @@ def test_lanes_of_one_pace_share_one_reader() -> None:
 
 def test_slow_lane_detaches_and_rejoins() -> None:
     """It never holds the fast one up, and reads alone only until it has caught up."""
-    shared = Shared(lambda: Pieces(1000, 10), window=50 * (10 + (LINE_COST + PIECE_COST)))
+    shared = Shared(lambda: Pieces(1000, 10), window=50 * COST)
     fast, slow = shared.tap(), shared.tap()
     slow.read()
     for _ in range(30):
@@ -88,7 +90,7 @@ def test_slow_lane_detaches_and_rejoins() -> None:
 
 
 def test_input_that_cannot_be_read_twice_waits_for_its_slowest_lane() -> None:
-    shared = Shared(lambda: Pieces(1000, 10, again=False), window=50 * (10 + (LINE_COST + PIECE_COST)))
+    shared = Shared(lambda: Pieces(1000, 10, again=False), window=50 * COST)
     fast, slow = shared.tap(), shared.tap()
     while fast.read():
         pass

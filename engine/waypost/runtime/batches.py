@@ -81,7 +81,7 @@ class Batch(Struct):
             left.append(right.pop(0))
         if wanted:
             first, right[0] = right[0].cut(wanted)
-            first.progress.divide(first.offset, first.end)
+            first.progress.divide(first.offset, first.end, right[0].offset)
             left.append(first)
         return self._part(next(ids), left), self._part(next(ids), right)
 

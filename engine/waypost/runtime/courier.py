@@ -253,9 +253,8 @@ class Courier:
         return any(name == source.name and chunk.offset <= at < chunk.end for name, at in self._older)
 
     def _blocks(self, source: Source, chunk: Chunk, now: float) -> Iterator[Block]:
-        if chunk.by_line:
-            offsets = range(chunk.offset, chunk.end)
-            lines = [line.data for line in chunk.lines()]
+        if chunk.places is not None:
+            lines, offsets = [line.data for line in chunk.lines()], [offset for offset, _, _ in chunk.places]
             return iter([self.program.map_lines(lines, offsets, source.first_line, now)])
         return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
 

@@ -32,7 +32,7 @@ from waypost.runtime.order import Order
 from waypost.runtime.outcome import Answer, backoff, outcome_of, wait_asked
 from waypost.runtime.progress import Part, Position, Progress, Settled, Skipped, end_all
 from waypost.runtime.results import Filtered, Mapped, Rejected
-from waypost.runtime.runs import Alone, Delivery, Idle, Run, one, runs_of
+from waypost.runtime.runs import Alone, Delivery, Idle, Run, Where, one, runs_of
 from waypost.runtime.sources.lines import Chunk
 
 __all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
@@ -218,10 +218,10 @@ class Lane:
         self.ledger.accepted += count
         self.ledger.deliveries += count
         self.ledger.filtered[NO_ACTION.reason] += count
-        progress.passed(lines.offset_of(idle.first), lines.offset_of(idle.last))
+        progress.passed(lines.place(idle.first)[0], lines.place(idle.last - 1)[1])
 
-    def _offer_run(self, place: tuple[str, tuple[Any, ...]], run: Run, now: float) -> list[Command]:
-        flow, group = self._flows[place[0]], place[1]
+    def _offer_run(self, where: Where, run: Run, now: float) -> list[Command]:
+        flow, group = self._flows[where[0]], where[1]
         if flow.exceeds(group, run, now):
             commands: list[Command] = []
             for item in run.deliveries():

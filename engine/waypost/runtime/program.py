@@ -145,7 +145,7 @@ class Program:
     def map_lines(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> Block:
-        """`map_block` for lines that stand apart."""
+        """`map_many`, as a block."""
         return self._chunks.lines(lines, offsets, first_line, now)
 
     def _load_general(self, line: bytes) -> Any:

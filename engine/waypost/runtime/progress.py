@@ -115,9 +115,9 @@ class Progress:
         self.open[offset] = self.reached = end
         self.events += events
 
-    def divide(self, offset: int, middle: int) -> None:
-        """What began as one stretch ends as two."""
-        self.open[middle], self.open[offset] = self.open[offset], middle
+    def divide(self, offset: int, end: int, again: int) -> None:
+        """What began as one stretch ends as two: the first ends at `end`, the second begins at `again`."""
+        self.open[again], self.open[offset] = self.open[offset], end
         # In their order again: the first is the cursor.
         self.open = dict(sorted(self.open.items()))
 

@@ -21,8 +21,8 @@ WINDOW = 64 << 20
 JOURNAL = "journal"
 """The identity of what is read from the journal."""
 
-LINE_COST, PIECE_COST = 40, 200
-"""What a line and a piece cost in memory beside their bytes."""
+LINE_COST, PLACE_COST, PIECE_COST = 40, 160, 200
+"""What a line, its place where it has one of its own, and a piece cost in memory beside their bytes."""
 
 
 class Source(Protocol):
@@ -58,7 +58,10 @@ def waits(source: Source) -> bool:
 
 
 def cost_of(piece: Piece) -> int:
-    return len(piece.data) + PIECE_COST + (LINE_COST * piece.count if isinstance(piece, Chunk) else 0)
+    if not isinstance(piece, Chunk):
+        return len(piece.data) + PIECE_COST
+    each = LINE_COST if piece.places is None else LINE_COST + PLACE_COST
+    return len(piece.data) + PIECE_COST + each * piece.count
 
 
 @dataclass(frozen=True)

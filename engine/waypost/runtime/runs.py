@@ -16,7 +16,7 @@ from msgspec import Struct
 from waypost.runtime.block import LF, Block, Owner
 from waypost.runtime.progress import Position, Progress
 from waypost.runtime.results import Filtered, Mapped, Rejected
-from waypost.runtime.sources.lines import Chunk
+from waypost.runtime.sources.lines import Chunk, Place
 
 
 class Delivery(Struct, frozen=True, gc=False):
@@ -31,8 +31,8 @@ class Run(Struct, frozen=True, gc=False):
     """Messages on their way, each of another event, which follow each other in their source; or one message alone.
 
     `bodies` are the messages, `events` their lines, both with a line feed between two and none at the end (one that is alone may hold
-    others); `owners` makes a Mapped of each. `offset` and `line` are those of the first event, `end` is behind the last. `key` is the order key
-    of one that is alone.
+    others); `owners` makes a Mapped of each. `offset` and `line` are those of the first event, `end` is behind the last; `places` are as in a
+    Chunk. `key` is the order key of one that is alone.
     """
 
     bodies: bytes
@@ -42,7 +42,7 @@ class Run(Struct, frozen=True, gc=False):
     end: int
     line: int
     progress: Progress
-    by_line: bool = False
+    places: list[Place] | None = None
     key: Any = None
 
     @property
@@ -68,12 +68,18 @@ class Run(Struct, frozen=True, gc=False):
 
     def deliveries(self) -> Iterator[Delivery]:
         """Each alone."""
-        source, offset = self.progress.source, self.offset
-        events = [self.events] if len(self.owners) == 1 else self.events.split(b"\n")
-        last = len(events) - 1
-        for index, (owner, body, event) in enumerate(zip(self.owners, self.messages(), events, strict=True)):
-            end = self.end if index == last else offset + (1 if self.by_line else len(event) + 1)
-            yield Delivery(owner(body), event, Position(source, offset, self.line + index, end))
+        alone = len(self.owners) == 1
+        events = [self.events] if alone else self.events.split(b"\n")
+        places = [(self.offset, self.end, self.line)] if alone else self.places or self._places(events)
+        source = self.progress.source
+        for owner, body, event, (offset, end, line) in zip(self.owners, self.messages(), events, places, strict=True):
+            yield Delivery(owner(body), event, Position(source, offset, line, end))
+
+    def _places(self, events: list[bytes]) -> Iterator[Place]:
+        offset = self.offset
+        for number, event in enumerate(events, self.line):
+            end = offset + len(event) + 1
+            yield offset, end, number
             offset = end
 
     def fitting(self, room: int, most: int) -> int:
@@ -98,29 +104,16 @@ class Run(Struct, frozen=True, gc=False):
     def cut(self, count: int) -> tuple[Run, Run]:
         """The first so many messages, and the rest."""
         body, event = _after(self.bodies, count), _after(self.events, count)
-        middle = self.offset + (count if self.by_line else event)
-        owners, line = self.owners, self.line + count
+        before = behind = None
+        end = offset = self.offset + event
+        line = self.line + count
+        if self.places is not None:
+            before, behind = self.places[:count], self.places[count:]
+            (_, end, _), (offset, _, line) = before[-1], behind[0]
+        bodies, events, owners, progress = self.bodies, self.events, self.owners, self.progress
         return (
-            Run(
-                self.bodies[: body - 1],
-                self.events[: event - 1],
-                owners[:count],
-                self.offset,
-                middle,
-                self.line,
-                self.progress,
-                self.by_line,
-            ),
-            Run(
-                self.bodies[body:],
-                self.events[event:],
-                owners[count:],
-                middle,
-                self.end,
-                line,
-                self.progress,
-                self.by_line,
-            ),
+            Run(bodies[: body - 1], events[: event - 1], owners[:count], self.offset, end, self.line, progress, before),
+            Run(bodies[body:], events[event:], owners[count:], offset, self.end, line, progress, behind),
         )
 
 
@@ -151,11 +144,11 @@ class Alone(Struct, frozen=True, gc=False):
     results: list[Mapped | Rejected | Filtered]
 
 
-Place = tuple[str, tuple[Any, ...]]
+Where = tuple[str, tuple[Any, ...]]
 """The request and its group."""
 
 
-def runs_of(block: Block, lines: Chunk, first: int, progress: Progress) -> Iterator[tuple[Place, Run] | Idle | Alone]:
+def runs_of(block: Block, lines: Chunk, first: int, progress: Progress) -> Iterator[tuple[Where, Run] | Idle | Alone]:
     """What became of a block's lines, in order. Its first line has the index `first` in `lines`."""
     cutting = _Cutting(block, lines, first, progress)
     idle = set(block.idle)
@@ -187,30 +180,21 @@ class _Cutting:
         self._first = first
         self._progress = progress
         self._taken = self._begin = 0
-        self._places = {owner: _place(owner) for owner in set(block.owners)}
-        self._one_place = len(set(self._places.values())) == 1
+        self._wheres = {owner: _where(owner) for owner in set(block.owners)}
+        self._one = len(set(self._wheres.values())) == 1
 
-    def runs(self, begin: int, end: int) -> Iterator[tuple[Place, Run]]:
+    def runs(self, begin: int, end: int) -> Iterator[tuple[Where, Run]]:
         """The messages of these lines, one each."""
         lines, first = self._lines, self._first
         while begin < end:
-            count = end - begin if self._one_place else self._alike(end - begin)
-            place = self._places[self._block.owners[self._taken]]
+            count = end - begin if self._one else self._alike(end - begin)
+            where = self._wheres[self._block.owners[self._taken]]
             bodies, owners = self._take(count)
             a, b = first + begin, first + begin + count
-            yield (
-                place,
-                Run(
-                    bodies,
-                    lines.text(a, b),
-                    owners,
-                    lines.offset_of(a),
-                    lines.offset_of(b),
-                    lines.number + a,
-                    self._progress,
-                    lines.by_line,
-                ),
-            )
+            offset, _, line = lines.place(a)
+            _, behind, _ = lines.place(b - 1)
+            places = None if lines.places is None else lines.places[a:b]
+            yield where, Run(bodies, lines.text(a, b), owners, offset, behind, line, self._progress, places)
             begin += count
 
     def several(self, count: int) -> list[Any]:
@@ -219,11 +203,11 @@ class _Cutting:
         return [owner(body) for owner, body in zip(owners, bodies.split(b"\n"), strict=True)]
 
     def _alike(self, most: int) -> int:
-        """How many of the next messages go to one place."""
+        """How many of the next messages go to one request and group."""
         owners, at = self._block.owners, self._taken
-        place = self._places[owners[at]]
+        where = self._wheres[owners[at]]
         count = 1
-        while count < most and self._places[owners[at + count]] == place:
+        while count < most and self._wheres[owners[at + count]] == where:
             count += 1
         return count
 
@@ -236,6 +220,6 @@ class _Cutting:
         return encoded[begin : end - 1], owners[taken : self._taken]
 
 
-def _place(owner: Owner) -> Place:
+def _where(owner: Owner) -> Where:
     mapped = owner(b"")
     return mapped.request, mapped.group

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Protocol
 
-from waypost.runtime.sources.lines import Chunk, Piece, TooLong
+from waypost.runtime.sources.lines import Piece, Place, TooLong, scattered
 
 READ = 1 << 20
 """How many bytes of rows are read at a time."""
@@ -53,28 +52,19 @@ def pieces_of(rows: Sequence[tuple[int, bytes, float]]) -> list[Piece]:
     """Rows as lines: a line's offset is its sequence number."""
     found: list[Piece] = []
     texts: list[bytes] = []
-    first = 0
+    places: list[Place] = []
     for number, row, _ in rows:
-        if texts and number != first + len(texts):
-            found.append(_chunk(first, texts))
-            texts = []
-        if b"\n" in row:
-            if texts:
-                found.append(_chunk(first, texts))
-                texts = []
-            found.append(_too_long(number, row))
+        if b"\n" not in row:
+            texts.append(row)
+            places.append((number, number + 1, number))
             continue
-        if not texts:
-            first = number
-        texts.append(row)
+        if texts:
+            found.append(scattered(texts, places))
+            texts, places = [], []
+        found.append(_too_long(number, row))
     if texts:
-        found.append(_chunk(first, texts))
+        found.append(scattered(texts, places))
     return found
-
-
-def _chunk(first: int, texts: list[bytes]) -> Chunk:
-    starts = [0, *accumulate(len(text) + 1 for text in texts)]
-    return Chunk(b"\n".join(texts), first, first + len(texts), first, starts, by_line=True)
 
 
 def _too_long(number: int, row: bytes) -> TooLong:

@@ -1,9 +1,8 @@
 """Bytes become lines, in bounded memory.
 
 Takes bytes in order. Gives `Chunk`s: lines that follow each other, in one piece and with their offsets in the whole stream, because what is
-done once for a hundred lines costs each of them little. A blank line ends a chunk; what is not simply a line and its line feed (the first
-of a file, one with CR, the last one without a break) is a chunk by itself. A line longer than LIMIT is told as `TooLong` with its first
-bytes, its length and its SHA-256.
+done once for a hundred lines costs each of them little. Blank lines are passed over; a line longer than LIMIT is told as `TooLong` with its
+first bytes, its length and its SHA-256.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -41,34 +41,40 @@ class TooLong(Line, frozen=True, gc=False):
     sha256: str = ""
 
 
+Place = tuple[int, int, int]
+"""(offset, end, number) of a line."""
+
+
 class Chunk(Struct, frozen=True, gc=False):
-    """Lines that follow each other. `data` has a line feed between them and none at its end; `starts` is where each begins in it, and where
-    one more would. `offset`, `end` and `number` are those of the first line, the last and the first. `by_line`: offsets count lines (the rows
-    of a journal), not bytes."""
+    """Lines in their order, as one piece. `data` has a line feed between them and none at its end; `starts` is where each begins in it, and
+    where one more would; `offset` and `number` are those of the first. `places` says where each stands, where that does not follow from their
+    bytes: with blank lines between them, with CR, and in a journal, whose offsets count rows."""
 
     data: bytes
     offset: int
-    end: int
     number: int
     starts: list[int]
-    by_line: bool = False
+    places: list[Place] | None = None
 
     @property
     def count(self) -> int:
         return len(self.starts) - 1
 
-    def offset_of(self, index: int) -> int:
-        """The offset of a line; of one more than there are, where the last ends."""
-        if index == len(self.starts) - 1:
-            return self.end
-        return self.offset + (index if self.by_line else self.starts[index])
+    @property
+    def end(self) -> int:
+        return self.offset + self.starts[-1] if self.places is None else self.places[-1][1]
+
+    def place(self, index: int) -> Place:
+        if self.places is not None:
+            return self.places[index]
+        return self.offset + self.starts[index], self.offset + self.starts[index + 1], self.number + index
 
     def text(self, first: int, last: int) -> bytes:
-        """The bytes of the lines [first, last), with their line feeds but the last."""
+        """The bytes of the lines [first, last), with a line feed between them."""
         return self.data[self.starts[first] : self.starts[last] - 1]
 
     def line(self, index: int) -> Line:
-        return Line(self.text(index, index + 1), self.offset_of(index), self.offset_of(index + 1), self.number + index)
+        return Line(self.text(index, index + 1), *self.place(index))
 
     def lines(self) -> Iterator[Line]:
         return map(self.line, range(self.count))
@@ -76,30 +82,31 @@ class Chunk(Struct, frozen=True, gc=False):
     def part(self, first: int, last: int) -> Chunk:
         """The lines [first, last)."""
         begin = self.starts[first]
-        return Chunk(
-            self.text(first, last),
-            self.offset_of(first),
-            self.offset_of(last),
-            self.number + first,
-            [start - begin for start in self.starts[first : last + 1]],
-            self.by_line,
-        )
+        offset, _, number = self.place(first)
+        starts = [start - begin for start in self.starts[first : last + 1]]
+        places = None if self.places is None else self.places[first:last]
+        return Chunk(self.text(first, last), offset, number, starts, places)
 
     def index(self, offset: int) -> int:
         """The first line that begins at or behind an offset."""
-        ahead = offset - self.offset
-        if ahead <= 0:
-            return 0
-        return min(ahead if self.by_line else bisect_left(self.starts, ahead), self.count)
+        if self.places is not None:
+            return bisect_left(self.places, (offset, 0, 0))
+        return min(bisect_left(self.starts, offset - self.offset), self.count)
 
 
 Piece = Chunk | TooLong
 """What a source gives."""
 
 
+def scattered(texts: list[bytes], places: list[Place]) -> Chunk:
+    """Lines that stand anywhere."""
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
+    return Chunk(b"\n".join(texts), places[0][0], places[0][2], starts, places)
+
+
 def alone(line: Line) -> Chunk:
     """A line as a chunk of its own."""
-    return Chunk(line.data, line.offset, line.end, line.number, [0, len(line.data) + 1])
+    return scattered([line.data], [(line.offset, line.end, line.number)])
 
 
 def lines_of(pieces: Iterable[Piece]) -> list[Line]:
@@ -155,7 +162,8 @@ class Cutter:
             begin = chunk.index(b"\n") + 1
             self._take(chunk[:begin], found)
         if begin <= last:
-            self._stretch(self._rest + chunk[begin:last], found)
+            # Joined from a view: what was read is copied once.
+            self._stretch(b"".join((self._rest, memoryview(chunk)[begin:last])), found)
         self._rest = b""
         self._keep(chunk[last + 1 :])
         return found
@@ -168,7 +176,7 @@ class Cutter:
         return found
 
     def _stretch(self, data: bytes, found: list[Piece]) -> None:
-        """Whole lines; the last line feed is not in `data`. They are one chunk, but for those that may be blank, or end with CR."""
+        """Whole lines; the last line feed is not in `data`."""
         starts = [0]
         odd = [0] if data[:1] == b"\n" else []
         index, start = data.index, 0
@@ -183,25 +191,13 @@ class Cutter:
             if data[-1:] != b"}":
                 odd.append(len(starts) - 1)
             starts.append(len(data) + 1)
-        offset, number = self._offset, self._number
+        whole = Chunk(data, self._offset, self._number + 1, starts)
         self._offset += starts[-1]
-        self._number += len(starts) - 1
-        whole = Chunk(data, offset, self._offset, number + 1, starts)
-        if len(data) > LIMIT:
-            odd = list(range(whole.count))
-        first = 0
-        for at in odd:
-            line = whole.line(at)
-            if len(line.data) <= LIMIT and line.data[-1:] != b"\r" and not line.data.isspace() and line.data:
-                continue
-            if first < at:
-                found.append(whole.part(first, at))
-            self._odd(line.data, line.offset, line.end, line.number, found)
-            first = at + 1
-        if not first:
+        self._number += whole.count
+        if len(data) > LIMIT or any(_is_odd(whole.text(at, at + 1)) for at in odd):
+            _sift(whole, found)
+        else:
             found.append(whole)
-        elif first < whole.count:
-            found.append(whole.part(first, whole.count))
 
     def _keep(self, piece: bytes) -> None:
         if self._long is not None:
@@ -225,16 +221,7 @@ class Cutter:
         data = whole.removesuffix(b"\n")
         if offset == self._start:
             data = data.removeprefix(_BOM)
-        self._odd(data, offset, self._offset, self._number, found)
-
-    @staticmethod
-    def _odd(data: bytes, offset: int, end: int, number: int, found: list[Piece]) -> None:
-        """A line that may be anything: blank, too long, or with CR before its line feed."""
-        data = data.removesuffix(b"\r")
-        if len(data) > LIMIT:
-            found.append(TooLong(data[:KEPT], offset, end, number, len(data), hashlib.sha256(data).hexdigest()))
-        elif data and not data.isspace():
-            found.append(alone(Line(data, offset, end, number)))
+        _sift(scattered([data], [(offset, self._offset, self._number)]), found)
 
     def _take_long(self, piece: bytes, found: list[Piece]) -> None:
         assert self._long is not None
@@ -244,3 +231,26 @@ class Cutter:
         offset, self._offset = self._offset, self._offset + length + len(piece)
         self._long = None
         found.append(TooLong(head, offset, self._offset, self._number, data_length, digest.hexdigest()))
+
+
+def _is_odd(text: bytes) -> bool:
+    return not text or text[-1:] == b"\r" or text.isspace()
+
+
+def _sift(whole: Chunk, found: list[Piece]) -> None:
+    """Lines that may be anything: blank, too long, or with CR before their line feed."""
+    texts: list[bytes] = []
+    places: list[Place] = []
+    for index, start in enumerate(whole.starts[:-1]):
+        text = whole.data[start : whole.starts[index + 1] - 1].removesuffix(b"\r")
+        if len(text) > LIMIT:
+            if texts:
+                found.append(scattered(texts, places))
+                texts, places = [], []
+            digest = hashlib.sha256(text).hexdigest()
+            found.append(TooLong(text[:KEPT], *whole.place(index), len(text), digest))
+        elif text and not text.isspace():
+            texts.append(text)
+            places.append(whole.place(index))
+    if texts:
+        found.append(scattered(texts, places))
