@@ -239,10 +239,6 @@ class Lane:
             part.progress.begin_all(part.offset, part.end, part.count)
         return []
 
-    def reject_line(self, reason: str, message: str, event: bytes, position: Position) -> list[Command]:
-        """A line that the program never sees (too long)."""
-        return self.offer([Rejected(None, None, reason, message)], event, position, 0.0)
-
     def _offer(
         self, results: list[Any], event: bytes, position: Position, progress: Progress, now: float, key: Any
     ) -> list[Command]:
