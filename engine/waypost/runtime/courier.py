@@ -28,7 +28,7 @@ from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeps
-from waypost.runtime.lane import ELSEWHERE, Command, Dead, Lane, Send
+from waypost.runtime.lane import ELSEWHERE, WINDOW, Command, Dead, Lane, Send
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
@@ -92,6 +92,7 @@ class Courier:
         self.options = options
         self.keeping = keeping
         self.stopping = stopping
+        self.window_bytes = WINDOW
         self.wake = asyncio.Event()
         self.traffic = Traffic()
         self.over = False
@@ -118,6 +119,10 @@ class Courier:
         self._leaving = False
         self._link(program)
 
+    def hold(self, window_bytes: int) -> None:
+        """How much the lane may hold from now on."""
+        self.window_bytes = self.lane.window_bytes = window_bytes
+
     def _link(self, program: Program) -> None:
         self.program = program
         self.requests = dict(program.requests)
@@ -130,7 +135,13 @@ class Courier:
             for name, gate in self._gates_of(older).items():
                 self.requests[prefix + name] = older.requests[name]
                 self.gates[prefix + name] = gate
-        self.lane = Lane(dict(self.requests), self.gates, self.options.jitter, shared=self._mine is not None)
+        self.lane = Lane(
+            dict(self.requests),
+            self.gates,
+            self.options.jitter,
+            window_bytes=self.window_bytes,
+            shared=self._mine is not None,
+        )
         self._key_of = order_key(program)
         self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.settings.secrets()))
 

@@ -22,6 +22,7 @@ from waypost.runtime.dead_letters import LetterFile
 from waypost.runtime.gates import Gates
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeping, Keeps
+from waypost.runtime.lane import WINDOW
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
@@ -34,6 +35,9 @@ __all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Su
 
 FILES = "files"
 """The source's name in a run that names files and not a connections file."""
+
+MEMORY, LEAST_WINDOW = 256 << 20, 16 << 20
+"""What all lanes hold together, and what each may hold however many there are."""
 
 PRECEDENCE = (70, 2, 4, 5, 3, 0)
 
@@ -230,7 +234,14 @@ class Engine:
             news=news,
             patient=patient,
         )
+        self._share_memory()
         return courier
+
+    def _share_memory(self) -> None:
+        """Each lane holds less where there are many: a batch of the usual size still has room, and so have those under way."""
+        window = max(LEAST_WINDOW, min(WINDOW, MEMORY // max(len(self.couriers), 1)))
+        for courier in self.couriers.values():
+            courier.hold(window)
 
     def summary(self, end: End, began: float) -> Summary:
         return Summary(
@@ -361,6 +372,7 @@ class Engine:
     async def _end(self, name: tuple[str, str], running: Running) -> None:
         del self.lanes[name]
         self.couriers.pop(name, None)
+        self._share_memory()
         running.courier.leave()
         await asyncio.wait({running.task})
         self._ended.append(running.task.result())

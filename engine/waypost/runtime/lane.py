@@ -37,6 +37,9 @@ from waypost.runtime.sources.lines import Chunk
 
 __all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
 
+WINDOW = 64 << 20
+"""So many bytes of messages and their events a lane holds, and reads no more events then."""
+
 LONE_REFUSALS = 8
 """A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data; so is a
 request kind of which none was ever delivered."""
@@ -60,7 +63,7 @@ class Lane:
         gates: dict[str, Gate],
         jitter: Callable[[], float],
         *,
-        window_bytes: int = 64 << 20,
+        window_bytes: int = WINDOW,
         shared: bool = False,
     ) -> None:
         """`shared`: other workers have some of the events (ELSEWHERE), and what lies between events is told as ended too."""
@@ -68,7 +71,7 @@ class Lane:
         self.ledger = Ledger()
         self.stopped = ""
         self._jitter = jitter
-        self._window = window_bytes
+        self.window_bytes = window_bytes
         self._held = 0
         self._ids = itertools.count(1)
         self._flows = {name: Flow(name, kind, gates[name], self._ids) for name, kind in requests.items()}
@@ -85,7 +88,7 @@ class Lane:
     @property
     def room(self) -> bool:
         """Whether more events may be offered: what is held in memory is bounded."""
-        return self._held < self._window and not self.stopped
+        return self._held < self.window_bytes and not self.stopped
 
     @property
     def idle(self) -> bool:
