@@ -2,8 +2,17 @@
 
 A seeded file (or a producer over HTTP) of events, some of them bad; the engine as a subprocess on a state; a receiver that fails by its seed,
 refuses some messages always, and notes what it took. The engine gets SIGKILL at random moments. After a last run in peace: each delivery that
-the plan makes was taken or is a dead letter, none is both, the ledger in the state counts each exactly once, whatever was repeated
-was repeated with the same bytes, and nothing was repeated that had been acknowledged long before a kill.
+the plan makes was taken or is a dead letter, none is both, the ledger in the state counts each exactly once, and whatever was repeated
+was repeated with the same id and the same bytes.
+
+What may be repeated is told exactly, at any speed of the machine:
+
+* What the state has as ended when it is read after a kill comes in no request of any later run.
+* What was answered for good (taken, or refused alone) comes in no later request of the same run.
+* Some kills come in a lull: the receiver takes nothing more, and the engine is killed when the state has as ended all that was answered for
+  good. A state that never gets there is a fault. So nothing that was answered before such a kill is repeated.
+
+The rest, in flight or answered and not yet in the state, may come again.
 
     python tests/kills.py --kills 200 --seed 1
 """
@@ -19,9 +28,11 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +61,7 @@ request:
   body: {events: $messages}
   batch: {max_messages: 25, max_bytes: 100kB, max_wait: 100ms}
   concurrency: 4
+  timeout: 10m
   responses: {400: split, 422: reject}
 actions:
   all:
@@ -66,9 +78,11 @@ actions:
       total: {$from: $.properties.total, type: number, required: true}
 """
 
-RECENT = 160
-"""An answer may be lost with the engine when it was one of so many last before a kill: what was under way, and the commit that was. A commit
-may take a tenth of a second and more where the disk is shared, and then covers many answers."""
+Place = tuple[int, str, int | str | None]
+"""A delivery in its source: (offset of the event, action, item)."""
+
+LOST_S = 60.0
+"""What did not come after so long is said never to come: the last events, or what was answered in the state."""
 
 
 def plan() -> Plan:
@@ -109,7 +123,7 @@ class Expected:
     """What the plan makes of the lines: messages by id, and how many deliveries end where."""
 
     messages: dict[str, bytes] = field(default_factory=dict)
-    places: dict[str, tuple[int, str, int | str | None]] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     filtered: int = 0
     dead: Counter[str] = field(default_factory=Counter)
@@ -148,30 +162,62 @@ def refuses(name: str) -> bool:
 
 @dataclass
 class Shop:
-    """The receiver's side. State: for each id how often it was taken, with which bytes, and which request was acknowledged with it."""
+    """The receiver's side, over all runs of the engine. State: for each id how often it was taken, with which bytes, in which runs it came, and
+    in which run it was answered for good: taken, or refused alone.
+
+    `lull`: everything is put off. `calm`: nothing goes wrong any more."""
 
     seed: int
     calm: bool = False
+    lull: bool = False
     taken: Counter[str] = field(default_factory=Counter)
     bodies: dict[str, bytes] = field(default_factory=dict)
     altered: list[str] = field(default_factory=list)
-    served: dict[str, int] = field(default_factory=dict)
-    repeats: list[tuple[str, int, int]] = field(default_factory=list)
-    """(id, the request that was acknowledged with it, the request that had it again)."""
+    came: dict[str, set[int]] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    repeats: set[str] = field(default_factory=set)
+    """What came in a later run than the one in which it was answered for good."""
+    late: list[str] = field(default_factory=list)
+    """What came again in the run in which it had been answered for good."""
     requests: int = 0
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
+        # A request of an engine that was killed may be read beside those of the next one.
+        self._one = threading.Lock()
 
-    def answer(self, request: Received) -> Reply:
-        """For Receiver(answer=...)."""
+    def open(self, run: int) -> Receiver:
+        """A receiver for one run of the engine: what comes there was sent by that run, whenever it is read."""
+
+        def answer(request: Received) -> Reply:
+            with self._one:
+                return self._answer(run, split_messages(request.body))
+
+        return Receiver(port=0, answer=answer)
+
+    def ended_in(self, run: int) -> set[str]:
+        """What was answered for good in a run."""
+        with self._one:
+            return {name for name, last in self.ended.items() if last == run}
+
+    def _answer(self, run: int, messages: list[tuple[str, bytes]]) -> Reply:
         self.requests += 1
-        messages = split_messages(request.body)
         for name, body in messages:
             if self.bodies.setdefault(name, body) != body:
                 self.altered.append(name)
+            self.came.setdefault(name, set()).add(run)
+            if name in self.ended:
+                if self.ended[name] == run:
+                    self.late.append(name)
+                else:
+                    self.repeats.add(name)
+        if self.lull:
+            return Reply(429, headers={"retry-after": "3600"})
         if any(refuses(name) for name, _ in messages):
-            return Reply(400 if len(messages) > 1 else 422, body=b"no")
+            if len(messages) > 1:
+                return Reply(400, body=b"no")
+            self.ended[messages[0][0]] = run
+            return Reply(422, body=b"no")
         delay = self._rng.random() * 0.01
         trouble = 1.0 if self.calm else self._rng.random()
         if trouble < 0.03:
@@ -183,13 +229,69 @@ class Shop:
             return Reply(0)
         answered = trouble >= 0.09
         for name, _ in messages:
-            if name in self.served:
-                self.repeats.append((name, self.served[name], self.requests))
             self.taken[name] += 1
             if answered:
-                self.served[name] = self.requests
+                self.ended[name] = run
         # Taken, and then the answer is lost or late.
         return Reply(200 if answered else 0, delay_s=delay)
+
+
+@dataclass
+class Kept:
+    """What the states had as ended after each kill. `places` says where a message stands in the source."""
+
+    folder: Path
+    source: str
+    input: str
+    places: Callable[[str], Place]
+    read: list[tuple[int, records.Snapshot]] = field(default_factory=list)
+
+    def look(self) -> records.Snapshot:
+        """Where the lane is, by the state as it is now."""
+        try:
+            database = look(self.folder)
+        except StateError:
+            return records.Snapshot()
+        with contextlib.closing(database):
+            cursor = records.cursors_of(database, "shop", self.source).get(self.input)
+        return cursor.at if cursor else records.Snapshot()
+
+    def killed(self, run: int) -> None:
+        """Reads the state after this run was killed."""
+        agrees(self.folder)
+        self.read.append((run, self.look()))
+
+    def missing(self, names: set[str], at: records.Snapshot) -> set[str]:
+        """Those of the messages that a state does not have as ended."""
+        parts = set(at.parts)
+        starts = [start for start, _ in at.ranges]
+        found = set()
+        for name in names:
+            place = self.places(name)
+            before = bisect_right(starts, place[0]) - 1
+            within = before >= 0 and place[0] < at.ranges[before][1]
+            if not (place[0] < at.cursor or within or place in parts):
+                found.add(name)
+        return found
+
+    def wait(self, process: subprocess.Popen[bytes], names: set[str]) -> list[str]:
+        """Waits until the state has all of these as ended; gives what it does not have when there is nothing more to wait for."""
+        until = time.monotonic() + LOST_S
+        while True:
+            ended = process.poll() is not None or time.monotonic() > until
+            missing = self.missing(names, self.look())
+            if ended or not missing:
+                return sorted(missing)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+
+    def again(self, shop: Shop) -> list[str]:
+        """Messages that came in a later run than one after whose kill the state had them as ended."""
+        found = set()
+        for run, at in self.read:
+            later = {name for name, runs in shop.came.items() if max(runs) > run}
+            found |= later - self.missing(later, at)
+        return sorted(found)
 
 
 def split_messages(body: bytes) -> list[tuple[str, bytes]]:
@@ -211,8 +313,9 @@ class Outcome:
     twice: list[str]
     altered: list[str]
     duplicates: list[str]
-    acknowledged: int
+    repeats: int
     late: list[str]
+    lulls: int
     ledger: dict[str, Any]
     wanted: dict[str, Any]
 
@@ -243,35 +346,40 @@ def soak_file(
     lines = events(seed, kills * per_kill)
     (folder / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
     (folder / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
-    shop = Shop(seed)
-    kill_marks: list[int] = []
-    kept: list[tuple[int, records.Snapshot]] = []
-    with Receiver(port=0, answer=shop.answer) as receiver:
-        words = ["run", "plan.json", "--set", "key=env:KEY", "--endpoint-override", receiver.url]
-        words += ["--state", "state", "--drain", "5", "events.ndjson"]
-        for run in range(kills):
-            process = engine([*words, "--workers", str(workers[run % len(workers)])], folder)
-            # Some moments lie in the start, some behind the last request.
-            more = shop.requests + rng.randrange(1, 60)
-            with receiver.arrived:
-                receiver.arrived.wait_for(lambda more=more: shop.requests >= more, rng.choice([0.3, 5.0]))  # type: ignore[misc]
-            process.kill()
-            process.wait()
-            kill_marks.append(shop.requests)
-            agrees(folder / "state")
-            kept.append((shop.requests, snapshot_in(folder / "state")))
-        shop.calm = True
-        process = engine([*words, "--workers", str(workers[-1])], folder)
-        process.wait(timeout=300)
     offsets, at = [], 0
     for line in lines:
         offsets.append((line, at))
         at += len(line) + 1
-    program = link(plan(), {"key": "x"})
-    wanted = expected(program, offsets, lines[0])
-    outcome = judge(folder, shop, wanted, kill_marks, kills, "files")
-    outcome.late += settled_repeats(shop, wanted, kept)
-    return outcome
+    wanted = expected(link(plan(), {"key": "x"}), offsets, lines[0])
+    shop = Shop(seed)
+    kept = Kept(folder / "state", "files", "events.ndjson", wanted.places.__getitem__)
+    words = ["run", "plan.json", "--set", "key=env:KEY", "--state", "state", "--drain", "5", "events.ndjson"]
+    lulls = some(kills, rng)
+    for run in range(kills):
+        with shop.open(run) as receiver:
+            each = str(workers[run % len(workers)])
+            process = engine([*words, "--workers", each, "--endpoint-override", receiver.url], folder)
+            # Some moments lie in the start, some behind the last request.
+            more = shop.requests + rng.randrange(1, 60)
+            with receiver.arrived:
+                receiver.arrived.wait_for(lambda more=more: shop.requests >= more, rng.choice([0.3, 5.0]))  # type: ignore[misc]
+            if run in lulls and not shop.late:
+                shop.lull = True
+                shop.late += kept.wait(process, shop.ended_in(run))
+            process.kill()
+            process.wait()
+        shop.lull = False
+        kept.killed(run)
+    shop.calm = True
+    with shop.open(kills) as receiver:
+        process = engine([*words, "--workers", str(workers[-1]), "--endpoint-override", receiver.url], folder)
+        process.wait(timeout=300)
+    return judge(kept, shop, wanted, kills, len(lulls))
+
+
+def some(kills: int, rng: random.Random) -> set[int]:
+    """Which kills come in a lull: a third of them, one at least."""
+    return set(rng.sample(range(kills), max(1, kills // 3)))
 
 
 def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcome:
@@ -285,33 +393,82 @@ def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcom
         encoding="utf-8",
     )
     shop = Shop(seed)
-    accepted: set[str] = set()
-    marks: list[int] = []
-    with Receiver(port=0, answer=shop.answer) as receiver:
-        words = ["run", "waypost.yaml", "--endpoint-override", receiver.url, "--state", "state", "--drain", "20"]
-        for round_ in range(kills + 1):
-            process = engine(words, folder)
+    intake = Intake(folder / "state")
+
+    def place(name: str) -> Place:
+        message = json.loads(shop.bodies[name])
+        return intake.rows[message["key"]], "orders" if "total" in message else "all", None
+
+    kept = Kept(folder / "state", "web", "web", place)
+    words = ["run", "waypost.yaml", "--state", "state", "--drain", "20", "--endpoint-override"]
+    lulls = some(kills, rng)
+    for run in range(kills):
+        with shop.open(run) as receiver:
+            process = engine([*words, receiver.url], folder)
             wait_for_port(port)
-            for name in post_events(port, rng, f"{seed}-{round_}", per_kill, process if round_ < kills else None):
-                accepted.add(name)
-            if round_ < kills:
-                process.kill()
-                process.wait()
-                marks.append(shop.requests)
-                agrees(folder / "state")
-        shop.calm = True
+            post_events(port, rng, f"{seed}-{run}", per_kill, intake, None if run in lulls else process)
+            if run in lulls and not shop.late:
+                shop.lull = True
+                shop.late += kept.wait(process, shop.ended_in(run))
+            process.kill()
+            process.wait()
+        shop.lull = False
+        intake.killed()
+        kept.killed(run)
+    shop.calm = True
+    with shop.open(kills) as receiver:
+        process = engine([*words, receiver.url], folder)
+        wait_for_port(port)
+        post_events(port, rng, f"{seed}-{kills}", per_kill, intake, None)
         with receiver.arrived:
-            receiver.arrived.wait_for(lambda: accepted <= shop_keys(shop), 60)
+            receiver.arrived.wait_for(lambda: set(intake.rows) - set(intake.lost) <= shop_keys(shop), LOST_S)
         process.terminate()
         process.wait(timeout=60)
-    lost = sorted(accepted - shop_keys(shop))
     ledger = ledger_in(folder / "state", "shop", "web")
-    closes = {"closes": ledger["closes"]}
-    late = late_repeats(shop, marks)
-    duplicates = [name for name, count in shop.taken.items() if count > 1]
+    pairs = Counter(place(name)[:2] for name in shop.bodies)
     return Outcome(
-        kills, len(shop.taken), lost, [], shop.altered, duplicates, len(shop.repeats), late, closes, {"closes": True}
+        kills=kills,
+        deliveries=len(shop.taken),
+        lost=sorted(set(intake.rows) - shop_keys(shop)) + intake.lost,
+        twice=[f"row {row}, {action}" for (row, action), ids in pairs.items() if ids > 1],
+        altered=shop.altered,
+        duplicates=[name for name, count in shop.taken.items() if count > 1],
+        repeats=len(shop.repeats),
+        late=shop.late + kept.again(shop),
+        lulls=len(lulls),
+        ledger={"closes": ledger["closes"]},
+        wanted={"closes": True},
     )
+
+
+@dataclass
+class Intake:
+    """The producer's side: in which row of the journal each event is. It sends one at a time, so the rows are in its order. State: the events
+    that are in the journal, those among them that should be and are not, and the one of which nobody knows."""
+
+    folder: Path
+    rows: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    unsure: str = ""
+
+    def acknowledged(self, name: str) -> None:
+        self.rows[name] = len(self.rows) + 1
+
+    def killed(self) -> None:
+        """Looks whether the event that was not answered is in the journal after all; and that no other is missing."""
+        try:
+            database = look(self.folder)
+        except StateError:
+            found = None
+        else:
+            with contextlib.closing(database):
+                found = database.execute("select next from journaled where source = 'web'").fetchone()
+        held = found[0] - 1 if found else 0
+        if self.unsure and held > len(self.rows):
+            self.acknowledged(self.unsure)
+        self.unsure = ""
+        self.lost += [name for name, row in self.rows.items() if row > held]
+        assert held <= len(self.rows), "the journal holds what nobody sent"
 
 
 def shop_keys(shop: Shop) -> set[str]:
@@ -320,9 +477,9 @@ def shop_keys(shop: Shop) -> set[str]:
 
 
 def post_events(
-    port: int, rng: random.Random, prefix: str, count: int, victim: subprocess.Popen[bytes] | None
-) -> Iterator[str]:
-    """Sends events one by one; gives the ids that were answered 200. The engine is killed somewhere on the way."""
+    port: int, rng: random.Random, prefix: str, count: int, intake: Intake, victim: subprocess.Popen[bytes] | None
+) -> None:
+    """Sends events one by one. The victim is killed somewhere on the way."""
     fatal = rng.randrange(count) if victim is not None else -1
     for number in range(count):
         name = f"{prefix}-{number}"
@@ -330,7 +487,7 @@ def post_events(
         if number == fatal and victim is not None:
             victim.kill()
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
             connection.request(
                 "POST",
                 "/v1/track",
@@ -340,9 +497,10 @@ def post_events(
             status = connection.getresponse().status
             connection.close()
         except (OSError, http.client.HTTPException):
+            intake.unsure = name
             return
-        if status == 200:
-            yield name
+        assert status == 200, status
+        intake.acknowledged(name)
 
 
 def agrees(folder: Path) -> None:
@@ -366,39 +524,11 @@ def ledger_in(folder: Path, connection: str, source: str) -> dict[str, Any]:
         return records.ledger_of(database, connection, source).as_dict()
 
 
-def late_repeats(shop: Shop, marks: list[int]) -> list[str]:
-    """Messages that were sent again though they had been acknowledged, and that long before the engine was killed."""
-    return [name for name, at, _ in shop.repeats if not any(mark - RECENT < at <= mark for mark in marks)]
-
-
-def settled_repeats(shop: Shop, wanted: Expected, kept: list[tuple[int, records.Snapshot]]) -> list[str]:
-    """Messages that came again after a kill although the state had them as ended when it was read after that kill: exact, at any speed."""
-    found = []
-    for name, _, again in shop.repeats:
-        offset, action, item = wanted.places[name]
-        for mark, at in kept:
-            ended = offset < at.cursor or any(start <= offset < end for start, end in at.ranges)
-            if again > mark and (ended or (offset, action, item) in at.parts):
-                found.append(name)
-    return found
-
-
-def snapshot_in(folder: Path) -> records.Snapshot:
-    """Where the file's lane is, by the state."""
-    try:
-        database = look(folder)
-    except StateError:
-        return records.Snapshot()
-    with contextlib.closing(database):
-        cursor = records.cursors_of(database, "shop", "files").get("events.ndjson")
-    return cursor.at if cursor else records.Snapshot()
-
-
-def judge(folder: Path, shop: Shop, wanted: Expected, marks: list[int], kills: int, source: str) -> Outcome:
-    database = look(folder / "state")
+def judge(kept: Kept, shop: Shop, wanted: Expected, kills: int, lulls: int) -> Outcome:
+    database = look(kept.folder)
     with contextlib.closing(database):
         held = list(letters(database))
-        ledger = records.ledger_of(database, "shop", source)
+        ledger = records.ledger_of(database, "shop", kept.source)
     refused = Counter(
         json.loads(item.body)["id"]
         for letter in held
@@ -431,18 +561,18 @@ def judge(folder: Path, shop: Shop, wanted: Expected, marks: list[int], kills: i
         "letters": dead.total() + wanted.rejected,
         "closes": True,
     }
-    duplicates = [name for name, count in shop.taken.items() if count > 1]
     return Outcome(
-        kills,
-        len(wanted.messages),
-        lost,
-        twice,
-        altered,
-        duplicates,
-        len(shop.repeats),
-        late_repeats(shop, marks),
-        found,
-        should,
+        kills=kills,
+        deliveries=len(wanted.messages),
+        lost=lost,
+        twice=twice,
+        altered=altered,
+        duplicates=[name for name, count in shop.taken.items() if count > 1],
+        repeats=len(shop.repeats),
+        late=shop.late + kept.again(shop),
+        lulls=lulls,
+        ledger=found,
+        wanted=should,
     )
 
 
@@ -473,7 +603,7 @@ def main() -> int:
             print(
                 f"{kind} seed={seed} kills={outcome.kills} deliveries={outcome.deliveries} lost={len(outcome.lost)} "
                 f"twice={len(outcome.twice)} altered={len(outcome.altered)} duplicates={len(outcome.duplicates)} "
-                f"(answered before a kill: {outcome.acknowledged}) "
+                f"(answered before a kill: {outcome.repeats}) lulls={outcome.lulls} "
                 f"late={len(outcome.late)} ledger={'closes' if outcome.ledger == outcome.wanted else outcome.ledger}",
                 flush=True,
             )

@@ -55,15 +55,17 @@ def taken(receiver: Receiver) -> Counter[str]:
 
 
 def test_killed_engine_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
-    """P1, P2, P3, P4. Mutations that turn this red: `Keeping.resumed` without `lane.skip` (late repeats, counts); `LaneStep.__call__` without
-    the letters (lost); `Ledger.settled` keeping what is on its way (counts)."""
+    """P1, P2, P3, P4. Mutations that turn this red: `Keeping.resumed` without `lane.skip` (repeats of what the state had, counts);
+    `Keeping.run` that commits once (a lull that never has what was answered); `LaneStep.__call__` without the letters (lost);
+    `Ledger.settled` keeping what is on its way (counts)."""
     outcome = soak_file(tmp_path, kills=6, seed=41, per_kill=700)
     assert outcome.ledger == outcome.wanted
     assert (outcome.lost, outcome.twice, outcome.altered, outcome.late) == ([], [], [], [])
 
 
 def test_killed_intake_delivers_what_it_acknowledged(tmp_path: Path) -> None:
-    """P1 over HTTP. Mutations that turn this red: `Journal.append` not waiting for the commit; `Engine._begin` left out."""
+    """P1 over HTTP. Mutations that turn this red: `Journal.append` not waiting for the commit; `Engine._begin` left out; a lane that
+    resumes before its cursor."""
     outcome = soak_http(tmp_path, kills=3, seed=42)
     assert (outcome.lost, outcome.altered, outcome.late) == ([], [], [])
     assert outcome.ledger == outcome.wanted
