@@ -1,4 +1,4 @@
-"""`waypost` as a process of its own, for tests that kill it, signal it and talk to it.
+"""`waypost` as tests run it: a process of its own where they kill it, signal it and talk to it, within this one where they only read.
 
 Takes the words of a command and a folder. Gives what it said, its status, and the address at which it listens.
 """
@@ -14,9 +14,14 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from click.testing import CliRunner
 
 from canary import leaks
+from waypost.cli.main import main
 
+ROOT = Path(__file__).resolve().parent.parent
 KEYS = {"KEY": "canary-shop-key", "WEB_KEY": "canary-web-key"}
 
 
@@ -59,6 +64,42 @@ class Engine:
                 stream.close()
         assert leaks("".join(self.said)) == []
         return status
+
+
+def waypost(*words: str, cwd: Path = ROOT, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
+    """(status, output, what was said on standard error) of a command, run within this process: no start of an interpreter, no imports."""
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.object(sys, "argv", ["waypost", *words]),
+        CliRunner().isolation(stdin, {"COLUMNS": "120", **env}) as (out, err, _),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        sys.stdout.flush()
+        found = out.getvalue().decode(), err.getvalue().decode()
+    return _said(status, *found)
+
+
+def waypost_process(*words: str, cwd: Path = ROOT, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
+    """The same as a process of its own: for what its start, its imports or its streams decide."""
+    done = subprocess.run(
+        [sys.executable, "-m", "waypost", *words],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", **env},
+        check=False,
+    )
+    return _said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _said(status: object, out: str, err: str) -> tuple[int, str, str]:
+    assert isinstance(status, int)
+    assert "Traceback" not in out + err, err
+    assert leaks(out + err) == []
+    return status, out, err
 
 
 def free_port() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CASES
-from test_cli import waypost
+from running import waypost
 from waypost.runtime.receive import Receiver
 
 CANARY = "canary-write-key-3f9a"

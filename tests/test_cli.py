@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,22 +10,10 @@ from pathlib import Path
 import pytest
 
 from conftest import CASES, ROOT
+from running import waypost, waypost_process
+from waypost.cli.main import COMMANDS
 
 EVENT = b'{"type":"track","userId":"u","event":"A","messageId":"m"}\n'
-
-
-def waypost(*words: str, cwd: Path = ROOT, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "waypost", *words],
-        input=stdin,
-        capture_output=True,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "120", **env},
-        check=False,
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in out + err
-    return done.returncode, out, err
 
 
 KEY = ("--set", "source_write_key=env:KEY")
@@ -110,11 +97,11 @@ def test_stale_plan_is_found(tmp_path: Path) -> None:
 
 
 def test_show_and_preview() -> None:
-    status, out, _ = waypost("show", "program", "segment")
+    status, out, _ = waypost_process("show", "program", "segment")
     assert status == 0
     assert "def send_track" in out
     assert waypost("show", "plan", "segment")[1] == (ROOT / "compiled" / "segment.json").read_text()
-    status, out, _ = waypost(
+    status, out, _ = waypost_process(
         "preview", "segment", stdin=b'{"type": "page",\n "userId": "u", "context": {"page": {"path": "/"}}}'
     )
     assert status == 0
@@ -143,21 +130,23 @@ def test_output_that_nobody_reads_is_quiet() -> None:
 def test_help_names_every_command() -> None:
     status, out, _ = waypost("--help")
     assert status == 0
-    for name in (
-        "lint",
-        "compile",
-        "explain",
-        "rules",
-        "test",
-        "run",
-        "connections",
-        "check",
-        "preview",
-        "receive",
-        "show",
-    ):
+    for name in COMMANDS:
         assert name in out
         assert waypost(name, "--help")[0] == 0
+
+
+def test_each_command_loads_by_itself() -> None:
+    """Whatever was loaded before: none waits for a module that another command happens to load first."""
+    code = (
+        "import importlib, sys\n"
+        "from waypost.cli.main import COMMANDS\n"
+        "for module, _ in COMMANDS.values():\n"
+        "    for name in [name for name in sys.modules if name.partition('.')[0] == 'waypost']:\n"
+        "        del sys.modules[name]\n"
+        "    importlib.import_module(module)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_shipped_tests_pass_and_a_changed_wire_is_shown(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from test_cli import waypost
+from running import waypost
 from waypost.cli.main import COMMANDS
 
 BASH = shutil.which("bash")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CASES, ROOT, table
-from test_cli import waypost
+from running import waypost
 from test_compiler import RETYPED
 from waypost.cli.show import stand_ins
 from waypost.compiler.connections import compile_connections

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import test_differential as random_plans
 from conftest import CASES, ROOT
-from test_cli import waypost
+from running import waypost
 from test_docs import filled, rows
 from waypost import plan as p
 from waypost.cli.show import stand_ins

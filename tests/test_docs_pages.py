@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CASES, ROOT
-from test_cli import waypost
+from running import waypost
 from waypost import plan as p
 from waypost.cli.docs import samples
 from waypost.compiler.pipeline import compile_file, compile_text

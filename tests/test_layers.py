@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -52,6 +53,7 @@ DOORS = {
 }
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Every module name that a file imports, at any depth of its functions."""
     found: set[str] = set()

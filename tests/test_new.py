@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from test_cli import waypost
+from running import waypost
 from waypost.cli import new
 from waypost.compiler.pipeline import compile_text
 from waypost.scaffold.match import Each, Field, Todo, fields, leaves

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import CASES, ROOT
-from test_cli import waypost
+from running import waypost
 from waypost.compiler import document
 from waypost.compiler.diagnostic import Report
 from waypost.compiler.lower import lower
