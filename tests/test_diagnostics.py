@@ -97,18 +97,18 @@ def fixed(text: str) -> tuple[str, int]:
     return mend(text, "x.yaml")
 
 
-def is_fixable(path: Path) -> bool:
-    report = judge(path.read_text(encoding="utf-8"), path.name)
+def is_fixable(path: Path, text: str) -> bool:
+    report = judge(text, path.name)
     return any(item.fix is not None and item.fix.safe for item in report.diagnostics)
 
 
-FIXABLE = [path for path in BAD if is_fixable(path)]
-
-
-@pytest.mark.parametrize("path", FIXABLE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_safe_fix_removes_the_finding_and_nothing_else(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     mended, count = mend("# kept\n" + text, path.name)
+    if not is_fixable(path, text):
+        assert (mended, count) == ("# kept\n" + text, 0)
+        return
     # Quoted, a lone path is seen to be one, and is mended in turn.
     assert count == (2 if path.stem == "Y103" else 1)
     assert mended.startswith("# kept\n")

@@ -393,22 +393,31 @@ def plan_of(
 groups = st.sampled_from([p.Const(value=""), p.Path(path="$.userId")])
 
 
-@settings(max_examples=600)
-@given(mappings, requires, groups, st.integers(0, 10**9))
-def test_three_ways_agree_on_any_plan(mapping: p.Value, require: list[p.Require], group: p.Value, seed: int) -> None:
+any_plan = st.builds(plan_of, mappings, requires, groups)
+relaying_plan = st.builds(plan_of, relays, requires, groups, others)
+COUNTS = [250, pytest.param(2500, marks=pytest.mark.slow)]
+"""How many plans: a part of them in the fast suite, many more in the whole one."""
+
+
+def agree_on(plans: st.SearchStrategy[p.Plan], count: int) -> None:
+    @settings(max_examples=count)
+    @given(plans, st.integers(0, 10**9))
+    def agree(plan: p.Plan, seed: int) -> None:
+        all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
+
+    agree()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_three_ways_agree_on_any_plan(count: int) -> None:
     """Mutation that turns this red: a default's statements before the test whether it is needed."""
-    plan = plan_of(mapping, require, group)
-    all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
+    agree_on(any_plan, count)
 
 
-@settings(max_examples=600)
-@given(relays, requires, groups, others, st.integers(0, 10**9))
-def test_three_ways_agree_on_messages_that_are_the_event(
-    mapping: p.Value, require: list[p.Require], group: p.Value, more: list[tuple[str, p.Value]], seed: int
-) -> None:
+@pytest.mark.parametrize("count", COUNTS)
+def test_three_ways_agree_on_messages_that_are_the_event(count: int) -> None:
     """Mutations that turn this red: `_assign` without its MISSING, `are_plain` without its look at marks, one message's time for another's."""
-    plan = plan_of(mapping, require, group, more)
-    all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
+    agree_on(relaying_plan, count)
 
 
 def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Both) -> None:

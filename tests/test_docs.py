@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import click
 import pytest
 
 from conftest import ROOT
+from running import waypost
 from waypost.cli import explain
 from waypost.cli.main import COMMANDS, STATUSES, cli
 from waypost.compiler.pipeline import compile_text
@@ -181,8 +180,8 @@ LINES = [
 def test_readme_command_runs(line: str) -> None:
     wanted = int(found[1]) if (found := re.search(r"exit status (\d+)", line)) else 0
     words = shlex.split(line, comments=True)[1:]
-    done = subprocess.run([sys.executable, "-m", "waypost", *words], cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == wanted, done.stderr.decode()
+    status, _, err = waypost(*words)
+    assert status == wanted, err
 
 
 def test_links_lead_somewhere() -> None:

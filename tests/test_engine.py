@@ -379,6 +379,7 @@ def test_second_signal_stops_at_once(tmp_path: Path) -> None:
     assert process.returncode == 5
 
 
+@pytest.mark.slow
 def test_killed_run_loses_nothing(tmp_path: Path) -> None:
     """SIGKILL at a moment of its own choosing; the next run delivers what is missing, repeats carry the same ids."""
     ids = write_events(tmp_path / "e.ndjson", 20_000)
