@@ -24,7 +24,7 @@ from waypost.compiler.lower import lower
 from waypost.compiler.pipeline import checked_text, compile_file, compile_text
 from waypost.compiler.source import Source
 from waypost.plan import Plan
-from waypost.runtime.program import link
+from waypost.runtime.program import Program, link
 from waypost.runtime.receive import Received, Receiver
 from waypost.runtime.request import compressed
 from waypost.runtime.results import Mapped
@@ -114,8 +114,12 @@ async def send_all(plan: Plan, cases: list[Case], receiver: Receiver) -> list[li
     transport = Transport()
     try:
         found = []
+        programs: dict[str, Program] = {}
         for case in cases:
-            program = link(plan, case.settings, endpoint_override=receiver.url)
+            settings = json.dumps(case.settings, sort_keys=True)
+            if settings not in programs:
+                programs[settings] = link(plan, case.settings, endpoint_override=receiver.url)
+            program = programs[settings]
             before = len(receiver.requests)
             for batch in batches(program.map(case.event, 0, case.event, START)):
                 kind = program.requests[batch[0].request]
