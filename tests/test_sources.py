@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ from hypothesis import strategies as st
 
 from blocks import read_lines
 from journals import MemoryJournal
+from kills import SPEC, plan
+from running import Engine
+from waypost.plan import dump
 from waypost.runtime.receive import Receiver
 from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.gunzip import Gunzip, NotGzip
 from waypost.runtime.sources.journal import JournalSource
 from waypost.runtime.sources.lines import LIMIT, Chunk, Cutter, Line, TooLong, before, behind, lines_of
 from waypost.runtime.sources.opened import CHUNK
+from waypost.runtime.sources.pattern import LOOK_S, Pattern
 from waypost.runtime.sources.stdin import keep
 
 
@@ -333,6 +338,116 @@ class TestFollow:
         assert drain(source) == ["b"]
 
 
+class Looking:
+    """A pattern that is followed, read as a run does: each source until it ends, then the next. State: the clock, the sources, what is said."""
+
+    def __init__(self, *names: str) -> None:
+        self.now = 0.0
+        self.said: list[str] = []
+        self.sources: list[FileSource] = []
+        pattern = Pattern(names, lambda: self.now, self.said.append, lambda opener: self.sources.append(opener()))
+        self.sources[:0] = [opener() for opener in pattern.inputs()]
+        OPEN.extend(self.sources)
+        self.at = 0
+
+    def read(self, *, looks: int = 0) -> list[str]:
+        """The ids of all that is there now, then of what comes with some more looks for new files."""
+        found: list[str] = []
+        for seconds in (0.0, *[LOOK_S] * looks):
+            self.now += seconds
+            while self.at < len(self.sources):
+                lines = self.sources[self.at].read()
+                found += [line.data.decode().split('"')[3] for line in lines or []]
+                if lines is None:
+                    self.at += 1
+                elif not lines:
+                    break
+        OPEN.extend(source for source in self.sources if source not in OPEN)
+        return found
+
+
+class TestPattern:
+    def test_new_file_is_read_from_its_start_after_the_last(self, tmp_path: Path) -> None:
+        """Mutation that turns this red: `Pattern.behind` that never looks."""
+        (tmp_path / "1.log").write_bytes(lines("a"))
+        run = Looking(f"{tmp_path}/*.log")
+        assert run.read(looks=2) == ["a"]
+        (tmp_path / "2.log").write_bytes(lines("c"))
+        append(tmp_path / "1.log", lines("b"))
+        assert run.read() == ["b"]
+        assert run.read(looks=3) == ["c"]
+        assert run.said == [f"{tmp_path}/2.log is new: reading it from its start, after {tmp_path}/1.log"]
+        append(tmp_path / "2.log", lines("d"))
+        assert run.read() == ["d"]
+
+    def test_file_that_still_grows_is_not_left(self, tmp_path: Path) -> None:
+        """Mutation that turns this red: `FileSource._over` that does not look at the offset."""
+        (tmp_path / "1.log").write_bytes(b"")
+        run = Looking(f"{tmp_path}/*.log")
+        (tmp_path / "2.log").write_bytes(lines("z"))
+        for name in "abc":
+            assert run.read(looks=1) == []
+            append(tmp_path / "1.log", lines(name))
+            assert run.read() == [name]
+        append(tmp_path / "1.log", b'{"id":')
+        assert run.read(looks=2) == []
+        append(tmp_path / "1.log", b'"d"}')
+        assert run.read(looks=2) == []
+        assert run.read(looks=1) == ["d", "z"], "the last line has no break"
+
+    def test_many_new_files_in_sorted_order(self, tmp_path: Path) -> None:
+        (tmp_path / "b.log").write_bytes(lines("b"))
+        run = Looking(f"{tmp_path}/*.log")
+        for name in ("d", "a", "c"):
+            (tmp_path / f"{name}.log").write_bytes(lines(name))
+        assert run.read(looks=12) == ["b", "a", "c", "d"]
+
+    def test_renamed_file_is_none(self, tmp_path: Path) -> None:
+        """Each rotation's copy fits the pattern: it is the file that was read, whether it is still open or was left for the next one."""
+        log = tmp_path / "1.log"
+        log.write_bytes(lines("a"))
+        run = Looking(f"{tmp_path}/1.log*")
+        assert run.read() == ["a"]
+        log.rename(tmp_path / "1.log.1")
+        append(tmp_path / "1.log.1", lines("b"))
+        assert run.read(looks=2) == ["b"]
+        log.write_bytes(lines("c"))
+        assert run.read(looks=3) == ["c"]
+        (tmp_path / "1.log.1").rename(tmp_path / "1.log.2")
+        log.rename(tmp_path / "1.log.1")
+        assert run.read(looks=3) == []
+        log.write_bytes(lines("d"))
+        assert run.read(looks=3) == ["d"]
+        assert run.said == []
+
+    def test_file_with_the_inode_of_one_that_is_gone(self, tmp_path: Path) -> None:
+        """What a closed file was is known by its first line too: an inode is used again."""
+        log = tmp_path / "1.log"
+        log.write_bytes(lines("a"))
+        run = Looking(f"{tmp_path}/*.log")
+        assert run.read() == ["a"]
+        log.unlink()
+        log.write_bytes(lines("b"))
+        assert run.read(looks=2) == ["b"]
+        for name in "cdefgh":
+            (tmp_path / f"{name}.log").write_bytes(lines(name))
+        assert run.read(looks=20) == list("cdefgh")
+
+    def test_packed_file_is_left_for_the_next_run(self, tmp_path: Path) -> None:
+        (tmp_path / "1.log").write_bytes(lines("a"))
+        run = Looking(f"{tmp_path}/*")
+        (tmp_path / "2.log.gz").write_bytes(gzip.compress(lines("b")))
+        (tmp_path / "3").mkdir()
+        assert run.read(looks=5) == ["a"]
+        assert run.said == [f"{tmp_path}/2.log.gz is new and is gzip: it cannot be followed, the next run reads it"]
+
+    def test_name_that_is_no_pattern_stays_one_file(self, tmp_path: Path) -> None:
+        (tmp_path / "1.log").write_bytes(lines("a"))
+        run = Looking(f"{tmp_path}/1.log")
+        (tmp_path / "2.log").write_bytes(lines("b"))
+        assert run.read(looks=5) == ["a"]
+
+
 @pytest.mark.slow
 def test_run_follows_a_log_through_a_rotation(tmp_path: Path) -> None:
     """The command, whole: it waits for lines, goes on with the new file, and ends with all delivered when it is told to."""
@@ -373,6 +488,53 @@ def test_run_follows_a_log_through_a_rotation(tmp_path: Path) -> None:
         said = running.communicate(timeout=30)[1]
     assert running.returncode == 0, said
     assert "delivered 3 of 3 deliveries" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["plan", "connections"])
+def test_run_takes_files_that_come_later(target: str, tmp_path: Path) -> None:
+    """The command, whole, alone and with two lanes of one source: new files while it runs, and none twice after a restart.
+
+    Mutation that turns this red: `Engine._added` that tells no lane.
+    """
+    (tmp_path / "plan.json").write_bytes(dump(plan()))
+    (tmp_path / "shop.yaml").write_text(SPEC, encoding="utf-8")
+    row = "{destination: shop.yaml, sources: [files], settings: {key: env:KEY}}"
+    (tmp_path / "waypost.yaml").write_text(
+        f"connections:\n  one: {row}\n  two: {row}\nsources:\n  files: {{files: 'log/*', follow: true}}\n"
+    )
+    one = ["run", "plan.json", "--set", "key=env:KEY", "--follow", "log/*"]
+    words = [*(one if target == "plan" else ["run", "waypost.yaml"]), "--state", "state"]
+    times = 1 if target == "plan" else 2
+    names: list[str] = []
+
+    def more(file: str, *added: str) -> None:
+        for name in added:
+            event = {"type": "track", "userId": "u", "event": "View", "messageId": name}
+            append(tmp_path / "log" / file, json.dumps(event).encode() + b"\n")
+            names.append(name)
+
+    def all_came() -> bool:
+        came = Counter(row["key"] for one in receiver.requests for row in json.loads(one.body)["events"])
+        return came == Counter(names * times)
+
+    def wait() -> None:
+        with receiver.arrived:
+            assert receiver.arrived.wait_for(all_came, 60), engine.said
+
+    (tmp_path / "log").mkdir()
+    with Receiver(port=0) as receiver:
+        for last in (1, 3):
+            # What is there when it begins is none of the new files.
+            more(f"{last}", f"a{last}", f"b{last}")
+            engine = Engine(tmp_path, *words, "--endpoint-override", receiver.url)
+            wait()
+            for number in (last + 1, last + 2):
+                more(f"{number}", f"a{number}", f"b{number}")
+                wait()
+            engine.process.send_signal(signal.SIGTERM)
+            assert engine.end() == 0, engine.said
+            assert sum("is new: reading it from its start" in line for line in engine.said) == 2, engine.said
 
 
 class TestGlobs:

@@ -22,6 +22,7 @@ from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
 from waypost.runtime.sources.file import FileSource, SourceError, expand
+from waypost.runtime.sources.pattern import Pattern
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import StateError, Store
 
@@ -72,7 +73,9 @@ NOT_JOURNALED = "standard input is not journaled: what is not delivered when thi
     help="After Ctrl-C or SIGTERM, wait so many seconds for what is under way.",
 )
 @click.option(
-    "--follow", is_flag=True, help="Go on reading the last file as it grows, through rotations, until a signal."
+    "--follow",
+    is_flag=True,
+    help="Go on reading the last file as it grows, and files of a pattern that come later, until a signal.",
 )
 @click.option(
     "--listen",
@@ -196,7 +199,7 @@ def _single(
         override = local_url(endpoint) if endpoint else None
         given = read_settings(pairs, plan)
         program = link(plan, given, endpoint_override=override)
-        sources = [] if journal else open_sources(files, follow=follow)
+        sources = [] if journal else open_sources(files, options, follow=follow)
         store = Store(folder) if folder else None
     except (SettingError, SourceError, StateError) as error:
         refuse(str(error))
@@ -315,7 +318,8 @@ def watching_at(text: str) -> Watcher:
         refuse(str(error))
 
 
-def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source]:
+def open_sources(files: tuple[str, ...], options: Options, *, follow: bool = False) -> list[Source]:
+    """The inputs that the command names. Of a pattern that is followed they become more."""
     names = files or ("-",)
     if names.count("-") and len(names) > 1:
         refuse("standard input and files cannot be read in one run")
@@ -323,8 +327,12 @@ def open_sources(files: tuple[str, ...], *, follow: bool = False) -> list[Source
         if sys.stdin.isatty():
             note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
         return [StdinSource(sys.stdin.buffer)]
-    paths = [path for name in names for path in expand(name)]
-    return [FileSource(path, follow=follow and path is paths[-1], notice=note) for path in paths]
+    if not follow:
+        return [FileSource(path, notice=note) for name in names for path in expand(name)]
+    found: list[Source] = []
+    pattern = Pattern(names, options.steady, note, lambda opener: found.append(opener()))
+    found += [opener() for opener in pattern.inputs()]
+    return found
 
 
 class DryRun:

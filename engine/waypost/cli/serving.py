@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,15 @@ from waypost import catalog
 from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.plan import Feed, Plan
-from waypost.runtime.engine import Assignment, Engine, Intake, Refused, Summary, Watcher
+from waypost.runtime.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
-from waypost.runtime.reader import Source
 from waypost.runtime.settings import SettingError, resolve
 from waypost.runtime.sources.file import FileSource, SourceError, expand
 from waypost.runtime.sources.ingest import Ingest, Served
 from waypost.runtime.sources.journal import JournalSource
+from waypost.runtime.sources.pattern import Pattern
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import Store
 
@@ -126,12 +126,12 @@ class Service:
             program,
             feed.name,
             key,
-            lambda: self._inputs(feed),
+            lambda added: self._inputs(feed, added),
             endless=feed.http is not None or feed.follow,
             news=self.journal if self._is_kept(feed) else None,
         )
 
-    def _inputs(self, feed: Feed) -> list[Callable[[], Source]]:
+    def _inputs(self, feed: Feed, added: Callable[[Opener], None] = lambda opener: None) -> Sequence[Opener]:
         if feed.http is not None:
             assert self.journal is not None
             return [partial(JournalSource, self.journal, feed.name, from_start=feed.start == "start")]
@@ -139,9 +139,10 @@ class Service:
             return [intake.open for intake in self.intakes if isinstance(intake, StdinIntake)]
         if feed.stdin:
             return [lambda: StdinSource(sys.stdin.buffer)]
-        paths = [path for pattern in feed.files for path in expand(pattern)]
         notice = self.options.notice
-        return [partial(FileSource, path, follow=feed.follow and path is paths[-1], notice=notice) for path in paths]
+        if feed.follow:
+            return Pattern(tuple(feed.files), self.options.steady, notice, added).inputs()
+        return [partial(FileSource, path, notice=notice) for pattern in feed.files for path in expand(pattern)]
 
     # Loading again.
 

@@ -177,7 +177,7 @@ a source
   write_keys | Who may send: `env:NAME` or `file:PATH`, one or a list.
   emits | The event types that it sends; an action that none can match is reported.
   from | Where a new connection begins: `start` or `now`.
-  follow | Whether files are read on as they grow.
+  follow | Whether files are read on as they grow, and files of a glob that come later.
 a tests file
   settings | The settings of every test.
   tests | The tests, in order.

@@ -13,8 +13,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from waypost.runtime.courier import Courier, End, MapLines
@@ -77,15 +78,19 @@ class Refused(Exception):
     """A reload that changes nothing. The message says why."""
 
 
+Opener = Callable[[], Source]
+"""A way to open an input, as often as it is wanted."""
+
+
 @dataclass(frozen=True)
 class Assignment:
-    """A lane to be. `inputs` open the source's inputs; equal `key`s mean the same source. `endless`: it waits for more events.
-    `news` is the journal of a journaled source."""
+    """A lane to be. `inputs` open the source's inputs, and tell of each that comes later; equal `key`s mean the same source. `endless`: it
+    waits for more events. `news` is the journal of a journaled source."""
 
     program: Program
     source: str
     key: Any
-    inputs: Callable[[], list[Callable[[], Source]]]
+    inputs: Callable[[Callable[[Opener], None]], Sequence[Opener]]
     endless: bool = False
     news: Journal | None = None
 
@@ -343,7 +348,7 @@ class Engine:
     async def _start(self, item: Assignment) -> None:
         key, shared = self._shared.get(item.source, (None, []))
         if not shared or key != item.key:
-            shared = [Shared(open_source) for open_source in item.inputs()]
+            shared = [Shared(opener) for opener in item.inputs(partial(self._added, item.source, item.key))]
             self._shared[item.source] = (item.key, shared)
         taps: list[Source] = [reader.tap() for reader in shared]
         await self._begin(item, taps)
@@ -351,6 +356,16 @@ class Engine:
         courier = self.courier(item.program, item.source, taps, sender, news=item.news, patient=item.endless)
         task = asyncio.create_task(courier.run(), name=f"{item.program.owner} < {item.source}")
         self.lanes[item.name] = Running(courier, task, sender, item.key, taps)
+
+    def _added(self, source: str, key: Any, opener: Opener) -> None:
+        """An input more of a source: every lane of it reads it after those that it has."""
+        held, shared = self._shared.get(source, (None, []))
+        if held != key:
+            return
+        shared.append(Shared(opener))
+        for (_, of), running in self.lanes.items():
+            if of == source and running.key == key:
+                running.taps.append(shared[-1].tap())
 
     async def _begin(self, item: Assignment, taps: list[Source]) -> None:
         """A journaled source's events are answered for from now on: where the lane begins must be on disk before the first one comes."""

@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from waypost.runtime.sources.lines import Cutter, Piece
 from waypost.runtime.sources.opened import Opened, SourceError, identity_of
@@ -59,19 +60,39 @@ def _parts(text: str) -> list[Part]:
     return found
 
 
+class Files(Protocol):
+    """The files of which one is followed, and that may become more: pattern.py. State: how often it has looked for new ones."""
+
+    looks: int
+
+    def behind(self, path: Path) -> bool: ...
+    def left(self, identity: str) -> None: ...
+    def closed(self, source: FileSource) -> None: ...
+
+
 class FileSource:
     """State: the open file, the cutter, and the files before it. `name` is the path as given; `size` serves a progress bar.
 
-    With `follow` it never ends: an empty list says that there is nothing yet."""
+    With `follow` an empty list says that there is nothing yet, and it never ends; with `pattern` it ends when another file has come, and this
+    one gave nothing from one look for new ones to the next."""
 
     resumable = True
 
-    def __init__(self, path: Path, *, follow: bool = False, notice: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        follow: bool = False,
+        notice: Callable[[str], None] = lambda text: None,
+        pattern: Files | None = None,
+    ) -> None:
         self.name = str(path)
         self.waits = follow
         self.offset = 0
         self._path = path
         self._notice = notice
+        self._pattern = pattern
+        self._quiet = (0, -1)
         self._told = False
         self._before: list[Part] = []
         self._next: list[tuple[Part, Path]] = []
@@ -91,6 +112,11 @@ class FileSource:
     @property
     def size(self) -> int | None:
         return self._base + self._file.size
+
+    @property
+    def inode(self) -> str:
+        """Device and inode of the file that is open."""
+        return self._file.inode
 
     @property
     def cut(self) -> bool:
@@ -170,7 +196,19 @@ class FileSource:
         if self._file.size < self._file.offset:
             self._notice(f"{self.name} was truncated: starting at its beginning; what it had that was not read is gone")
             self._change(self._path, self.offset)
-        return []
+            return []
+        return self._cutter.finish() or None if self._over() else []
+
+    def _over(self) -> bool:
+        """Whether another file has come, and since one look for it to the next nothing has come here."""
+        if self._pattern is None or not self._pattern.behind(self._path):
+            return False
+        looks, offset = self._quiet
+        if offset != self.offset:
+            self._quiet = (self._pattern.looks, self.offset)
+            return False
+        # It was noted somewhere behind a look: only from the one after it on, a whole time is over.
+        return self._pattern.looks > looks + 1
 
     def _finished(self) -> list[Piece]:
         """What is left of a file that another follows; then the other begins."""
@@ -211,6 +249,8 @@ class FileSource:
             # It went between two looks: the next one finds what is there then.
             return
         self._before = [*self._before, self._part()][-REMEMBERED:]
+        if self._pattern is not None:
+            self._pattern.left(self._part().identity)
         self._file.close()
         self._start(file, base)
 
@@ -227,6 +267,8 @@ class FileSource:
 
     def close(self) -> None:
         self._file.close()
+        if self._pattern is not None:
+            self._pattern.closed(self)
 
 
 def _same(one: Part, other: Part) -> bool:

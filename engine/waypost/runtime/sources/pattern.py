@@ -1,0 +1,100 @@
+"""The files that are followed: those that names and patterns mean now, and those that a pattern means later.
+
+Takes names, a clock, and whom to tell of a new file. Gives a way to open each file, in order; the last is followed. While it is read, the
+patterns are looked at again about once a second. A new file is read from its start, after the one that was last: that one is left when it has
+given nothing from one look to the next. A file that was only renamed is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from waypost.runtime.sources.file import FileSource, expand
+from waypost.runtime.sources.opened import Opened, SourceError, identity_of
+
+LOOK_S = 1.0
+
+
+class Pattern:
+    """State: the files that are known, in the order in which they are read; those that are open; what the closed ones were; the last look."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        steady: Callable[[], float],
+        notice: Callable[[str], None],
+        added: Callable[[Callable[[], FileSource]], None],
+    ) -> None:
+        """`added` is given a way to open each new file. Raises SourceError where a name means no file."""
+        self.looks = 0
+        self._names = names
+        self._steady = steady
+        self._notice = notice
+        self._added = added
+        self._paths = [path for name in names for path in expand(name)]
+        self._known = set(self._paths)
+        self._open: set[FileSource] = set()
+        self._were: set[str] = set()
+        self._looked = steady()
+
+    def inputs(self) -> list[Callable[[], FileSource]]:
+        """A way to open each file that there is now."""
+        return [partial(self._source, path, path is self._paths[-1]) for path in self._paths]
+
+    def _source(self, path: Path, follow: bool) -> FileSource:
+        source = FileSource(path, follow=follow, notice=self._notice, pattern=self)
+        self._open.add(source)
+        return source
+
+    def left(self, identity: str) -> None:
+        """A source is done with a file of this identity."""
+        if not identity.endswith(":"):
+            self._were.add(identity)
+
+    def closed(self, source: FileSource) -> None:
+        self._open.discard(source)
+
+    def behind(self, path: Path) -> bool:
+        """Whether a file comes after this one. Looks for new ones where it is time."""
+        now = self._steady()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            self.looks += 1
+            self._look()
+        return path != self._paths[-1]
+
+    def _look(self) -> None:
+        for name in self._names:
+            try:
+                found = [path for path in expand(name) if path not in self._known]
+            except SourceError:
+                continue
+            for path in found:
+                try:
+                    self._take(path)
+                except SourceError:
+                    # It went between two looks.
+                    continue
+
+    def _take(self, path: Path) -> None:
+        file = Opened(path)
+        try:
+            line, whole = file.first_line()
+            identity = identity_of(file.inode, line if whole else b"")
+            known = identity in self._were or any(source.inode == file.inode for source in self._open)
+        finally:
+            file.close()
+        if known:
+            # The same file under another name: what reads it goes on with it.
+            self._known.add(path)
+            return
+        if file.zipped:
+            self._notice(f"{path} is new and is gzip: it cannot be followed, the next run reads it")
+            self._known.add(path)
+            return
+        self._added(partial(self._source, path, True))
+        self._known.add(path)
+        self._notice(f"{path} is new: reading it from its start, after {self._paths[-1]}")
+        self._paths.append(path)
