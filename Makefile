@@ -31,8 +31,8 @@ test: $(VENV)/.test ## the fast suite: all but what runs engines as processes fo
 test-all: $(VENV)/.test ## every test but those of `make soak`
 	$(BIN)/python -m pytest -n 2 tests
 
-soak: $(VENV)/.test ## the long proofs and a table of their figures; PARTS="kills sdks" KILLS=400 choose
-	$(BIN)/python tests/soak.py $(PARTS) $(if $(KILLS),--kills $(KILLS))
+soak: $(VENV)/.test ## the long proofs and a table of their figures; PARTS="kills sdks" KILLS=400 choose, ARGS="--schedules 100" too
+	$(BIN)/python tests/soak.py $(PARTS) $(if $(KILLS),--kills $(KILLS)) $(ARGS)
 
 sanitize: $(VENV)/.test ## the kernel's tests, with every byte that it reads or writes watched (gcc)
 	$(BIN)/python tests/sanitize.py

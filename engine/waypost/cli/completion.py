@@ -5,7 +5,7 @@ click asks this program itself for the candidates, through the script that is pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -18,8 +18,6 @@ SHELLS = {
     "fish": "waypost completion fish > ~/.config/fish/completions/waypost.fish",
 }
 VARIABLE = "_WAYPOST_COMPLETE"
-
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 @click.command(

@@ -129,16 +129,12 @@ def command(
         logs.as_json()
     options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
     folder = None if dry_run else state_folder.folder(state, target)
-    shown = {"dry_run": dry_run, "as_json": as_json, "as_log": log == "json"}
     watcher = watching_at(listen) if listen is not None else None
-    if frozen or _holds_connections(target):
-        if workers > 1:
-            refuse("--workers goes with one destination (or the plan of one connection) and files")
-        if files or pairs:
-            refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
-        path = Path(target)
+    several = frozen or _holds_connections(target)
+    _refuse_mixtures(target, several, given=bool(files or pairs), workers=workers, watch=watch)
+    if several:
         summaries, letters = _connections(
-            path,
+            Path(target),
             folder,
             endpoint_override,
             options,
@@ -147,25 +143,22 @@ def command(
             journal=journal,
             watcher=watcher,
         )
-        report(summaries, letters, several=True, **shown)
     else:
-        if watch:
-            refuse("--watch goes with a connections file")
-        summary, letters = _single(
-            target,
-            files,
-            pairs,
-            folder,
-            endpoint_override,
-            options,
-            journal=journal,
-            follow=follow,
-            watcher=watcher,
-            workers=workers,
-        )
+        words = (target, files, pairs, folder, endpoint_override, options)
+        summary, letters = _single(*words, journal=journal, follow=follow, watcher=watcher, workers=workers)
         summaries = [summary]
-        report(summaries, letters, several=False, **shown)
+    report(summaries, letters, several=several, dry_run=dry_run, as_json=as_json, as_log=log == "json")
     click.get_current_context().exit(status_of(summaries))
+
+
+def _refuse_mixtures(target: str, several: bool, *, given: bool, workers: int, watch: bool) -> None:
+    """Options of the one kind of target with the other."""
+    if several and workers > 1:
+        refuse("--workers goes with one destination (or the plan of one connection) and files")
+    if several and given:
+        refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
+    if watch and not several:
+        refuse("--watch goes with a connections file")
 
 
 def _holds_connections(target: str) -> bool:
