@@ -18,6 +18,7 @@ import pytest
 from kills import SPEC, ledger_in, soak_file, soak_http
 from running import Engine
 from waypost.runtime import records
+from waypost.runtime.options import Stopping
 from waypost.runtime.receive import Received, Receiver, Reply
 from waypost.runtime.store import look
 
@@ -97,16 +98,34 @@ def test_signal_in_each_phase_keeps_the_rest(script: str, requests: int, status:
         engine.process.send_signal(signal.SIGTERM)
         assert engine.end() == status, engine.said
         before = taken(receiver) if "delay=30" not in script else Counter()
+    heard = ledger_in(tmp_path / "state", "one", "all")["delivered"]
     assert not any("Traceback" in line for line in engine.said)
     with Receiver(port=0) as receiver:
         engine = Engine(tmp_path, *words, "--endpoint-override", receiver.url)
         assert engine.end() == 0, engine.said
-        found = before + taken(receiver)
-    assert set(found) == set(names)
-    if script == "200:delay=0.05":
-        assert set(found.values()) == {2}, "a clean stop repeats nothing"
+        after = taken(receiver)
+    assert set(before + after) == set(names)
+    assert after.total() == 8000 - heard, "what was answered before the stop is not sent again"
     ledger = ledger_in(tmp_path / "state", "one", "all")
     assert (ledger["read"], ledger["deliveries"], ledger["delivered"]) == (4000, 8000, 8000)
+
+
+def test_last_part_of_a_drain_is_for_answers() -> None:
+    """P12. So that what was sent is answered, and not sent again by the next run. Mutation that turns this red: `ANSWERS` of 0."""
+    stopping = Stopping()
+    assert stopping.sending(1e9)
+    assert not stopping.over(1e9)
+    stopping.heard(100.0, 10.0)
+    told = [(now, stopping.sending(now), stopping.over(now)) for now in (100.0, 107.9, 108.0, 109.9, 110.0)]
+    assert told == [
+        (100.0, True, False),
+        (107.9, True, False),
+        (108.0, False, False),
+        (109.9, False, False),
+        (110.0, False, True),
+    ]
+    stopping.heard(101.0, 10.0)
+    assert stopping.over(101.0)
 
 
 def test_second_signal_stops_at_once(tmp_path: Path) -> None:
