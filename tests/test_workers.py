@@ -175,7 +175,7 @@ def test_signal_stops_every_worker_and_another_number_resumes(whole_group: bool,
     """P12. A supervisor that tells every process of the group does not stop the workers twice."""
     names = orders(tmp_path, 4000)
     (tmp_path / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
-    with Receiver(port=0, script="200:delay=0.05") as receiver:
+    with Receiver(port=0, script="200x12:delay=0.05,200:delay=30") as receiver:
         begun = at_work(tmp_path, receiver, 2)
         for pid in [*(children(begun.process.pid) if whole_group else []), begun.process.pid]:
             os.kill(pid, signal.SIGTERM)
