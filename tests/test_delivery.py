@@ -5,11 +5,14 @@ The harness and the oracle are in kills.py; `make soak` runs them for long.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import resource
 import signal
+import subprocess
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -142,6 +145,15 @@ def test_second_signal_stops_at_once(tmp_path: Path) -> None:
         assert engine.end(20) == 5
 
 
+def assert_delivered(engine: Engine, state: Path, connection: str, count: int) -> None:
+    """Waits until the state has so many as delivered: what has arrived may still be unanswered."""
+    until = time.monotonic() + 60
+    while ledger_in(state, connection, "all")["delivered"] < count:
+        assert time.monotonic() < until
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            engine.process.wait(0.01)
+
+
 def test_failing_destination_slows_no_other(tmp_path: Path) -> None:
     """P10. Mutation that turns this red: one Transport or one courier loop for all lanes."""
     names = orders(tmp_path, 3000)
@@ -154,6 +166,7 @@ def test_failing_destination_slows_no_other(tmp_path: Path) -> None:
         engine = Engine(tmp_path, "run", "waypost.yaml", "--state", "state", "--drain", "0", "--json")
         with well.arrived:
             assert well.arrived.wait_for(lambda: taken(well).total() == 6000, 60)
+        assert_delivered(engine, tmp_path / "state", "b", 6000)
         engine.process.send_signal(signal.SIGTERM)
         out = engine.process.stdout.read() if engine.process.stdout else b""
         assert engine.end() == 5
