@@ -162,7 +162,7 @@ def test_measure_counts_every_event_once(plan: p.Plan) -> None:
     assert (counts.mapped, counts.filtered, counts.rejected) == (2 * turns, 2 * turns, 2 * turns)
     assert counts.kernel + counts.express + counts.line + counts.general == counts.events
     # The kernel writes while it maps.
-    assert list(found.stages) == (["decode", "map", "encode"] if kernel.machine is None else ["decode", "map"])
+    assert list(found.stages) == (["decode", "triggers", "map"] + ["encode"] * (kernel.machine is None))
     order, view = found.actions
     assert (order.name, order.events) == ("send_order", 2)
     assert [field.name for field in order.fields] == [name for name, _ in FIELDS]
@@ -361,5 +361,5 @@ def test_an_action_that_is_not_for_the_kernel_is_named_with_its_reason(plan: p.P
     deep, _ = compile_text(SPEC.replace("$.properties.sku", "$.properties..sku"), "shop.yaml")
     assert deep is not None
     found = measure(deep, stand_ins(deep), EVENTS, events="these", rounds=3, now=0.0)
-    assert list(found.stages) == ["decode", "map", "encode"]
+    assert list(found.stages) == ["decode", "triggers", "map", "encode"]
     assert "not for the kernel: send_order, for a path that may match several values" in render.human(found)

@@ -3,9 +3,9 @@
 Takes a plan, settings and lines. Gives a `report.Bench`. Three measurements, each a run in turns (`clock`):
 
     the whole    against a JSON round trip of the same lines
-    by stage     against the plan of which no action takes an event (what that costs is decoding), and against the encoding of the same
-                 messages, read into structs of raw members beforehand; what is left is triggers and mapping. The kernel writes while it
-                 maps: there is no encoding to be told apart
+    by stage     against the plan of which no action takes an event (what that costs is decoding, the dispatch on its type included), the same
+                 after the rest of the triggers, and the encoding of the same messages, read into structs of raw members beforehand; what
+                 is left is mapping. The kernel writes while it maps: there is no encoding to be told apart
     by field     each action alone, over the events that it makes a message of, against itself less one field; against itself once more,
                  linked anew, to learn what a difference of nothing looks like
 """
@@ -58,6 +58,7 @@ def measure(plan: p.Plan, settings: Settings, lines: list[bytes], *, events: str
         "program": run,
         "trip": lambda: trip(whole),
         "decode": over(link(surgery.idle(plan), settings), whole, now),
+        "triggers": over(link(surgery.idle(plan, tested=True), settings), whole, now),
     }
     if counts.kernel * 2 < counts.events:
         sides["encode"] = encoding(program, whole, now)
@@ -190,8 +191,12 @@ def _raw(body: bytes, types: dict[tuple[str, ...], Any]) -> Any:
 
 def _stages(found: dict[str, list[float]], size: int) -> dict[str, Spread]:
     encode = found.get("encode", [0.0] * len(found["program"]))
-    rows = zip(found["program"], found["decode"], encode, strict=True)
-    figures = {"decode": found["decode"], "map": [max(whole - read - written, 0.0) for whole, read, written in rows]}
+    rows = list(zip(*(found[side] for side in ("program", "decode", "triggers")), encode, strict=True))
+    figures = {
+        "decode": found["decode"],
+        "triggers": [max(tested - read, 0.0) for _, read, tested, _ in rows],
+        "map": [max(whole - max(tested, read) - written, 0.0) for whole, read, tested, written in rows],
+    }
     if "encode" in found:
         figures["encode"] = encode
     return {name: spread(times).times(1e6 / size) for name, times in figures.items()}

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from waypost.benching.clock import Spread
 from waypost.benching.report import ActionCost, Bench, FieldCost
 
-STAGES = {"decode": "decode", "map": "triggers and mapping", "encode": "encode"}
+STAGES = {"decode": "decode", "triggers": "triggers", "map": "mapping", "encode": "encode"}
 
 
 def human(found: Bench) -> str:
@@ -43,7 +43,7 @@ def human(found: Bench) -> str:
 
 
 def _stage(name: str, found: Bench) -> str:
-    return STAGES[name] if name != "map" or "encode" in found.stages else "triggers, map and encode"
+    return STAGES[name] if name != "map" or "encode" in found.stages else "mapping and encode"
 
 
 def _row(name: str, figure: Spread) -> str:

@@ -94,17 +94,22 @@ def _less(node: p.Value, path: tuple[str, ...], constant: p.Value | None) -> p.V
     return replace(node, entries=entries)
 
 
-def idle(plan: p.Plan) -> p.Plan:
-    """The plan whose events are decoded as ever, and then match no trigger."""
+def idle(plan: p.Plan, *, tested: bool = False) -> p.Plan:
+    """The plan whose events are decoded as ever, and then match no trigger: before what it asks besides the event's type, or (`tested`)
+    behind."""
     return replace(
         plan,
-        actions={name: replace(action, trigger=_never(action.trigger)) for name, action in plan.actions.items()},
+        actions={
+            name: replace(action, trigger=_never(action.trigger, tested)) for name, action in plan.actions.items()
+        },
     )
 
 
-def _never(trigger: str) -> str:
+def _never(trigger: str, tested: bool) -> str:
     kind, rest = fql.simple_type(fql.parse(trigger, roots=fql.TRIGGER_ROOTS))
     terms = [NEVER] if rest is None else [NEVER, f"({fql.show(rest)})"]
+    if tested:
+        terms.reverse()
     if kind is not None:
         terms.insert(0, f"type = {values.encode(kind).decode()}")
     return " and ".join(terms)

@@ -3,7 +3,7 @@
 
 Takes a State whose slots are filled, and the index of a node. A value writes JSON at `s.out` and gives DONE, or NONE where it is missing, or NOT_MINE;
 a test gives 0 or 1, or 2 where it is not mine to say. What is written before NONE or NOT_MINE does not count: the caller has kept where it
-began. How much room there must be is known beforehand (tables.py: `fixed`, `copies`), so nothing here asks.
+began. How much room there must be is known beforehand (rows.py: `fixed`, `copies`), so nothing here asks.
 
 Each node has the meaning that generated code gives it (runtime/codegen.py); where the two could differ by a byte, it is NOT_MINE.
 """
@@ -131,11 +131,12 @@ cdef inline int write(State* s, int which) noexcept nogil:
 
 cdef inline int _leaf(State* s, Node* node) noexcept nogil:
     """One member, or a constant."""
-    cdef Slot* slot = s.slots + node.a
+    cdef Slot* slot
     cdef int op = node.op
     if op == Op.CONSTANT:
         _put(s, s.texts + node.a, node.b)
         return DONE
+    slot = s.slots + node.a
     if op == Op.COPY:
         if slot.kind == MISSING:
             return NONE
