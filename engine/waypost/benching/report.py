@@ -62,7 +62,8 @@ class ActionCost:
 @dataclass(frozen=True)
 class Bench:
     """Microseconds an event. `stages` holds decode, triggers, map and encode (no encode where the kernel maps: it writes at once); `ratio` is
-    the round trip's time by the program's. `no_kernel`: why this installation has none; `left_out`: the actions that are not for it, and why."""
+    the round trip's time by the program's. `no_kernel`: why this installation has none; `left_out`: the actions that are not for it, and why.
+    """
 
     name: str
     events: str
