@@ -82,7 +82,7 @@ def many_events(full: bool) -> growth.Curve:
 
 def many_connections(full: bool) -> growth.Curve:
     """End to end as the number of connections that take each event grows; what starting costs is taken off, by a run over one event."""
-    steps, count = ((1, 2, 5, 10, 20), 50_000) if full else ((1, 2, 5, 10), 10_000)
+    steps, count = ((1, 2, 5, 10, 20), 50_000) if full else ((1, 2, 5, 10), 30_000)
     lines = growth.small_events(10_000, SMALL)
     points = []
     with tempfile.TemporaryDirectory() as name:
