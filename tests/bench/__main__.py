@@ -33,22 +33,32 @@ def machine() -> str:
 
 
 def deliveries(full: bool) -> str:
-    """`waypost run` from a file, three times in turn."""
+    """`waypost run` from a file, three times, in turn with two workers."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         binary = delivery.built(folder)
         if isinstance(binary, str):
             return binary
-        count = 1_000_000 if full else 100_000
+        count = 1_000_000 if full else 300_000
         with delivery.events_file(folder, count, delivery.mixed()) as events:
             if isinstance(events, str):
                 return events
-            found = [delivery.deliver(binary, events, count, (*WORDS, str(events)), folder) for _ in range(3)]
+            found, shared = [], []
+            for _ in range(3):
+                found.append(delivery.deliver(binary, events, count, (*WORDS, str(events)), folder))
+                shared.append(delivery.deliver(binary, events, count, (*WORDS, "--workers", "2", str(events)), folder))
+    faster = spread([alone.wall_s / two.wall_s for alone, two in zip(found, shared, strict=True)])
     rows = [
         ["events a second, wall clock", told(spread([count / item.wall_s for item in found]))],
         ["events a processor second of the engine", told(spread([count / item.cpu_s for item in found]))],
         ["processor seconds a million events", told(spread([item.cpu_s / count * 1e6 for item in found]))],
         ["largest memory, MB", told(spread([item.rss_mb for item in found]))],
+        ["two workers: events a second, wall clock", told(spread([count / item.wall_s for item in shared]))],
+        ["two workers: times faster than one", told(faster)],
+        [
+            "two workers: processor seconds a million events",
+            told(spread([item.cpu_s / count * 1e6 for item in shared])),
+        ],
     ]
     first = found[0]
     head = (
