@@ -13,7 +13,8 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Node, Op, Slot, State
 from waypost.runtime.kernel.read cimport same
 from waypost.runtime.kernel.scan cimport (
-    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text, blank, characters, instant, integer, member_end, member_name, plain_integer,
+    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text,
+    blank, characters, instant, integer, member_end, member_name, plain_integer,
 )
 from waypost.runtime.kernel.texts cimport cased, replaced, trimmed, unescaped
 
