@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The lines of a chunk become messages in compiled code: one scan of the bytes, then each message is put together from pieces of the line.
 
-Takes tables (tables.py) and whole lines. Gives the messages in one piece, and which lines it leaves to the other ways: whatever is not plain JSON,
-or needs more than copying and comparing. It says "mine" only where it is sure that the message has the very bytes that the generated Python
-code gives (tests/test_kernel.py, tests/test_differential.py); "not mine" costs a little time and is never wrong. So nothing here rejects an event.
+Takes tables (tables.py) and whole lines. Gives the messages in one piece, and which lines it leaves to the other ways: whatever is not
+plain JSON, or needs more than copying and comparing. It says "mine" only where it is sure that the message has the very bytes that the
+generated Python code gives (tests/test_kernel.py, tests/test_differential.py); "not mine" costs a little time and is never wrong. So
+nothing here rejects an event.
 
 Why compiled: what is left of the work is a look at each byte, which no library does in the shape that a plan wants.
 """
@@ -103,12 +104,12 @@ cdef class Kernel:
     def map(
         self, bytes data not None, Py_ssize_t start=0, Py_ssize_t stop=-1, offsets=0, bytes first_line=b"", double now=0.0
     ):
-        """The messages of the whole lines in `data[start:stop]` (no line feed at the end; -1: up to its end): how many lines, the messages with a
-        line feed behind each, what makes a Mapped of each, the lines that no action takes, how many messages a line has that has several, and
-        (line, start, end) of each one that is left to the other ways.
+        """The messages of the whole lines in `data[start:stop]` (no line feed at the end; -1: up to its end): how many lines, the messages
+        with a line feed behind each, what makes a Mapped of each, the lines that no action takes, how many messages a line has that has
+        several, and (line, start, end) of each one that is left to the other ways.
 
-        `offsets` is the offset of `data` in its source, or what gives that of each line by its index; that and `first_line` go into `meta.id`. `now`
-        (Unix seconds) is for checks of age.
+        `offsets` is the offset of `data` in its source, or what gives that of each line by its index; that and `first_line` go into
+        `meta.id`. `now` (Unix seconds) is for checks of age.
         """
         cdef Text end
         cdef int found

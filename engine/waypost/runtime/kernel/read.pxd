@@ -1,8 +1,8 @@
 # cython: language_level=3
 """An event's members go into slots: one scan of a line, whatever a plan does with what it finds.
 
-Takes a State and a line. Gives where the line ends, with the slots filled; or NULL for a line that is not one plain JSON object: malformed, with an
-escaped name or a wanted member twice where members are looked for, or nested deeply.
+Takes a State and a line. Gives where the line ends, with the slots filled; or NULL for a line that is not one plain JSON object: malformed,
+with an escaped name or a wanted member twice where members are looked for, or nested deeply.
 """
 
 from libc.string cimport memcmp

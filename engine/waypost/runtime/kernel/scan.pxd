@@ -1,11 +1,11 @@
 # cython: language_level=3
 """JSON tokens in compiled code: where each ends, and whether it is one.
 
-Takes a pointer to a token's first byte. Gives a pointer behind its last one, or NULL for what RFC 8259 does not allow (and for what is left to the
-other ways: deep nesting, half a surrogate). All of it is inline, for most tokens are a few bytes.
+Takes a pointer to a token's first byte. Gives a pointer behind its last one, or NULL for what RFC 8259 does not allow (and for what is left
+to the other ways: deep nesting, half a surrogate). All of it is inline, for most tokens are a few bytes.
 
-Reading never leaves the chunk: `bytes` end in a NUL, every token ends at a control character at the latest, and eight bytes are read at once only
-where eight are left. A line feed is no white space here: it ends a line.
+Reading never leaves the chunk: `bytes` end in a NUL, every token ends at a control character at the latest, and eight bytes are read at
+once only where eight are left. A line feed is no white space here: it ends a line.
 """
 
 from libc.string cimport memcpy

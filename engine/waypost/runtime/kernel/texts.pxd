@@ -1,9 +1,9 @@
 # cython: language_level=3
 """Texts that change: escapes in the form in which all texts are written, and the filters of text, for the characters that most texts have.
 
-`unescaped` takes a text of the event. The filters take text without escapes that has just been written (`was`: its opening quote), and change it
-in place. They give False where a character is not a simple one: then it may be half changed, and the caller has it written anew and
-changed by Python.
+`unescaped` takes a text of the event. The filters take text without escapes that has just been written (`was`: its opening quote), and
+change it in place. They give False where a character is not a simple one: then it may be half changed, and the caller has it written anew
+and changed by Python.
 """
 
 from libc.string cimport memcmp, memcpy, memmove

@@ -1,9 +1,9 @@
 # cython: language_level=3
 """The nodes of a plan: what they write of the event in the slots.
 
-Takes a State whose slots are filled, and the index of a node. A value writes JSON at `s.out` and gives DONE, or NONE where it is missing, or NOT_MINE;
-a test gives 0 or 1, or 2 where it is not mine to say. What is written before NONE or NOT_MINE does not count: the caller has kept where it
-began. How much room there must be is known beforehand (rows.py: `fixed`, `copies`), so nothing here asks.
+Takes a State whose slots are filled, and the index of a node. A value writes JSON at `s.out` and gives DONE, or NONE where it is missing,
+or NOT_MINE; a test gives 0 or 1, or 2 where it is not mine to say. What is written before NONE or NOT_MINE does not count: the caller has
+kept where it began. How much room there must be is known beforehand (rows.py: `fixed`, `copies`), so nothing here asks.
 
 Each node has the meaning that generated code gives it (runtime/codegen.py); where the two could differ by a byte, it is NOT_MINE.
 """
