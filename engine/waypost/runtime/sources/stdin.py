@@ -39,7 +39,9 @@ class StdinSource:
         threading.Thread(target=self._read_all, daemon=True, name="stdin").start()
 
     def _read_all(self) -> None:
-        read = getattr(self._stream, "read1", self._stream.read)
+        # Without its buffer, whose lock a thread that waits for its producer would hold when the process ends: that aborts the interpreter.
+        stream = getattr(self._stream, "raw", self._stream)
+        read = getattr(stream, "read1", stream.read)
         while True:
             try:
                 chunk = read(CHUNK)
