@@ -324,11 +324,16 @@ class Outcome:
         return not (self.lost or self.twice or self.altered or self.late) and self.ledger == self.wanted
 
 
-def engine(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
+def engine(words: list[str], folder: Path, stdin: int | None = None) -> subprocess.Popen[bytes]:
     env = {**os.environ, **KEYS}
     with (folder / "err.txt").open("ab") as err:
         return subprocess.Popen(
-            [sys.executable, "-m", "waypost", *words], stdout=subprocess.DEVNULL, stderr=err, env=env, cwd=folder
+            [sys.executable, "-m", "waypost", *words],
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            env=env,
+            cwd=folder,
         )
 
 
@@ -382,8 +387,72 @@ def some(kills: int, rng: random.Random) -> set[int]:
     return set(rng.sample(range(kills), max(1, kills // 3)))
 
 
-def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcome:
-    """SIGKILL while events come over HTTP: what was answered 200 is delivered."""
+def soak_stdin(
+    folder: Path, kills: int, seed: int, per_kill: int = 1500, *, workers: tuple[int, ...] = (1,), order_by: str = ""
+) -> Outcome:
+    """SIGKILL while standard input is journaled and delivered: its producer gives again what the journal does not have."""
+    rng = random.Random(seed)
+    lines = events(seed, kills * per_kill)
+    (folder / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
+    wanted = expected(link(plan(), {"key": "x"}), [(line, row) for row, line in enumerate(lines, 1)], b"")
+    shop = Shop(seed)
+    kept = Kept(folder / "state", "stdin", "stdin", wanted.places.__getitem__)
+    words = ["run", "plan.json", "--set", "key=env:KEY", "--state", "state", "--drain", "5", "--journal"]
+    lulls = some(kills, rng)
+    for run in range(kills):
+        with shop.open(run) as receiver:
+            each = ["--workers", str(workers[run % len(workers)]), "--endpoint-override", receiver.url]
+            process = engine([*words, *each], folder, subprocess.PIPE)
+            feeding = feed(process, lines[journaled(folder / "state") :])
+            more = shop.requests + rng.randrange(1, 60)
+            with receiver.arrived:
+                receiver.arrived.wait_for(lambda more=more: shop.requests >= more, rng.choice([0.3, 5.0]))  # type: ignore[misc]
+            if run in lulls and not shop.late:
+                shop.lull = True
+                shop.late += kept.wait(process, shop.ended_in(run))
+            process.kill()
+            process.wait()
+            feeding.join()
+        shop.lull = False
+        kept.killed(run)
+    shop.calm = True
+    with shop.open(kills) as receiver:
+        each = ["--workers", str(workers[-1]), "--endpoint-override", receiver.url]
+        process = engine([*words, *each], folder, subprocess.PIPE)
+        feed(process, lines[journaled(folder / "state") :]).join()
+        process.wait(timeout=300)
+    return judge(kept, shop, wanted, kills, len(lulls))
+
+
+def feed(process: subprocess.Popen[bytes], lines: list[bytes]) -> threading.Thread:
+    """Gives a process its standard input, as far as it takes it."""
+
+    def give() -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            for line in lines:
+                process.stdin.write(line + b"\n")
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+    thread = threading.Thread(target=give, daemon=True)
+    thread.start()
+    return thread
+
+
+def journaled(folder: Path) -> int:
+    """How many lines of standard input the journal has taken so far."""
+    try:
+        database = look(folder)
+    except StateError:
+        return 0
+    with contextlib.closing(database):
+        row = database.execute("select next from journaled where source = 'stdin'").fetchone()
+    return row[0] - 1 if row else 0
+
+
+def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40, *, workers: tuple[int, ...] = (1,)) -> Outcome:
+    """SIGKILL while events come over HTTP: what was answered 200 is delivered. Each run has one of these numbers of workers."""
     rng = random.Random(seed)
     (folder / "shop.yaml").write_text(SPEC, encoding="utf-8")
     port = free_port()
@@ -404,7 +473,7 @@ def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcom
     lulls = some(kills, rng)
     for run in range(kills):
         with shop.open(run) as receiver:
-            process = engine([*words, receiver.url], folder)
+            process = engine([*words, receiver.url, "--workers", str(workers[run % len(workers)])], folder)
             wait_for_port(port)
             post_events(port, rng, f"{seed}-{run}", per_kill, intake, None if run in lulls else process)
             if run in lulls and not shop.late:
@@ -417,7 +486,7 @@ def soak_http(folder: Path, kills: int, seed: int, per_kill: int = 40) -> Outcom
         kept.killed(run)
     shop.calm = True
     with shop.open(kills) as receiver:
-        process = engine([*words, receiver.url], folder)
+        process = engine([*words, receiver.url, "--workers", str(workers[-1])], folder)
         wait_for_port(port)
         post_events(port, rng, f"{seed}-{kills}", per_kill, intake, None)
         with receiver.arrived:
@@ -591,11 +660,11 @@ def main() -> int:
     while done < given.kills:
         seed = given.seed * 1000 + done
         count = min(given.batch, given.kills - done)
-        for kind, run in (("file", soak_file), ("http", soak_http)):
+        for kind, run in (("file", soak_file), ("http", soak_http), ("stdin", soak_stdin)):
             with tempfile.TemporaryDirectory() as scratch:
-                half = max(1, count // 2)
-                outcome = run(Path(scratch), half, seed)
-            done += half
+                part = max(1, count // 3)
+                outcome = run(Path(scratch), part, seed, workers=(1, 2, 3))
+            done += part
             bad += not outcome.well
             lost += len(outcome.lost)
             duplicates += len(outcome.duplicates)

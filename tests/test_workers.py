@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kills import events, ledger_in, ordered, plan, soak_file, split_messages
 from running import KEYS
-from test_delivery import Engine, orders, taken, write
+from test_delivery import Engine, orders, taken
 from waypost.plan import dump
 from waypost.runtime.keeping import merged
 from waypost.runtime.receive import Receiver
@@ -311,13 +311,6 @@ def test_what_cannot_be_split_is_said(words: list[str], said: str, tmp_path: Pat
         assert begun.heard(said), begun.said
         begun.process.send_signal(signal.SIGTERM)
         begun.end()
-
-
-def test_connections_file_takes_no_workers(tmp_path: Path) -> None:
-    write(tmp_path, one="http://127.0.0.1:9")
-    begun = Engine(tmp_path, "run", "waypost.yaml", "--workers", "2")
-    assert begun.end() == 2
-    assert any("--workers goes with one destination" in line for line in begun.said)
 
 
 def test_worker_loads_no_compiler_and_no_command_line() -> None:

@@ -13,6 +13,7 @@ from waypost.cli import completion, logs, state_folder
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.logs import note
 from waypost.cli.summary import progress_bar, report
+from waypost.plan import Plan
 from waypost.runtime.engine import Summary, Watcher, run, status_of
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
@@ -94,7 +95,7 @@ NOT_JOURNALED = "standard input is not journaled: what is not delivered when thi
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="So many processes share the files, by parts of them (with `order_by`, by its key).",
+    help="So many processes share the files or the journal, by parts of them (with `order_by`, by its key).",
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 def command(
@@ -129,9 +130,11 @@ def command(
         logs.as_json()
     options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
     folder = None if dry_run else state_folder.folder(state, target)
-    watcher = watching_at(listen) if listen is not None else None
     several = frozen or _holds_connections(target)
-    _refuse_mixtures(target, several, given=bool(files or pairs), workers=workers, watch=watch)
+    _refuse_mixtures(target, several, given=bool(files or pairs), watch=watch)
+    if workers > 1 and listen is not None:
+        refuse("--listen shows the lanes of one process: leave out --workers, or look with `waypost state`")
+    watcher = watching_at(listen) if listen is not None else None
     if several:
         summaries, letters = _connections(
             Path(target),
@@ -142,6 +145,7 @@ def command(
             watch=watch,
             journal=journal,
             watcher=watcher,
+            workers=workers,
         )
     else:
         words = (target, files, pairs, folder, endpoint_override, options)
@@ -151,10 +155,8 @@ def command(
     click.get_current_context().exit(status_of(summaries))
 
 
-def _refuse_mixtures(target: str, several: bool, *, given: bool, workers: int, watch: bool) -> None:
+def _refuse_mixtures(target: str, several: bool, *, given: bool, watch: bool) -> None:
     """Options of the one kind of target with the other."""
-    if several and workers > 1:
-        refuse("--workers goes with one destination (or the plan of one connection) and files")
     if several and given:
         refuse(f"{target} holds connections: their sources and settings stand in it, not on the command line")
     if watch and not several:
@@ -204,8 +206,10 @@ def _single(
         if workers > 1:
             from waypost.cli import working
 
-            shared = working.whole_files(sources, journal=journal, follow=follow, options=options)
-            summary = working.deliver(given, program, shared, workers, store, options) if shared else None
+            if journal and store is not None:
+                summary = working.deliver_input(given, program, STDIN, workers, store, options)
+            elif shared := working.whole_files(sources, follow=follow, options=options):
+                summary = working.deliver(given, program, shared, workers, store, options)
         if summary is None:
             sizes = [source.size for source in sources]
             total = None if journal or None in sizes else sum(size or 0 for size in sizes)
@@ -258,12 +262,15 @@ def _connections(
     watch: bool,
     journal: bool,
     watcher: Watcher | None,
+    workers: int,
 ) -> tuple[list[Summary], str]:
     from waypost.cli.serving import Service, feeds
 
     try:
         service = Service(path, frozen, local_url(endpoint) if endpoint else None, options, journal)
         service.plans = service.read()
+        if workers > 1:
+            working_apart(service.plans, journal=journal, watch=watch, options=options)
         reads_stdin = any(feed.stdin for feed in feeds(service.plans))
         if journal and not reads_stdin:
             refuse(f"--journal is for standard input, which no source of {path} reads")
@@ -278,6 +285,8 @@ def _connections(
         refuse(str(error))
     letters = _letters(options, store)
     try:
+        if workers > 1 and not options.masked:
+            return service.run_by_workers(workers, store), letters
         with progress_bar(service.size(), shown=sys.stderr.isatty() and not options.masked) as options.progress:
             run_all = service.run(store, lambda program: sender_for(program, options), watch, watcher)
             summaries = asyncio.run(run_all)
@@ -287,6 +296,22 @@ def _connections(
         if store is not None:
             store.close()
     return summaries, letters
+
+
+def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Options) -> None:
+    """Refuses what workers cannot do, and says what to do instead."""
+    from waypost.cli.serving import feeds
+
+    if options.masked:
+        note("--dry-run prints requests in their order: one worker reads it all")
+        return
+    if watch:
+        refuse("--watch needs one process: leave out --workers, or stop the run and start it again after a change")
+    for feed in feeds(plans):
+        if feed.stdin and not journal:
+            refuse(f"{feed.name}: standard input cannot be split: add --journal, or leave out --workers")
+        if feed.follow:
+            refuse(f"{feed.name}: a file that is followed cannot be split: leave out --workers, or `follow`")
 
 
 def sender_for(program: Program, options: Options) -> Sender:

@@ -22,6 +22,7 @@ from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.plan import Feed, Plan
 from waypost.runtime.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
+from waypost.runtime.joined import News
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
@@ -83,6 +84,17 @@ class Service:
         self, store: Store | None, sender_for: Callable[[Program], Sender], watch: bool, watcher: Watcher | None
     ) -> list[Summary]:
         """All lanes until they end or a signal comes."""
+        self._open_intakes(store)
+        engine = Engine(self.options, store, sender_for)
+        watching = asyncio.create_task(self._watch(engine)) if watch else None
+        context = click.get_current_context()
+        try:
+            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self, watcher)
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    def _open_intakes(self, store: Store | None) -> None:
         if store is not None:
             self.journal = Journal(store)
         doors = http_feeds(self.plans)
@@ -93,14 +105,33 @@ class Service:
             if feed.stdin:
                 assert self.journal is not None
                 self.intakes.append(StdinIntake(sys.stdin.buffer, self.journal, feed.name))
-        engine = Engine(self.options, store, sender_for)
-        watching = asyncio.create_task(self._watch(engine)) if watch else None
-        context = click.get_current_context()
-        try:
-            return await engine.run(self.assignments(self.plans), lambda: self._again(context), self, watcher)
-        finally:
-            if watching is not None:
-                watching.cancel()
+
+    def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
+        """The same by several processes; what events come in comes in here."""
+        from waypost.cli import working
+
+        self._open_intakes(store)
+        lanes: list[working.Lane] = []
+        for plan in self.plans:
+            given = settings_of(plan)
+            program = link(plan, given, endpoint_override=self.override)
+            for feed in plan.connection.sources if plan.connection else ():
+                lane = working.Lane(program, given, feed.name, endless=feed.http is not None)
+                lanes.append(lane)
+                if self._is_kept(feed):
+                    lane.news, lane.start = self._news(feed)
+                else:
+                    lane.files = [str(path) for pattern in feed.files for path in expand(pattern)]
+        return working.deliver_all(lanes, workers, store, self.options, self)
+
+    def _news(self, feed: Feed) -> tuple[News, int]:
+        """What comes into the journal for a source, and where a new lane of it begins."""
+        assert self.journal is not None
+        stream = (
+            next((one.open() for one in self.intakes if isinstance(one, StdinIntake)), None) if feed.stdin else None
+        )
+        begins = feed.stdin or feed.start == "start"
+        return News(self.journal, feed.name, stream), 1 if begins else self.journal.next(feed.name)
 
     async def start(self) -> None:
         """As the engine's intake: every lane's place is on disk."""

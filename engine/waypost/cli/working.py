@@ -1,6 +1,6 @@
-"""`waypost run TARGET FILE ... --workers N`: how many workers there can be, and what each gets.
+"""`waypost run ... --workers N`: how many workers there can be, and what each gets.
 
-Takes what `run` has for one process: the program, settings, opened files, the state. Gives the Summary of the workers, or None where one
+Takes what `run` has for one process: programs, settings, files or a journal, the state. Gives the Summaries of the workers, or None where one
 process is to do it, and then says why.
 """
 
@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from waypost.cli.common import refuse
 from waypost.cli.summary import progress_bar
-from waypost.plan import Plan, dump
+from waypost.plan import dump
 from waypost.runtime import splitting
 from waypost.runtime.crew import Crew
-from waypost.runtime.engine import FILES, Summary
+from waypost.runtime.engine import FILES, Intake, Summary
+from waypost.runtime.joined import Assigned, News
+from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import LEAST_S
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.options import Options
-from waypost.runtime.pipe import Begin
+from waypost.runtime.pipe import Task
 from waypost.runtime.program import Program
-from waypost.runtime.reader import Source
+from waypost.runtime.reader import JOURNAL, Source
 from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of
 from waypost.runtime.sources.file import FileSource
+from waypost.runtime.sources.following import Followed
 from waypost.runtime.sources.share import Portion
+from waypost.runtime.sources.stdin import StdinIntake
 from waypost.runtime.splitting import Gathered, Place
 from waypost.runtime.store import Store
 
@@ -33,18 +39,51 @@ IDLE_S = 0.05
 """Without a state a step only brings dead letters and the progress bar: so often is enough."""
 
 
-def whole_files(sources: list[Source], *, journal: bool, follow: bool, options: Options) -> list[FileSource]:
+@dataclass
+class Lane:
+    """What is to be shared: files by name, or a journaled source, which begins at `start` where no earlier run says otherwise."""
+
+    program: Program
+    given: dict[str, Any]
+    source: str
+    files: list[str] = field(default_factory=list)
+    news: News | None = None
+    start: int = 1
+    endless: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        connection = self.program.plan.connection
+        return connection is not None and connection.order_by is not None
+
+
+@dataclass
+class Planned:
+    """A lane with what each share of it has. `said`: what a person is to know of its files."""
+
+    lane: Lane
+    places: list[Place]
+    portions: list[list[Portion]]
+    followed: Followed | None
+    said: list[str]
+
+    @property
+    def shares(self) -> int:
+        return len(self.portions)
+
+
+def whole_files(sources: list[Source], *, follow: bool, options: Options) -> list[FileSource]:
     """The files to split; none where one process is to read, which is said."""
     files = [source for source in sources if isinstance(source, FileSource)]
     reason = ""
-    if journal or len(files) < len(sources):
-        reason = "standard input cannot be split"
+    if len(files) < len(sources):
+        reason = "standard input cannot be split: one worker reads it all (with --journal they share it)"
     elif follow:
-        reason = "a file that is followed cannot be split"
+        reason = "a file that is followed cannot be split: one worker reads it all"
     elif options.masked:
-        reason = "--dry-run prints requests in their order"
+        reason = "--dry-run prints requests in their order: one worker reads it all"
     if reason:
-        options.notice(f"{reason}: one worker reads it all")
+        options.notice(reason)
     return [] if reason else files
 
 
@@ -57,47 +96,118 @@ def deliver(
     options: Options,
 ) -> Summary | None:
     """All events of the files by several workers; None when there is no work for more than one."""
-    plan = program.plan
-    keyed = plan.connection is not None and plan.connection.order_by is not None
-    names = [file.name for file in files]
-    for name in names:
-        if names.count(name) > 1:
-            refuse(f"{name} is named twice: with --workers a file has one place")
-    workers = _allowed(plan, workers, options)
-    saved = cursors_of(store.reader, program.owner, FILES) if store else {}
-    said: list[str] = []
-    places = [_place(name, saved.get(name), said) for name in names]
-    portions = _portions(places, workers, keyed=keyed, options=options)
-    if len(portions) < 2:
+    shares = _allowed([program], workers, options)
+    planned = plan_of(Lane(program, given, FILES, [file.name for file in files]), shares[0], store, options)
+    if planned.shares < 2:
         # The one process opens the files again, and says what there is to say of them.
         return None
-    for text in said:
-        options.notice(text)
-    gathered = Gathered(
-        program.owner,
-        FILES,
-        plan,
-        {place.path: Cursor(place.path, place.identity, place.at) for place in places},
-        ledger_of(store.reader, program.owner, FILES) if store else Ledger(),
-        {(number, portion.path): portion.start for number, rows in enumerate(portions) for portion in rows},
-    )
-    begins = [
-        Begin(
-            number=number,
-            workers=len(portions),
-            keyed=keyed,
-            plan=dump(plan),
-            given=given,
-            endpoint=program.settings.endpoint_override,
-            source=FILES,
-            portions=rows,
-            connect_within_s=options.connect_within_s,
-            drain_s=options.drain_s,
+    return run([planned], [planned.shares], store, options)[0]
+
+
+def deliver_input(
+    given: dict[str, Any], program: Program, name: str, workers: int, store: Store, options: Options
+) -> Summary | None:
+    """Standard input by several workers, through the journal; None when there may be only one."""
+    shares = _allowed([program], workers, options)
+    if shares[0] < 2:
+        return None
+    journal = Journal(store)
+    intake = StdinIntake(sys.stdin.buffer, journal, name)
+    lane = Lane(program, given, name, news=News(journal, name, intake.open()))
+    return run([plan_of(lane, shares[0], store, options)], shares, store, options, intake)[0]
+
+
+def deliver_all(
+    lanes: list[Lane], workers: int, store: Store | None, options: Options, intake: Intake | None
+) -> list[Summary]:
+    """The lanes of a connections file by several workers."""
+    shares = _allowed([lane.program for lane in lanes], workers, options)
+    planned = [plan_of(lane, count, store, options) for lane, count in zip(lanes, shares, strict=True)]
+    for one in planned:
+        # A lane that has nothing to read ends in one of them.
+        one.portions = one.portions or [[]]
+    return run(planned, shares, store, options, intake)
+
+
+def plan_of(lane: Lane, shares: int, store: Store | None, options: Options) -> Planned:
+    """Where a lane stands, and the parts of what is left."""
+    saved = cursors_of(store.reader, lane.program.owner, lane.source) if store else {}
+    if lane.news is not None:
+        assert store is not None
+        return Planned(lane, [], [[] for _ in range(shares)], _followed(lane, lane.news, saved, store), [])
+    for name in lane.files:
+        if lane.files.count(name) > 1:
+            refuse(f"{name} is named twice: with --workers a file has one place")
+    said: list[str] = []
+    places = [_place(name, saved.get(name), said) for name in lane.files]
+    portions = _portions(places, shares, keyed=lane.keyed, options=options)
+    return Planned(lane, places, portions, None, said)
+
+
+def _followed(lane: Lane, news: News, saved: dict[str, Cursor], store: Store) -> Followed:
+    at = saved[news.name].at if news.name in saved else Snapshot(lane.start)
+    # What the journal has let go nobody waits for.
+    start = max(at.cursor, min(news.journal.first(news.name), news.next))
+    return Followed(str(store.path), news.name, start, at.ranges, at.parts)
+
+
+def run(
+    planned: list[Planned], divisors: list[int], store: Store | None, options: Options, intake: Intake | None = None
+) -> list[Summary]:
+    """The lanes by so many workers as the lane with most shares has."""
+    workers: list[list[Task]] = [[] for _ in range(max(one.shares for one in planned))]
+    assigned = []
+    given = 0
+    for number, (one, divisor) in enumerate(zip(planned, divisors, strict=True)):
+        for text in one.said:
+            options.notice(text)
+        tasks = _tasks(number, one, divisor, store, options)
+        assigned.append(Assigned(_gathered(one, store), tasks, one.lane.news))
+        for task in tasks:
+            # Lanes with one share each go to different workers.
+            workers[given % len(workers)].append(task)
+            given += 1
+    sizes = [place.size for one in planned for place in one.places]
+    total = None if any(one.followed for one in planned) else sum(sizes)
+    with progress_bar(total, shown=sys.stderr.isatty()) as progress:
+        for lane, one in zip(assigned, planned, strict=True):
+            lane.told = _shown(one.places, progress)
+        crew = Crew(assigned, [tasks for tasks in workers if tasks], store, options)
+        return asyncio.run(crew.run(intake))
+
+
+def _tasks(number: int, one: Planned, divisor: int, store: Store | None, options: Options) -> list[Task]:
+    lane = one.lane
+    return [
+        Task(
+            lane=number,
+            share=share,
+            shares=one.shares,
+            divisor=divisor,
+            keyed=lane.keyed,
+            plan=dump(lane.program.plan),
+            given=lane.given,
+            endpoint=lane.program.settings.endpoint_override,
+            source=lane.source,
+            portions=portions,
             least_s=LEAST_S if store else IDLE_S,
+            followed=one.followed,
+            endless=lane.endless,
         )
-        for number, rows in enumerate(portions)
+        for share, portions in enumerate(one.portions)
     ]
-    return _run(begins, gathered, places, store, options)
+
+
+def _gathered(one: Planned, store: Store | None) -> Gathered:
+    program, source = one.lane.program, one.lane.source
+    before = {place.path: Cursor(place.path, place.identity, place.at) for place in one.places}
+    starts = {(share, portion.path): portion.start for share, rows in enumerate(one.portions) for portion in rows}
+    if (held := one.followed) is not None:
+        before[held.name] = Cursor(held.name, JOURNAL, Snapshot(held.start, held.ranges, held.parts))
+        starts = {(share, held.name): held.start for share in range(one.shares)}
+    earlier = ledger_of(store.reader, program.owner, source) if store else Ledger()
+    blocks = one.shares if held is not None and not one.lane.keyed else 0
+    return Gathered(program.owner, source, program.plan, before, earlier, starts, blocks)
 
 
 def _portions(places: list[Place], workers: int, *, keyed: bool, options: Options) -> list[list[Portion]]:
@@ -106,19 +216,17 @@ def _portions(places: list[Place], workers: int, *, keyed: bool, options: Option
             if not place.cut:
                 options.notice(f"{place.path} is gzip or has been rotated: one worker reads it")
         return splitting.split(places, workers)
-    if any(len(place.identity.split()) > 1 for place in places):
-        options.notice("a file that was rotated cannot be shared by key: one worker reads it all")
-        return []
     if all(place.at.cursor >= place.size for place in places):
         return []
+    if any(len(place.identity.split()) > 1 for place in places):
+        options.notice("a file that was rotated cannot be shared by key: one worker reads it all")
+        workers = 1
     return [[place.portion(place.at.cursor, None) for place in places] for _ in range(workers)]
 
 
-def _run(
-    begins: list[Begin], gathered: Gathered, places: list[Place], store: Store | None, options: Options
-) -> Summary:
-    shown: list[Any] = [Shown(place.path, place.size, place.at.cursor) for place in places]
-
+def _shown(places: list[Place], progress: Callable[[Any, Ledger], None]) -> Callable[[Gathered], None]:
+    """Tells the progress bar how much of the files has ended."""
+    shown = [Shown(place.path, place.size, place.at.cursor) for place in places]
     ledger = Ledger()
 
     def told(held: Gathered) -> None:
@@ -130,9 +238,7 @@ def _run(
             row.offset = at.cursor + sum(end - start for start, end in at.ranges)
             progress(row, ledger)
 
-    with progress_bar(sum(place.size for place in places), shown=sys.stderr.isatty()) as progress:
-        crew = Crew(gathered, store, options, told)
-        return asyncio.run(crew.run(begins))
+    return told
 
 
 class Shown:
@@ -144,13 +250,17 @@ class Shown:
         self.offset = offset
 
 
-def _allowed(plan: Plan, workers: int, options: Options) -> int:
-    most = splitting.most(plan)
-    if most < workers:
-        options.notice(
-            f"{plan.name} takes {most} at once or in a window (concurrency, rate): {most} of {workers} workers can share that"
-        )
-    return min(most, workers)
+def _allowed(programs: list[Program], workers: int, options: Options) -> list[int]:
+    """How many workers may share each lane; where it is fewer than asked for, that is said."""
+    found = splitting.shares_of(programs, workers)
+    said = set()
+    for program, count in zip(programs, found, strict=True):
+        if count < workers and program.owner not in said:
+            said.add(program.owner)
+            options.notice(
+                f"{program.owner} takes {count} at once or in a window (concurrency, rate): {count} of {workers} workers can share that"
+            )
+    return found
 
 
 def _place(name: str, saved: Cursor | None, said: list[str]) -> Place:

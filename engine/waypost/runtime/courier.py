@@ -466,6 +466,14 @@ class Courier:
         self._changed.set()
 
 
+def wake_neighbours(courier: Courier, others: list[Courier]) -> None:
+    """Wakes the lanes that share a gate with one that has had an answer."""
+    gates = {id(gate) for gate in courier.gates.values()}
+    for other in others:
+        if other is not courier and any(id(gate) in gates for gate in other.gates.values()):
+            other.wake.set()
+
+
 def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
     """The results of a chunk of lines."""
     return program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)

@@ -1,9 +1,8 @@
-"""The engine of `waypost run --workers N`: starts workers, writes what they report, and sums up.
+"""The engine of `waypost run --workers N`: starts workers, passes on what they and it have to say, and sums up.
 
-Takes the portions of each worker and what one engine has: a store, options. Gives one Summary, with the ledger and the status of one
-process. The engine alone holds the state and its lock: a step that a worker reports is added to what the others reported, committed as
-one step of the lane, and acknowledged after that. So every commit is a place at which one process could have been, and any number of
-workers goes on from it (docs/decisions/0009-workers.md).
+Takes lanes with the share of each worker (joined.py), and what one engine has: a store, options, what takes events in. Gives a Summary a
+lane, with the ledger and the status of one process. The engine alone holds the state and its lock, and alone appends to the journal: the next
+run may have any number of workers.
 
 A worker that dies is not started again: the others stop as after a signal, the run ends with 70 and says so, and the next one goes on.
 """
@@ -13,187 +12,196 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sqlite3
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from waypost.runtime import ledger as ledgers
 from waypost.runtime import pipe
-from waypost.runtime.dead_letters import LetterFile, line_of
-from waypost.runtime.engine import Engine, Summary
-from waypost.runtime.ledger import Ledger
+from waypost.runtime.dead_letters import LetterFile
+from waypost.runtime.engine import Engine, Intake, Summary
+from waypost.runtime.joined import Assigned, Joined
+from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options
-from waypost.runtime.records import Letter
-from waypost.runtime.splitting import Gathered
+from waypost.runtime.records import save_cursor
 from waypost.runtime.store import Store
+from waypost.runtime.trimming import Trimming
 
 
 @dataclass
 class Hand:
-    """A worker at work: its process, and how it ended."""
+    """A worker at work: its process, its share of each of its lanes, and the lanes of which it has told the end."""
 
-    begin: pipe.Begin
+    number: int
     process: Process
-    end: pipe.Done | None = None
-    ledger: Ledger = field(default_factory=Ledger)
-    """As it was last committed."""
+    shares: dict[int, int]
+    ended: set[int] = field(default_factory=set)
 
 
 class Crew:
-    """State: the workers, the steps that wait for the disk, and why the disk refused."""
+    """State: the lanes and the workers."""
 
     def __init__(
-        self,
-        gathered: Gathered,
-        store: Store | None,
-        options: Options,
-        told: Callable[[Gathered], None] = lambda gathered: None,
+        self, lanes: list[Assigned], workers: list[list[pipe.Task]], store: Store | None, options: Options
     ) -> None:
-        """`told` is called after each commit."""
-        self.gathered = gathered
+        """`workers` has the tasks of each worker."""
         self._store = store
         self._options = options
-        self._told = told
+        self._workers = workers
         self._file = LetterFile(options.dead_letters) if options.dead_letters else None
+        self._trimming = Trimming()
         self._hands: list[Hand] = []
-        self._steps: list[tuple[Hand, pipe.Step]] = []
-        self._due = asyncio.Event()
-        self._refused: tuple[int, str, str] | None = None
-        self._passed: dict[str, int] = {}
-        self._stopping = False
+        self._homes = {(task.lane, task.share): number for number, tasks in enumerate(workers) for task in tasks}
+        self._lanes = {lane.tasks[0].lane: self._joined(lane) for lane in lanes}
 
-    async def run(self, begins: list[pipe.Begin]) -> Summary:
-        """Until every worker has ended."""
+    def _joined(self, lane: Assigned) -> Joined:
+        self._trimming.join(lane.name, [lane.news.name] if lane.news is not None else [])
+        number = lane.tasks[0].lane
+
+        def say(share: int, order: pipe.Orders) -> None:
+            self._say(self._homes[number, share], order)
+
+        return Joined(lane, self._store, self._file, self._trimming, say)
+
+    async def run(self, intake: Intake | None = None) -> list[Summary]:
+        """Until every worker has ended. `intake` is opened when every lane's place is on disk, and closed by the first signal."""
         began = time.monotonic()
         engine = Engine(self._options, None, _none)
-        engine.stopping.tell(self._stop)
-        writing = asyncio.create_task(self._write())
+        engine.stopping.tell(lambda: self._stop(at_once=engine.stopping.count > 1))
+        tasks = [asyncio.create_task(lane.write()) for lane in self._lanes.values()]
+        tasks.append(asyncio.create_task(self._refuse_reloads(engine)))
+        closing = asyncio.create_task(self._close(intake, engine))
         try:
-            with engine.signals():
-                for begin in begins:
-                    self._hands.append(await _start(begin))
-                await asyncio.gather(*(self._follow(hand) for hand in self._hands))
-                self._finish()
-                await self._commit([])
+            with engine.signals(reload=True):
+                await self._begin()
+                if intake is not None:
+                    await intake.start()
+                for number in range(len(self._workers)):
+                    self._hands.append(await self._start(number))
+                self._listen()
+                await self._until_gone(tasks)
+                engine.stopping.asked.set()
+                await closing
+                for lane in self._lanes.values():
+                    await lane.finish()
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            engine.stopping.asked.set()
+            self._listen(False)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, closing, return_exceptions=True)
             for hand in self._hands:
                 with contextlib.suppress(ProcessLookupError):
                     hand.process.kill()
                 await hand.process.wait()
             if self._file is not None:
                 self._file.close()
-        return self._summary(bool(engine.stopping.count), began)
+        interrupted = bool(engine.stopping.count)
+        return [
+            lane.summary(self._lost(number), began, interrupted=interrupted) for number, lane in self._lanes.items()
+        ]
 
-    def _stop(self) -> None:
-        for hand in self._hands:
-            self._say(hand, pipe.Stop())
+    async def _until_gone(self, writing: list[asyncio.Task[None]]) -> None:
+        following = asyncio.create_task(self._follow_all())
+        await asyncio.wait({following, *writing}, return_when=asyncio.FIRST_COMPLETED)
+        for task in writing:
+            if task.done():
+                # It never ends but by a fault of ours.
+                following.cancel()
+                task.result()
+        await following
 
-    def _say(self, hand: Hand, message: pipe.Orders) -> None:
-        if hand.process.stdin is not None and hand.process.returncode is None:
-            pipe.send(hand.process.stdin, message)
+    async def _follow_all(self) -> None:
+        await asyncio.gather(*(self._follow(hand) for hand in self._hands))
+
+    def _listen(self, begin: bool = True) -> None:
+        """Each lane hears of its journal's growth, and of what came before there were workers."""
+        for journal in {lane.news.journal for lane in self._lanes.values() if lane.news is not None}:
+            (journal.listen if begin else journal.forget)(self._grown)
+        if begin:
+            for lane in self._lanes.values():
+                lane.begun()
+
+    def _grown(self) -> None:
+        for lane in self._lanes.values():
+            lane.grown()
+
+    async def _close(self, intake: Intake | None, engine: Engine) -> None:
+        await engine.stopping.asked.wait()
+        if intake is not None:
+            await intake.stop(self._options.drain_s)
+
+    async def _refuse_reloads(self, engine: Engine) -> None:
+        while True:
+            await engine.reload_asked.wait()
+            engine.reload_asked.clear()
+            said = "nothing is changed: with --workers a change needs a restart"
+            self._options.notice(Notice(said, "reload_refused", level="error"))
+
+    async def _begin(self) -> None:
+        """A journaled source's events are answered for from now on: where its lanes begin must be on disk before the first one comes."""
+        for lane in self._lanes.values():
+            if lane.news is not None and self._store is not None:
+                await self._store.commit(partial(_save_place, lane))
+
+    async def _start(self, number: int) -> Hand:
+        # -P: no module of the folder that the run stands in. A session of its own: a terminal's Ctrl-C comes to the engine alone.
+        words = (sys.executable, "-P", "-m", "waypost.runtime.worker")
+        process = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        assert process.stdin is not None
+        tasks = self._workers[number]
+        pipe.send(process.stdin, pipe.Begin(tasks, self._options.connect_within_s, self._options.drain_s))
+        return Hand(number, process, {task.lane: task.share for task in tasks})
+
+    def _stop(self, *, at_once: bool = False) -> None:
+        for lane in self._lanes.values():
+            lane.stop(at_once=at_once)
+
+    def _say(self, worker: int, order: pipe.Orders) -> None:
+        if worker < len(self._hands):
+            process = self._hands[worker].process
+            if process.stdin is not None and process.returncode is None:
+                pipe.send(process.stdin, order)
 
     async def _follow(self, hand: Hand) -> None:
-        """Takes a worker's reports until it has gone. When it ends with a fault, the others have no reason to go on."""
+        """Takes a worker's reports until it has gone. When it has not ended what it had, the others have no reason to go on."""
         assert hand.process.stdout is not None
         while (report := await pipe.receive(hand.process.stdout, pipe.reports)) is not None:
-            if isinstance(report, pipe.Step):
-                self._steps.append((hand, report))
-                self._due.set()
-            elif isinstance(report, pipe.Notice):
-                self._options.notice(f"worker {hand.begin.number + 1}: {report.text}")
-            else:
-                hand.end = report
+            if isinstance(report, pipe.Notice):
+                self._options.notice(_said(hand, report))
+                continue
+            if isinstance(report, pipe.Done):
+                hand.ended.add(report.lane)
+            self._lanes[report.lane].take(hand.shares[report.lane], report)
         await hand.process.wait()
-        if (hand.end is None or hand.end.fault or hand.end.stopped) and not self._stopping:
-            self._stopping = True
+        if hand.ended != hand.shares.keys():
             self._stop()
 
-    async def _write(self) -> None:
-        """Commits what has been reported, all that waits in one step: one at a time, so that none passes one that the disk refused."""
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            steps, self._steps = self._steps, []
-            for hand, step in steps:
-                self.gathered.take(hand.begin.number, step)
-            await self._commit([letter for _, step in steps for letter in step.letters])
-            for hand, step in steps:
-                if self._refused is None:
-                    hand.ledger = ledgers.unpack(step.ledger)
-                self._say(hand, pipe.Kept(self._refused))
-            self._told(self.gathered)
-
-    async def _commit(self, letters: list[Letter]) -> None:
-        if self._refused is not None:
-            # The dead letters of the step that failed are gone: no later step may pass their events.
-            return
-        try:
-            if self._file is not None and letters:
-                self._file.write([line_of(letter.event, letter.record) for letter in letters])
-                self.gathered.let_go += len(letters)
-                letters = []
-            step = self.gathered.step(letters)
-            if self._store is not None:
-                await self._store.commit(step)
-        except OSError as error:
-            self._refused = (error.errno or 0, error.strerror or str(error), str(error.filename or ""))
-            return
-        passed = {cursor.input: cursor.at.cursor for cursor in step.cursors}
-        if passed != self._passed and any(hand.begin.keyed for hand in self._hands):
-            self._passed = passed
-            for hand in self._hands:
-                self._say(hand, pipe.Passed(passed))
-
-    def _finish(self) -> None:
-        """Portions that were read whole have ended to their last byte."""
+    def _lost(self, lane: int) -> list[str]:
+        """What is to be said of workers that died with a share of a lane."""
+        found = []
         for hand in self._hands:
-            end = hand.end
-            if end is not None and not (end.unread or end.stopped or end.fault or ledgers.unpack(end.ledger).in_flight):
-                self.gathered.ended(hand.begin.number, hand.begin.portions)
-
-    def _summary(self, interrupted: bool, began: float) -> Summary:
-        rows = [ledgers.unpack(hand.end.ledger) if hand.end else hand.ledger for hand in self._hands]
-        total = Ledger()
-        for row in rows:
-            total = total.plus(row)
-        ends = [hand.end for hand in self._hands if hand.end]
-        faults = [self._lost(hand) for hand in self._hands if hand.end is None] + [
-            end.fault for end in ends if end.fault
-        ]
-        if not faults and not all(row.closes for row in rows):
-            faults = ["a worker's ledger does not close: this is a fault of waypost, please report it"]
-        return Summary(
-            total,
-            next((end.stopped for end in ends if end.stopped), ""),
-            interrupted,
-            any(end.unread for end in ends) or len(ends) < len(rows),
-            time.monotonic() - began,
-            faults[0] if faults else "",
-            self.gathered.connection,
-            self.gathered.source,
-        )
-
-    def _lost(self, hand: Hand) -> str:
-        code = hand.process.returncode or 0
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        rest = (
-            "the next run goes on from what was kept" if self._store is not None else "without --state nothing was kept"
-        )
-        return f"worker {hand.begin.number + 1} {how}, and the others were stopped; {rest}"
+            if lane in hand.shares and lane not in hand.ended:
+                code = hand.process.returncode or 0
+                how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+                kept = self._store is not None
+                rest = "the next run goes on from what was kept" if kept else "without --state nothing was kept"
+                found.append(f"worker {hand.number + 1} {how}, and the others were stopped; {rest}")
+        return found
 
 
-async def _start(begin: pipe.Begin) -> Hand:
-    # -P: no module of the folder that the run stands in. A session of its own: a terminal's Ctrl-C comes to the engine alone.
-    words = (sys.executable, "-P", "-m", "waypost.runtime.worker")
-    process = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, start_new_session=True)
-    assert process.stdin is not None
-    pipe.send(process.stdin, begin)
-    return Hand(begin, process)
+def _save_place(lane: Joined, database: sqlite3.Connection) -> None:
+    assert lane.news is not None
+    save_cursor(database, *lane.assigned.name, lane.gathered.before[lane.news.name])
+
+
+def _said(hand: Hand, report: pipe.Notice) -> Notice:
+    about = {"connection": report.connection, "source": report.source}
+    text = f"worker {hand.number + 1}: {report.text}"
+    return Notice(text, report.event, level=report.level, **about, **{"worker": hand.number + 1, **report.fields})
 
 
 def _none(program: Any) -> Any:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from waypost.runtime.courier import Courier, End, MapLines
+from waypost.runtime.courier import Courier, End, MapLines, wake_neighbours
 from waypost.runtime.dead_letters import LetterFile
 from waypost.runtime.gates import Gates
 from waypost.runtime.journal import Journal
@@ -31,6 +31,7 @@ from waypost.runtime.program import Program
 from waypost.runtime.reader import JOURNAL, Shared, Source
 from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
 from waypost.runtime.store import Store
+from waypost.runtime.trimming import Trimming
 
 __all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Summary", "run"]
 
@@ -177,6 +178,11 @@ async def run_with(
     return engine.summary(end, began)
 
 
+def window_of(lanes: int) -> int:
+    """What each of so many lanes may hold."""
+    return max(LEAST_WINDOW, min(WINDOW, MEMORY // max(lanes, 1)))
+
+
 class Engine:
     """State: the lanes, what they share, and the signals that came."""
 
@@ -194,9 +200,7 @@ class Engine:
         self._sender_for = sender_for
         self._file = LetterFile(options.dead_letters) if options.dead_letters else None
         self._shared: dict[str, tuple[Any, list[Shared]]] = {}
-        self._passed: dict[tuple[str, str], dict[str, int]] = {}
-        self._trimmed: dict[str, int] = {}
-        self._journaled: dict[tuple[str, str], set[str]] = {}
+        self._trimming = Trimming()
         self._ended: list[End] = []
         self._applying = False
         self._done: dict[tuple[str, str], Any] = {}
@@ -213,8 +217,7 @@ class Engine:
     ) -> Courier:
         """A lane, ready to run."""
         lane = (program.owner, source)
-        self._passed[lane] = {}
-        self._journaled[lane] = {item.name for item in sources if item.identity == JOURNAL}
+        self._trimming.join(lane, (item.name for item in sources if item.identity == JOURNAL))
         # This engine holds the state's lock: nobody else changes what is read here.
         reader = self.store.reader if self.store is not None else None
         keeping = Keeping(
@@ -225,7 +228,7 @@ class Engine:
             clock=self.options.clock,
             before=cursors_of(reader, program.owner, source) if reader else None,
             earlier=ledger_of(reader, program.owner, source) if reader else None,
-            saved=lambda cursors: self._saved(lane, cursors),
+            saved=lambda cursors: self._trimming.saved(lane, cursors),
         )
         courier = self.couriers[lane] = Courier(
             program,
@@ -244,7 +247,7 @@ class Engine:
 
     def _share_memory(self) -> None:
         """Each lane holds less where there are many: a batch of the usual size still has room, and so have those under way."""
-        window = max(LEAST_WINDOW, min(WINDOW, MEMORY // max(len(self.couriers), 1)))
+        window = window_of(len(self.couriers))
         for courier in self.couriers.values():
             courier.hold(window)
 
@@ -391,8 +394,7 @@ class Engine:
         running.courier.leave()
         await asyncio.wait({running.task})
         self._ended.append(running.task.result())
-        self._passed.pop(name, None)
-        self._journaled.pop(name, None)
+        self._trimming.leave(name)
         await self._close(running)
 
     async def _close(self, running: Running) -> None:
@@ -409,23 +411,7 @@ class Engine:
     def _answered(self, courier: Courier) -> None:
         """Wakes the other lanes of the gates at which a request has ended."""
         if len(self.lanes) > 1:
-            gates = {id(gate) for gate in courier.gates.values()}
-            for running in self.lanes.values():
-                other = running.courier
-                if other is not courier and any(id(gate) in gates for gate in other.gates.values()):
-                    other.wake.set()
-
-    def _saved(self, lane: tuple[str, str], passed: dict[str, int]) -> dict[str, int]:
-        """Notes how far a lane is on disk; gives the journaled inputs that every lane has passed further than before."""
-        if lane not in self._passed:
-            return {}
-        self._passed[lane].update(passed)
-        found: dict[str, int] = {}
-        for name in self._journaled[lane]:
-            lowest = min(self._passed[other].get(name, 0) for other, names in self._journaled.items() if name in names)
-            if lowest > self._trimmed.get(name, 0):
-                self._trimmed[name] = found[name] = lowest
-        return found
+            wake_neighbours(courier, [running.courier for running in self.lanes.values()])
 
     # Signals.
 

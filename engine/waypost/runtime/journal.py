@@ -51,24 +51,7 @@ class Journal:
 
     def read(self, source: str, after: int, limit_bytes: int = PIECE) -> list[tuple[int, bytes, float]]:
         """(sequence number, event, received_at) of the events behind `after`, at most so many bytes of them (but one event at least)."""
-        found: list[tuple[int, bytes, float]] = []
-        left = limit_bytes
-        rows = self._store.reader.execute(
-            "select first, received_at, events from journal where source = ? and last > ? order by first",
-            (source, after),
-        )
-        try:
-            for first, received_at, packed in rows:
-                for number, event in enumerate(_unpack(packed), first):
-                    if number <= after:
-                        continue
-                    if found and len(event) > left:
-                        return found
-                    found.append((number, event, received_at))
-                    left -= len(event)
-        finally:
-            rows.close()
-        return found
+        return rows(self._store.reader, source, after + 1, None, limit_bytes)
 
     def wait(self) -> asyncio.Event:
         """An event that the next append sets. Ask for it before reading, so that no append is missed."""
@@ -89,9 +72,43 @@ class Journal:
         row = self._store.reader.execute("select next from journaled where source = ?", (source,)).fetchone()
         return row[0] if row else 1
 
+    def first(self, source: str) -> int:
+        """The sequence number of the oldest event that is held; the next one's where none is."""
+        row = self._store.reader.execute(
+            "select first from journal where source = ? order by first limit 1", (source,)
+        ).fetchone()
+        return row[0] if row else self.next(source)
+
     def size(self) -> int:
         """The bytes of the events that are held."""
         return int(self._store.reader.execute("select coalesce(sum(size), 0) from journaled").fetchone()[0])
+
+
+def rows(
+    database: sqlite3.Connection, source: str, start: int, end: int | None, limit_bytes: int
+) -> list[tuple[int, bytes, float]]:
+    """(sequence number, event, received_at) of the events [start, end), at most so many bytes of them (but one event at least). Also for who
+    is not the engine: it sees what is on disk."""
+    found: list[tuple[int, bytes, float]] = []
+    left = limit_bytes
+    # The append that holds `start` is looked for by its key: a long journal is not walked through.
+    held = database.execute(
+        "select first, received_at, events from journal where source = ? and last >= ? and first >= "
+        "coalesce((select max(first) from journal where source = ? and first <= ?), 0) order by first",
+        (source, start, source, start),
+    )
+    try:
+        for first, received_at, packed in held:
+            for number, event in enumerate(_unpack(packed), first):
+                if number < start:
+                    continue
+                if (found and len(event) > left) or (end is not None and number >= end):
+                    return found
+                found.append((number, event, received_at))
+                left -= len(event)
+    finally:
+        held.close()
+    return found
 
 
 def _append(

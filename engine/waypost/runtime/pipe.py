@@ -1,7 +1,7 @@
 """What an engine and its workers say to each other: frames on a pipe, a length and a MessagePack value.
 
 Takes and gives plain data, in both directions. A worker says what has ended (`Step`) and waits for `Kept`: then it is on disk. Nothing else
-in a worker counts, so a worker that dies takes only what nobody was told of.
+in a worker counts, so a worker that dies takes only what nobody was told of. Each message names the lane by its number in `Begin`.
 """
 
 from __future__ import annotations
@@ -14,69 +14,101 @@ import msgspec
 from msgspec import Struct
 
 from waypost.runtime.records import Cursor, Letter
+from waypost.runtime.sources.following import Followed
 from waypost.runtime.sources.share import Portion
 
 HEAD = 4
 """The bytes of a frame's length."""
 
 
-class Begin(Struct, tag=True):
-    """All that a worker needs. `number` counts from 0; with `keyed` it takes the events whose key falls to it, else all of its portions. The
-    settings hold secrets: they go through the pipe, never through arguments or the environment."""
+class Task(Struct):
+    """A worker's share of one lane. `share` counts from 0; with `keyed` it takes the events whose key falls to it, else all of its portions,
+    or its blocks of a journal. `divisor`: by so much the destination's limits are divided. `endless`: a service waits for its destination.
+    The settings hold secrets: they go through the pipe, never through arguments or the environment."""
 
-    number: int
-    workers: int
+    lane: int
+    share: int
+    shares: int
+    divisor: int
     keyed: bool
     plan: bytes
     given: dict[str, Any]
     endpoint: str | None
     source: str
     portions: list[Portion]
+    least_s: float
+    followed: Followed | None = None
+    endless: bool = False
+
+
+class Begin(Struct, tag=True):
+    """All that a worker needs."""
+
+    tasks: list[Task]
     connect_within_s: float
     drain_s: float
-    least_s: float
 
 
 class Stop(Struct, tag=True):
-    """A signal that the engine got."""
+    """A lane is to end: a signal came, or it has ended elsewhere. `at_once`: what is under way is not waited for."""
+
+    lane: int
+    at_once: bool = False
 
 
 class Kept(Struct, tag=True):
     """The step is on disk; or the disk refused it: (number, text, file)."""
 
+    lane: int
     refused: tuple[int, str, str] | None = None
 
 
 class Passed(Struct, tag=True):
     """Where the run as a whole is, by input: every event before has ended, whoever had it."""
 
+    lane: int
     cursors: dict[str, int]
+
+
+class Grown(Struct, tag=True):
+    """All rows of the lane's journal before this one are on disk. `ended`: there will be no more."""
+
+    lane: int
+    next: int
+    ended: bool
 
 
 class Step(Struct, tag=True):
     """What has ended in this worker: where it is in its inputs, its ledger (packed), and new dead letters."""
 
+    lane: int
     cursors: list[Cursor]
     ledger: bytes
     letters: list[Letter]
 
 
 class Notice(Struct, tag=True):
-    """A sentence for the person."""
+    """A sentence for the person, and what a log has of it."""
 
     text: str
+    event: str
+    level: str
+    connection: str
+    source: str
+    fields: dict[str, Any]
 
 
 class Done(Struct, tag=True):
-    """The worker's end: as courier.End."""
+    """The end of a worker's share of a lane: as courier.End."""
 
+    lane: int
     ledger: bytes
     stopped: str
     unread: bool
     fault: str
 
 
-Orders = Begin | Stop | Kept | Passed
+Orders = Begin | Stop | Kept | Passed | Grown
 Reports = Step | Notice | Done
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -18,10 +18,13 @@ import msgspec
 
 from waypost.plan import Plan
 from waypost.runtime import ledger as ledgers
+from waypost.runtime.gates import Key, gate_key
 from waypost.runtime.keeping import merged, outside
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.pipe import Step
+from waypost.runtime.program import Program
 from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
+from waypost.runtime.sources.following import blocks_of
 from waypost.runtime.sources.share import Portion
 
 
@@ -119,6 +122,22 @@ def most(plan: Plan) -> int:
     return min(found, default=1)
 
 
+def shares_of(programs: list[Program], workers: int) -> list[int]:
+    """How many workers may share each lane. Lanes that share a gate are divided alike: so the sum of what the workers' gates let through keeps
+    within what one would."""
+    found = [min(workers, most(program.plan)) for program in programs]
+    keys = [{gate_key(program, kind.policy) for kind in program.requests.values()} for program in programs]
+    changed = True
+    while changed:
+        lowest: dict[Key, int] = {}
+        for count, held in zip(found, keys, strict=True):
+            for key in held:
+                lowest[key] = min(count, lowest.get(key, count))
+        again = [min((lowest[key] for key in held), default=count) for count, held in zip(found, keys, strict=True)]
+        changed, found = again != found, again
+    return found
+
+
 def divided(plan: Plan, workers: int) -> Plan:
     """The plan with a worker's share of the destination's limits. Its digest stays that of the whole."""
     requests = {
@@ -134,7 +153,8 @@ def divided(plan: Plan, workers: int) -> Plan:
 
 @dataclass
 class Gathered:
-    """State: what each worker has reported last. `starts` is where each began in each input."""
+    """State: what each worker has reported last. `starts` is where each began in each input. `blocks`: the input is a journal that so many
+    share by blocks; a worker passes those of others without knowing of them, so what it says of them does not count."""
 
     connection: str
     source: str
@@ -142,10 +162,13 @@ class Gathered:
     before: dict[str, Cursor]
     earlier: Ledger
     starts: dict[tuple[int, str], int]
+    blocks: int = 0
     let_go: int = 0
     _at: dict[tuple[int, str], Snapshot] = field(default_factory=dict)
     _identities: dict[str, str] = field(default_factory=dict)
     _ledgers: dict[int, Ledger] = field(default_factory=dict)
+    _reached: dict[str, int] = field(default_factory=dict)
+    """The last cursor of each input: what lies before is not looked at again."""
 
     def take(self, worker: int, step: Step) -> None:
         for cursor in step.cursors:
@@ -162,17 +185,23 @@ class Gathered:
     def snapshot(self, name: str) -> Snapshot:
         """What has ended of an input: before the run, or in any worker."""
         before = self.before[name].at
+        reached = self._reached.get(name, before.cursor)
         ranges, parts = list(before.ranges), list(before.parts)
         for (worker, of), at in self._at.items():
             if of == name:
-                start = self.starts[worker, name]
-                ranges += [(start, at.cursor), *at.ranges] if at.cursor > start else at.ranges
+                start = max(self.starts[worker, name], reached)
+                own = [(start, at.cursor), *at.ranges] if at.cursor > start else at.ranges
+                ranges += self._own(own, worker, reached) if self.blocks else own
                 parts += at.parts
-        whole = merged(ranges, before.cursor)
-        cursor = before.cursor
+        whole = merged(ranges, reached)
+        cursor = reached
         if whole and whole[0][0] <= cursor:
             cursor, whole = whole[0][1], whole[1:]
+        self._reached[name] = cursor
         return Snapshot(cursor, whole, outside(sorted(set(parts), key=repr), whole, cursor))
+
+    def _own(self, ranges: Iterable[tuple[int, int]], worker: int, reached: int) -> list[tuple[int, int]]:
+        return [own for start, end in ranges for own in blocks_of(max(start, reached), end, worker, self.blocks)]
 
     def ledger(self) -> Ledger:
         """What has ended in this run."""
@@ -181,7 +210,7 @@ class Gathered:
             found = found.plus(one)
         return found
 
-    def step(self, letters: list[Letter]) -> LaneStep:
+    def step(self, letters: list[Letter], trims: dict[str, int] | None = None) -> LaneStep:
         """All that was reported, as one step of the lane."""
         names = sorted({name for _, name in self._at})
         rows = [
@@ -195,4 +224,5 @@ class Gathered:
             replace(whole, let_go=whole.let_go + self.let_go),
             tuple(letters),
             self.plan,
+            trims or {},
         )

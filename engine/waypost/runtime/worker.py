@@ -1,6 +1,6 @@
-"""One worker of `waypost run --workers N`: a process with a lane of its own over its portions. `python -m waypost.runtime.worker`.
+"""One worker of `waypost run --workers N`: a process with its share of each lane. `python -m waypost.runtime.worker`.
 
-Takes orders on standard input, gives reports on standard output (pipe.py). It loads a plan, never the compiler or the command line. What has
+Takes orders on standard input, gives reports on standard output (pipe.py). It loads plans, never the compiler or the command line. What has
 ended it tells to the engine, which alone writes; the disk's answer comes back as if the disk were here, so that a lane needs no other code.
 
 Signals are for the engine: whoever sends them to the whole group (a terminal, a supervisor) must not stop a worker twice. An engine that has
@@ -19,33 +19,44 @@ from typing import Any
 from waypost.plan import load
 from waypost.runtime import ledger as ledgers
 from waypost.runtime import pipe
-from waypost.runtime.courier import Courier, End
+from waypost.runtime.courier import Courier, End, wake_neighbours
+from waypost.runtime.engine import window_of
 from waypost.runtime.gates import Gates
 from waypost.runtime.keeping import Keeping
 from waypost.runtime.ledger import Ledger
+from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Stopping
-from waypost.runtime.program import Program, link
+from waypost.runtime.program import link
+from waypost.runtime.reader import JOURNAL, Source
 from waypost.runtime.records import Cursor, LaneStep, Snapshot
 from waypost.runtime.sources.file import SourceError
+from waypost.runtime.sources.following import Following
 from waypost.runtime.sources.share import Portion, Share
 from waypost.runtime.splitting import divided, falls_to
 from waypost.runtime.transport import Transport
 
 
 class Remote:
-    """The engine, as what takes this lane's steps. State: the step that waits, and how far the run as a whole is."""
+    """The engine, as what takes a lane's steps. State: the step that waits, and how far the run as a whole is."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, lane: int) -> None:
         self.passed: dict[str, int] = {}
         self._writer = writer
+        self._lane = lane
         self._waiting: asyncio.Future[None] | None = None
 
     def notice(self, text: str) -> None:
-        pipe.send(self._writer, pipe.Notice(text))
+        said = text if isinstance(text, Notice) else Notice(text, "notice")
+        pipe.send(
+            self._writer,
+            pipe.Notice(str(said), said.event, said.level, said.connection, said.source, said.fields),
+        )
 
     async def commit(self, step: LaneStep) -> None:
         self._waiting = asyncio.get_running_loop().create_future()
-        pipe.send(self._writer, pipe.Step(list(step.cursors), ledgers.pack(step.ledger), list(step.letters)))
+        pipe.send(
+            self._writer, pipe.Step(self._lane, list(step.cursors), ledgers.pack(step.ledger), list(step.letters))
+        )
         await self._waiting
 
     def kept(self, refused: tuple[int, str, str] | None) -> None:
@@ -56,10 +67,137 @@ class Remote:
         else:
             self._waiting.set_exception(OSError(*refused))
 
-    async def done(self, message: pipe.Done) -> None:
-        pipe.send(self._writer, message)
-        await self._writer.drain()
-        self._writer.close()
+    def done(self, end: End) -> None:
+        pipe.send(self._writer, pipe.Done(self._lane, ledgers.pack(end.ledger), end.stopped, end.unread, end.fault))
+
+
+class Work:
+    """A share of one lane. State: its courier, the signals, and the journal that it follows."""
+
+    def __init__(self, task: pipe.Task, begin: pipe.Begin, worker: Worker) -> None:
+        """Raises SourceError when a file is not the one that was cut."""
+        self.stopping = Stopping()
+        self.remote = Remote(worker.writer, task.lane)
+        self._drain_s = begin.drain_s
+        options = Options(None, begin.connect_within_s, begin.drain_s, notice=self.remote.notice)
+        program = link(divided(load(task.plan), task.divisor), task.given, endpoint_override=task.endpoint)
+        self.following: Following | None = None
+        self.sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
+        sources = self._sources(task)
+        keeping = Keeping(
+            program.owner,
+            task.source,
+            store=self.remote,
+            file=None,
+            clock=options.clock,
+            before=_before(task),
+            least_s=task.least_s,
+        )
+        self.courier = Courier(
+            program,
+            sources,
+            self.sender,
+            options,
+            keeping=keeping,
+            stopping=self.stopping,
+            gates=worker.gates.of,
+            answered=worker.answered,
+            patient=task.endless,
+            mine=(lambda key, line: falls_to(key, line, task.shares) == task.share) if task.keyed else None,
+        )
+        self.courier.hold(window_of(len(begin.tasks)))
+
+    def _sources(self, task: pipe.Task) -> list[Source]:
+        passed = self.remote.passed
+        if task.followed is not None:
+            name = task.followed.name
+            passed[name] = task.followed.start
+            self.following = Following(task.followed, task.share, task.shares, lambda: passed[name], keyed=task.keyed)
+            return [self.following]
+        for portion in task.portions:
+            passed[portion.path] = portion.start
+        return [self._share(portion, keyed=task.keyed) for portion in task.portions]
+
+    def _share(self, portion: Portion, *, keyed: bool) -> Share:
+        passed = self.remote.passed
+        return Share(portion, notice=self.remote.notice, passed=(lambda: passed[portion.path]) if keyed else None)
+
+    def obey(self, order: Any) -> None:
+        if isinstance(order, pipe.Stop):
+            while self.stopping.count < 1 + order.at_once:
+                self.stopping.heard(self.courier.options.steady(), self._drain_s)
+        elif isinstance(order, pipe.Kept):
+            self.remote.kept(order.refused)
+        elif isinstance(order, pipe.Grown):
+            if self.following is not None:
+                self.following.grown(order.next, ended=order.ended)
+            self.courier.wake.set()
+        else:
+            self.remote.passed.update(order.cursors)
+            for name, cursor in order.cursors.items():
+                self.courier.lane.caught_up(name, cursor)
+            self.courier.wake.set()
+
+    async def run(self) -> None:
+        try:
+            end = await self.courier.run()
+        except SourceError as error:
+            keeping = self.courier.keeping
+            end = End(keeping.connection, keeping.source, Ledger(), fault=str(error), unread=True)
+        await self.sender.close()
+        self.remote.done(end)
+
+
+def _before(task: pipe.Task) -> dict[str, Cursor]:
+    found = {
+        row.path: Cursor(row.path, row.identity, Snapshot(row.start, row.ranges, row.parts)) for row in task.portions
+    }
+    if task.followed is not None:
+        held = task.followed
+        found[held.name] = Cursor(held.name, JOURNAL, Snapshot(held.start, held.ranges, held.parts))
+    return found
+
+
+class Worker:
+    """State: its lanes at work, and the gates that they share."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.gates = Gates(Options(None).jitter)
+        self._reader = reader
+        self._works: dict[int, Work] = {}
+
+    async def serve(self) -> None:
+        """Until each lane has ended."""
+        begin = await pipe.receive(self._reader, pipe.orders)
+        if begin is None:
+            return
+        tasks: dict[int, pipe.Task] = {task.lane: task for task in begin.tasks}
+        for task in tasks.values():
+            try:
+                self._works[task.lane] = Work(task, begin, self)
+            except SourceError as error:
+                Remote(self.writer, task.lane).done(End("", task.source, Ledger(), fault=str(error), unread=True))
+        listening = asyncio.create_task(self._listen())
+        async with asyncio.TaskGroup() as group:
+            for work in self._works.values():
+                group.create_task(work.run())
+        listening.cancel()
+        await self.writer.drain()
+        self.writer.close()
+
+    def answered(self, courier: Courier) -> None:
+        if len(self._works) > 1:
+            wake_neighbours(courier, [work.courier for work in self._works.values()])
+
+    async def _listen(self) -> None:
+        while True:
+            order: Any = await pipe.receive(self._reader, pipe.orders)
+            if order is None:
+                os._exit(errno.EPIPE)
+            work = self._works.get(order.lane)
+            if work is not None:
+                work.obey(order)
 
 
 def main() -> None:
@@ -73,76 +211,7 @@ async def _serve() -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
-    remote = Remote(asyncio.StreamWriter(transport, protocol, None, loop))
-    begin = await pipe.receive(reader, pipe.orders)
-    if begin is None:
-        return
-    sender: Transport | None = None
-    try:
-        program = link(divided(load(begin.plan), begin.workers), begin.given, endpoint_override=begin.endpoint)
-        sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
-        courier, stopping = _courier(begin, program, sender, remote)
-        listening = asyncio.create_task(_listen(reader, remote, courier, stopping, begin.drain_s))
-        end = await courier.run()
-        listening.cancel()
-    except SourceError as error:
-        end = End("", begin.source, Ledger(), fault=str(error), unread=True)
-    finally:
-        if sender is not None:
-            await sender.close()
-    await remote.done(pipe.Done(ledgers.pack(end.ledger), end.stopped, end.unread, end.fault))
-
-
-def _courier(begin: pipe.Begin, program: Program, sender: Transport, remote: Remote) -> tuple[Courier, Stopping]:
-    options = Options(None, begin.connect_within_s, begin.drain_s, notice=remote.notice)
-    stopping = Stopping()
-    keeping = Keeping(
-        program.owner,
-        begin.source,
-        store=remote,
-        file=None,
-        clock=options.clock,
-        before={portion.path: _cursor(portion) for portion in begin.portions},
-        least_s=begin.least_s,
-    )
-    courier = Courier(
-        program,
-        [_share(portion, remote, keyed=begin.keyed) for portion in begin.portions],
-        sender,
-        options,
-        keeping=keeping,
-        stopping=stopping,
-        gates=Gates(options.jitter).of,
-        mine=(lambda key, line: falls_to(key, line, begin.workers) == begin.number) if begin.keyed else None,
-    )
-    return courier, stopping
-
-
-def _cursor(portion: Portion) -> Cursor:
-    return Cursor(portion.path, portion.identity, Snapshot(portion.start, portion.ranges, portion.parts))
-
-
-def _share(portion: Portion, remote: Remote, *, keyed: bool) -> Share:
-    remote.passed[portion.path] = portion.start
-    return Share(portion, notice=remote.notice, passed=(lambda: remote.passed[portion.path]) if keyed else None)
-
-
-async def _listen(
-    reader: asyncio.StreamReader, remote: Remote, courier: Courier, stopping: Stopping, drain_s: float
-) -> None:
-    while True:
-        order: Any = await pipe.receive(reader, pipe.orders)
-        if order is None:
-            os._exit(errno.EPIPE)
-        elif isinstance(order, pipe.Stop):
-            stopping.heard(courier.options.steady(), drain_s)
-        elif isinstance(order, pipe.Kept):
-            remote.kept(order.refused)
-        else:
-            remote.passed.update(order.cursors)
-            for name, cursor in order.cursors.items():
-                courier.lane.caught_up(name, cursor)
-            courier.wake.set()
+    await Worker(reader, asyncio.StreamWriter(transport, protocol, None, loop)).serve()
 
 
 if __name__ == "__main__":
