@@ -15,9 +15,12 @@ from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
 from waypost.runtime.sources.journal import Journal, JournalFull, JournalSource, too_long_row
-from waypost.runtime.sources.lines import Chunk, Cutter, Piece, TooLong, lines_of
+from waypost.runtime.sources.lines import Chunk, Cutter, Piece, TooLong
 
 CHUNK = 64 << 10
+
+HELD = 16
+"""So many chunks wait to be taken; with a journal, so many share a commit."""
 
 FULL_S = 1.0
 """How long a full journal is left alone."""
@@ -35,7 +38,7 @@ class StdinSource:
         self.first_line = b""
         self._stream = stream
         self._cutter = Cutter()
-        self._chunks: queue.Queue[bytes] = queue.Queue(8)
+        self._chunks: queue.Queue[bytes] = queue.Queue(HELD)
         threading.Thread(target=self._read_all, daemon=True, name="stdin").start()
 
     def _read_all(self) -> None:
@@ -66,6 +69,16 @@ class StdinSource:
         self.offset += len(chunk)
         return self._first(self._cutter.feed(chunk))
 
+    def read_all(self) -> list[Piece] | None:
+        """`read`, with all that is there already: at most what the queue holds."""
+        found = self.read()
+        for _ in range(HELD):
+            if found is None or self._chunks.empty():
+                break
+            # The end is told by the next call.
+            found += self.read() or []
+        return found
+
     def _first(self, pieces: list[Piece]) -> list[Piece]:
         if pieces and not self.first_line:
             first = pieces[0]
@@ -86,8 +99,10 @@ async def keep(
 ) -> None:
     """Appends a stream's lines to a journal until the stream ends. While the journal is full, nothing is read: the producer waits."""
     lines = StdinSource(stream)
-    while (found := await asyncio.to_thread(lines.read)) is not None:
-        rows = [too_long_row(line) if isinstance(line, TooLong) else line.data for line in lines_of(found)]
+    while (found := await asyncio.to_thread(lines.read_all)) is not None:
+        rows: list[bytes] = []
+        for piece in found:
+            rows += [too_long_row(piece)] if isinstance(piece, TooLong) else piece.data.split(b"\n")
         while rows:
             try:
                 await journal.append(source, rows, clock())
