@@ -18,11 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostile import hostile_events
 from kills import events, ledger_in, ordered, plan, soak_file, split_messages
 from running import KEYS
 from test_delivery import Engine, orders, taken
+from waypost.lang import values
+from waypost.plan import Path as JsonPath
 from waypost.plan import dump
+from waypost.runtime import reference
 from waypost.runtime.keeping import merged
+from waypost.runtime.keys import order_key
+from waypost.runtime.program import link
 from waypost.runtime.receive import Receiver
 from waypost.runtime.records import Snapshot
 from waypost.runtime.sources.share import Portion
@@ -356,3 +362,41 @@ def test_portions_are_all_that_is_left_once(drawn: tuple[list[Place], dict[str, 
         assert [item.end is None for item in portions] == [False] * (len(portions) - 1) + [True] * bool(portions)
         assert place.cut or len(portions) <= 1
         assert {row for item in portions for row in item.ranges} == set(place.at.ranges) or not portions
+
+
+def test_quick_keys_are_those_of_the_interpreter() -> None:
+    """Whose an event is must not depend on the way in which its key was had: escapes, repeated names, other types, lines that are no event.
+
+    Mutation that turns this red: `_quick` that takes any text.
+    """
+    odd = [
+        b'{"userId": "a", "userId": "b"}',
+        b'{"userId": "a", "user\\u0049d": "b"}',
+        b'{"userId": "\\u0061"}',
+        b'{"userId": "a", "x": "\\ud800"}',
+        b'{"userId": "a", "x": "\xff"}',
+        b'{"userId": "\xc3\xa9"}',
+        b'{"userId": "a/b"}',
+        b'{"userId": "a\\/b"}',
+        b'{"userId": 1e2}',
+        b'{"userId": null}',
+        b'{"userId": "a"} x',
+        b'{"userId": "a", "x": NaN}',
+        b'[{"userId": "a"}]',
+        b'{"context": {"group": "g"}, "context": 5}',
+        b'{"context": {"group": "g"}}',
+        b'{"context": {"group": "g", "group": "h"}}',
+        b"",
+    ]
+    for path in ("$.userId", "$.context.group", "$.properties.products[0].sku"):
+        program = link(ordered(plan(), path), {"key": "x"})
+        key_of = order_key(program)
+        assert key_of is not None
+        node = JsonPath(path=path)
+        for line in [*odd, *hostile_events(9, 600)]:
+            try:
+                value = reference.evaluate(node, reference.Env(reference.decode_event(line), program.settings))
+            except reference.BadEvent:
+                value = None
+            wanted = None if value is values.MISSING or value is None else values.encode(value)
+            assert key_of(line) == wanted, line

@@ -20,14 +20,12 @@ from typing import Any
 
 import msgspec
 
-from waypost.lang import values
-from waypost.lang.values import MISSING
-from waypost.runtime import reference
 from waypost.runtime.block import Block
 from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeps
+from waypost.runtime.keys import order_key
 from waypost.runtime.lane import ELSEWHERE, WINDOW, Command, Dead, Lane, Send
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
@@ -483,23 +481,6 @@ def too_long(line: Any) -> Rejected:
     """A line that the program never sees."""
     message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
     return Rejected(None, None, "line_too_long", message)
-
-
-def order_key(program: Program) -> Callable[[bytes], Any] | None:
-    """What orders an event's messages, where the connection says so: the bytes of `order_by`'s value, None where there is none."""
-    node = program.plan.connection.order_by if program.plan.connection else None
-    if node is None:
-        return None
-
-    def key_of(line: bytes) -> Any:
-        try:
-            event = reference.decode_event(line)
-        except reference.BadEvent:
-            return None
-        value = reference.evaluate(node, reference.Env(event, program.settings))
-        return None if value is MISSING or value is None else values.encode(value)
-
-    return key_of
 
 
 def _renamed(result: Result, prefix: str) -> Result:
