@@ -132,8 +132,7 @@ def test_fewer_lines_than_workers(tmp_path: Path) -> None:
 def test_killed_runs_lose_nothing_whatever_their_workers(order_by: str, seed: int, tmp_path: Path) -> None:
     """P1 to P4: each run has another number of workers, and goes on from what the one before kept.
 
-    Mutations that turn this red: `Crew._write` that acknowledges before the commit; `Gathered.snapshot` without the ranges; a key's worker that
-    passes the events of others.
+    Mutations that turn this red: `Gathered.snapshot` without the ranges; a key's worker that passes the events of others.
     """
     outcome = soak_file(tmp_path, kills=6, seed=seed, per_kill=500, workers=(2, 3, 1), order_by=order_by)
     assert outcome.ledger == outcome.wanted
