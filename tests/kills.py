@@ -25,6 +25,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -390,7 +391,8 @@ def some(kills: int, rng: random.Random) -> set[int]:
 def soak_stdin(
     folder: Path, kills: int, seed: int, per_kill: int = 1500, *, workers: tuple[int, ...] = (1,), order_by: str = ""
 ) -> Outcome:
-    """SIGKILL while standard input is journaled and delivered: its producer gives again what the journal does not have."""
+    """SIGKILL of the engine or of a worker while standard input is journaled and delivered: its producer gives again what the journal does not
+    have."""
     rng = random.Random(seed)
     lines = events(seed, kills * per_kill)
     (folder / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
@@ -410,6 +412,11 @@ def soak_stdin(
             if run in lulls and not shop.late:
                 shop.lull = True
                 shop.late += kept.wait(process, shop.ended_in(run))
+            elif run % 2 and (victims := children(process.pid)):
+                # A worker: the engine stops the others, and ends.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rng.choice(victims), signal.SIGKILL)
+                process.wait()
             process.kill()
             process.wait()
             feeding.join()
@@ -422,6 +429,12 @@ def soak_stdin(
         feed(process, lines[journaled(folder / "state") :]).join()
         process.wait(timeout=300)
     return judge(kept, shop, wanted, kills, len(lulls))
+
+
+def children(pid: int) -> list[int]:
+    rows = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split("\n")
+    pairs = [tuple(map(int, row.split())) for row in rows if row.strip()]
+    return [child for child, parent in pairs if parent == pid]
 
 
 def feed(process: subprocess.Popen[bytes], lines: list[bytes]) -> threading.Thread:

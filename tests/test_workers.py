@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile import hostile_events
-from kills import events, ledger_in, ordered, plan, soak_file, split_messages
+from kills import children, events, ledger_in, ordered, plan, soak_file, split_messages
 from running import KEYS
 from test_delivery import Engine, orders, taken
 from waypost.lang import values
@@ -137,12 +137,6 @@ def test_killed_runs_lose_nothing_whatever_their_workers(order_by: str, seed: in
     outcome = soak_file(tmp_path, kills=6, seed=seed, per_kill=500, workers=(2, 3, 1), order_by=order_by)
     assert outcome.ledger == outcome.wanted
     assert (outcome.lost, outcome.twice, outcome.altered, outcome.late) == ([], [], [], [])
-
-
-def children(pid: int) -> list[int]:
-    rows = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split("\n")
-    pairs = [tuple(map(int, row.split())) for row in rows if row.strip()]
-    return [child for child, parent in pairs if parent == pid]
 
 
 def at_work(folder: Path, receiver: Receiver, workers: int, *words: str) -> Engine:

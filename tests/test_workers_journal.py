@@ -23,6 +23,7 @@ from kills import (
     SPEC,
     Intake,
     Shop,
+    children,
     events,
     feed,
     journaled,
@@ -36,7 +37,7 @@ from kills import (
 )
 from running import KEYS, Engine, free_port, wait_for_port
 from test_runs import small_disk
-from test_workers import COUNTED, WORDS, arrived, children, letters
+from test_workers import COUNTED, WORDS, arrived, letters
 from waypost.plan import dump
 from waypost.runtime import ledger as ledgers
 from waypost.runtime import pipe

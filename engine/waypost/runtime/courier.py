@@ -263,7 +263,7 @@ class Courier:
 
     def _blocks(self, source: Source, chunk: Chunk, now: float) -> Iterator[Block]:
         if chunk.places is not None:
-            lines, offsets = [line.data for line in chunk.lines()], [offset for offset, _, _ in chunk.places]
+            lines, offsets = chunk.data.split(b"\n"), [offset for offset, _, _ in chunk.places]
             return iter([self.program.map_lines(lines, offsets, source.first_line, now)])
         return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
 
