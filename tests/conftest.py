@@ -30,7 +30,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite golden files")
 
 
-SLOW = ("workers", "delivery", "runs", "seeing", "sdks", "wheel", "canary", "guide", "store", "dead", "check", "bench")
+SLOW = (
+    "workers",
+    "workers_journal",
+    "delivery",
+    "runs",
+    "seeing",
+    "sdks",
+    "wheel",
+    "canary",
+    "guide",
+    "store",
+    "dead",
+    "check",
+    "bench",
+)
 """The modules of which every test is slow; single tests elsewhere say so themselves."""
 
 
