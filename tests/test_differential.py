@@ -258,6 +258,9 @@ def identities(path: str) -> st.SearchStrategy[Any]:
     """Merges of one object whose keys mostly change nothing: what passes as raw bytes."""
     from waypost.lang import jsonpath
 
+    def sometimes(own: p.Path) -> p.When:
+        return p.When(test='event = "A"', then=p.Const(value=1), otherwise=own)
+
     def entry(key: str) -> st.SearchStrategy[Any]:
         own = p.Path(path=jsonpath.parse(f"{path}[{json.dumps(key)}]").text)
         deeper = p.Merge(
@@ -271,8 +274,12 @@ def identities(path: str) -> st.SearchStrategy[Any]:
                 p.From(of=own, type="string", nulls="omit"),
                 p.From(of=own, type="string", nulls="omit", empty="omit", max_length=3),
                 p.From(of=own, type="boolean", nulls="omit"),
+                p.From(of=own, type="boolean", nulls="omit", invalid="omit"),
+                p.From(of=own, type="string", nulls="keep"),
+                p.From(of=own, type="string", nulls="empty", invalid="omit"),
                 deeper,
-                p.When(test='event = "A"', then=p.Const(value=1), otherwise=own),
+                p.Merge(of=[own], entries={"b": sometimes(p.Path(path=f"{own.path}.b"))}),
+                sometimes(own),
             ]
         )
 

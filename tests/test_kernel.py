@@ -115,6 +115,21 @@ def test_it_takes_almost_every_event_of_the_mix(shipped: Both) -> None:
     assert shipped[0].kernel.map(b"\n".join(lines))[5] == []
 
 
+def test_an_object_keeps_its_white_space_whatever_else_is_read_of_it(shipped: Both) -> None:
+    """A page that is null does not fit the type in which generated code reads its members; the context around it is left alone all the same."""
+    contexts = [
+        '{"page": null , "x":1}',
+        '{"page": {"title" : 1.50} , "x":1}',
+        '{"page":{} , "device": null}',
+        "{ }",
+        "null",
+    ]
+    lines = [b'{"type":"page","userId":"u","messageId":"m","context":%b}' % context.encode() for context in contexts]
+    rows = in_pieces(shipped[0], lines)
+    assert rows == in_pieces(shipped[1], lines) == in_one(shipped[1], lines)
+    assert b'"context":{"page": null , "x":1}' in rows[0][0].body
+
+
 def same(linked: Both, lines: list[bytes]) -> None:
     """Together and with each line at the very end of the data, where nothing may be read beyond it."""
     program, bare = linked

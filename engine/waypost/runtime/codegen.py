@@ -373,6 +373,12 @@ class Values:
         """One object with entries that mostly change nothing: its own bytes where one look at its shape says so."""
         result, shape = self.w.fresh("merge"), self.w.fresh("shape")
         self.look(same.shape, base.text, shape)
+        whole = shape
+        if shared and (bare := identity.identity(node)) is not None:
+            # What is read besides may have another type; the object is left alone all the same.
+            whole = self.assign(shape, "value", "whole").text
+            with self.w.block(f"if {shape} is None:"):
+                self.look(bare.shape, base.text, whole)
         for key, slot in shared.items():
             struct = self.w.fresh(_hint(slot))
             with self.w.block(f"if {shape} is not None:"):
@@ -380,7 +386,7 @@ class Values:
             with self.w.block("else:"):
                 self.w.line(f"{struct} = {self.struct((*steps, key))}")
             self.w.know(_struct_key((*steps, key)), struct)
-        tests = [f"{shape} is not None"]
+        tests = [f"{whole} is not None"]
         tests += [f"not {self.scope.condition(text)}" for text in same.unless]
         with self.w.block(f"if {' and '.join(tests)}:"):
             self.w.line(f"{result} = {base.text}")

@@ -26,7 +26,7 @@ def checks(v: Values, node: p.From) -> Expr:
         return v.assign(of.text, of.form)
     if node.type == "object" and node.nulls == "omit" and node == bare and isinstance(node.of, p.Path):
         return v.assign(f"as_object({v.operand(node.of)})", "out")
-    if _inline_text(node):
+    if inline_text(node):
         return _text_checks(v, node)
     if node == bare and node.type == "datetime" and node.nulls == "omit":
         of = v.scalar(node.of)
@@ -65,7 +65,7 @@ def own(v: Values, key: str, node: p.Value, target: str, needed: bool) -> Expr |
     v.slot((key,), "scalar")
     if not v.layout.at((key,)).decoded:
         return None
-    if _inline_text(node):
+    if inline_text(node):
         return _own_text(v, node, target)
     if node == p.From(of=node.of, type="datetime", nulls="omit") and not needed:
         source = v.slot((key,), "scalar").text
@@ -147,7 +147,7 @@ def _promised(v: Values, node: p.From) -> bool:
     return all(v.layout.at(steps[:end]).nested for end in range(1, len(steps)))
 
 
-def _inline_text(node: p.From) -> bool:
+def inline_text(node: p.From) -> bool:
     plain = p.From(
         of=node.of,
         type="string",

@@ -19,12 +19,15 @@ from waypost import plan as p
 from waypost.lang import filters, values
 from waypost.lang.values import MISSING
 from waypost.runtime import prefix, support
+from waypost.runtime.codegen_checks import inline_text
+from waypost.runtime.identity import Logical, Textual, Untouched, untouched
 from waypost.runtime.kernel import conditions
 from waypost.runtime.kernel.machine import Op
 from waypost.runtime.kernel.rows import Rows, Steps, Unfit
 from waypost.runtime.layout import nameable
 
 NUMBERS = {"number": 0, "integer": 1}
+LOOKS = {"boolean": Op.BOOLEAN, "datetime": Op.INSTANT, "object": Op.WHOLE}
 CASES = ("lower", "upper", "trim")
 
 
@@ -138,18 +141,15 @@ def _typed(t: Rows, node: p.From) -> int:
     """The checks that one look at a member makes."""
     if node == p.From(of=node.of):
         return value(t, node.of)
-    slot, plain = t.slot(t.steps(node.of)), p.From(of=node.of, type=node.type, nulls="omit")
-    t.as_it_stands(t.steps(node.of))
+    slot = t.slot(t.steps(node.of))
     t.copies, t.fixed = t.copies + 1, t.fixed + 2
-    if node.type == "string":
-        fit = msgspec.structs.replace(plain, empty=node.empty, max_length=node.max_length, invalid=node.invalid)
-        if node == fit:
-            return t.node(Op.STRING, slot, int(node.empty == "omit"), node.max_length or 0)
-    if node == plain and node.type in NUMBERS:
-        return t.node(Op.NUMERIC, slot, NUMBERS[node.type])
-    if node == plain and node.type in ("boolean", "datetime", "object"):
-        op = {"boolean": Op.BOOLEAN, "datetime": Op.INSTANT, "object": Op.WHOLE}[node.type]
-        return t.node(op, slot)
+    if inline_text(node):
+        return t.node(Op.STRING, slot, int(node.empty == "omit"), node.max_length or 0)
+    if node == p.From(of=node.of, type=node.type, nulls="omit"):
+        if node.type in NUMBERS:
+            return t.node(Op.NUMERIC, slot, NUMBERS[node.type])
+        if node.type in LOOKS:
+            return t.node(LOOKS[node.type], slot)
     raise Unfit(f"a check of `type: {node.type}`" if node.type else "a check without a type")
 
 
@@ -205,14 +205,15 @@ def _merge(t: Rows, node: p.Merge) -> int:
     t.copies += 1
     if not node.entries:
         return t.node(Op.WHOLE, slot)
-    try:
-        unchanged = t.chain(_guards(t, node, steps))
-    except Unfit:
+    same = untouched(node)
+    if same is None:
         return _edited(t, node, steps)
+    guards = t.chain(_guards(t, same, steps))
     try:
-        return t.node(Op.UNTOUCHED, slot, _edited(t, node, steps), child=unchanged)
+        changed = _edited(t, node, steps)
     except Unfit:
-        return t.node(Op.UNTOUCHED, slot, -1, child=unchanged)
+        changed = -1
+    return t.node(Op.UNTOUCHED, slot, changed, child=guards)
 
 
 def _edited(t: Rows, node: p.Merge, steps: Steps) -> int:
@@ -250,35 +251,18 @@ def _behind(t: Rows, picks: list[p.Pick], slot: int, steps: Steps) -> int:
     return t.node(Op.BEHIND, nowhere, child=t.chain(rows))
 
 
-# When further keys leave an object as it is (the kernel's side of runtime/identity.py).
-
-
-def _guards(t: Rows, node: p.Merge, steps: Steps) -> list[int]:
-    if len(node.of) != 1 or t.steps(node.of[0]) != steps:
-        raise Unfit("`$merge` with further keys of another object")
-    return [row for key, entry in node.entries.items() for row in _guard(t, entry, (*steps, key))]
-
-
-def _guard(t: Rows, node: p.Value, steps: Steps) -> list[int]:
-    if not nameable(steps[-1]):
-        raise Unfit("a name with escapes")
-    slot = t.slot(steps)
-    if isinstance(node, p.Omit):
-        return [t.node(Op.ABSENT, slot)]
-    if isinstance(node, p.Merge):
-        return [t.node(Op.NESTED, slot), *_guards(t, node, steps)]
-    if isinstance(node, p.When) and node.otherwise is not None:
-        return [t.node(Op.UNLESS, conditions.condition(t, node.test)), *_guard(t, node.otherwise, steps)]
-    if isinstance(node, p.Path) and t.steps(node) == steps:
-        return []
-    if isinstance(node, p.From) and isinstance(node.of, p.Path) and t.steps(node.of) == steps:
-        plain = p.From(of=node.of, type=node.type, nulls="omit")
-        if node == plain and node.type == "boolean":
-            return [t.node(Op.LOGICAL, slot)]
-        fit = msgspec.structs.replace(plain, empty=node.empty, max_length=node.max_length, invalid=node.invalid)
-        if node == fit and node.type == "string":
-            return [t.node(Op.TEXTUAL, slot, int(node.empty == "omit"), node.max_length or 0)]
-    raise Unfit("`$merge` with keys that change what is there")
+def _guards(t: Rows, same: Untouched, steps: Steps) -> list[int]:
+    """What must hold for an object to pass as it stands."""
+    rows = [t.node(Op.UNLESS, conditions.condition(t, text)) for text in same.unless]
+    for key, kept in same.members.items():
+        slot = t.slot((*steps, key))
+        if isinstance(kept, Untouched):
+            rows += [t.node(Op.NESTED, slot), *_guards(t, kept, (*steps, key))]
+        elif isinstance(kept, Textual):
+            rows.append(t.node(Op.TEXTUAL, slot, kept.least, kept.most or 0))
+        else:
+            rows.append(t.node(Op.LOGICAL if isinstance(kept, Logical) else Op.ABSENT, slot))
+    return rows
 
 
 def _applied(name: str, value: Any, *args: Any) -> Any:
