@@ -47,45 +47,47 @@ class Chunks:
         self.by_express = 0
         """How many lines the generated loop has taken."""
 
-    def block(self, data: bytes, start: int, stop: int, offset: int, first_line: bytes, now: float) -> Block:
-        """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `data` stands at `offset` in its source."""
+    def block(
+        self, data: bytes, start: int, stop: int, offsets: int | Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `offsets` is where `data` stands in its
+        source, or what gives that of each line by its index."""
         if self._kernel is not None:
-            block, rest = _of_kernel(self._kernel.map(data, start, stop, offset, first_line, now))
-            lines = [data[begin:end] for _, begin, end in rest]
-            return self._with_rest(block, rest, lines, [offset + begin for _, begin, _ in rest], first_line, now)
+            count, encoded, owners, idle, several, rest = self._kernel.map(data, start, stop, offsets, first_line, now)
+            block = Block(count, encoded, owners, idle, several)
+            return self._with_rest(block, rest, data, offsets, first_line, now)
         piece = data[start:stop]
         held = Lines(piece)
-        offsets = Offsets(held, offset + start)
+        places = Offsets(held, offsets + start) if isinstance(offsets, int) else offsets
         events = self._decoded(piece)
         if events is None:
-            return self._odd(held.all(), offsets, first_line, now, cut=True)
-        return self._express(events, held, offsets, first_line, now)
+            return self._odd(held.all(), places, first_line, now, cut=True)
+        return self._express(events, held, places, first_line, now)
 
     def lines(self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float) -> Block:
         """The same of lines that stand apart; any bytes may be among them."""
-        if self._kernel is not None and lines:
-            data = b"\n".join(lines)
-            if data.count(b"\n") == len(lines) - 1:
-                block, rest = _of_kernel(self._kernel.map(data, 0, -1, offsets, first_line, now))
-                left = [lines[index] for index, _, _ in rest]
-                return self._with_rest(block, rest, left, [offsets[index] for index, _, _ in rest], first_line, now)
+        data = b"\n".join(lines)
+        if lines and data.count(b"\n") == len(lines) - 1:
+            return self.block(data, 0, len(data), offsets, first_line, now)
         return self._odd(lines, offsets, first_line, now)
 
     def _with_rest(
         self,
         block: Block,
         rest: list[tuple[int, int, int]],
-        lines: list[bytes],
-        offsets: list[int],
+        data: bytes,
+        offsets: int | Indexed[int],
         first_line: bytes,
         now: float,
     ) -> Block:
         """The kernel's block, completed with the lines that it has left."""
         self.by_kernel += block.count - len(rest)
+        lines = [data[begin:end] for _, begin, end in rest]
+        places = [offsets + begin if isinstance(offsets, int) else offsets[index] for index, begin, _ in rest]
         if len(rest) <= FEW or self._decoder is None:
-            rows: Sequence[Any] = [self._alone(*line, first_line, now) for line in zip(lines, offsets, strict=True)]
+            rows: Sequence[Any] = [self._alone(*line, first_line, now) for line in zip(lines, places, strict=True)]
         else:
-            rows = self._odd(lines, offsets, first_line, now, cut=True).rows()
+            rows = self._odd(lines, places, first_line, now, cut=True).rows()
         for (index, _, _), row in zip(rest, rows, strict=True):
             block.others[index] = [row] if isinstance(row, Mapped) else row
         return block
@@ -132,12 +134,6 @@ class Chunks:
         block.encoded = values.encode_lines(ready)
         block.others = {index: self._alone(lines[index], offsets[index], first_line, now) for index in rest}
         return block
-
-
-def _of_kernel(made: tuple[Any, ...]) -> tuple[Block, list[tuple[int, int, int]]]:
-    """The block that the kernel has made, and (index, start, end) of the lines that it has left."""
-    count, encoded, owners, idle, several, rest = made
-    return Block(count, encoded, owners, idle, several), rest
 
 
 def _judge(ready: list[Any], times: list[str], block: Block, rest: list[int]) -> list[int]:

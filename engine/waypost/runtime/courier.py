@@ -263,8 +263,8 @@ class Courier:
 
     def _blocks(self, source: Source, chunk: Chunk, now: float) -> Iterator[Block]:
         if chunk.places is not None:
-            lines, offsets = chunk.data.split(b"\n"), [offset for offset, _, _ in chunk.places]
-            return iter([self.program.map_lines(lines, offsets, source.first_line, now)])
+            offsets = [offset for offset, _, _ in chunk.places]
+            return iter([self.program.map_text(chunk.data, offsets, source.first_line, now)])
         return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
 
     def _take_lines(self, source: Source, lines: list[Line], now: float) -> None:

@@ -140,13 +140,11 @@ class Program:
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
         """`map` of many lines: for each line its one message, or the list of its results."""
-        return self.map_lines(lines, offsets, first_line, now).rows()
+        return self._chunks.lines(lines, offsets, first_line, now).rows()
 
-    def map_lines(
-        self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
-    ) -> Block:
-        """`map_many`, as a block."""
-        return self._chunks.lines(lines, offsets, first_line, now)
+    def map_text(self, data: bytes, offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0) -> Block:
+        """`map_data` of lines whose offsets do not follow from their bytes: one for each line."""
+        return self._chunks.block(data, 0, len(data), offsets, first_line, now)
 
     def _load_general(self, line: bytes) -> Any:
         self.slow += 1
