@@ -22,8 +22,8 @@ from waypost.runtime.program import Program, link
 from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
-from waypost.runtime.sources.file import FileSource, SourceError, expand
-from waypost.runtime.sources.pattern import Pattern
+from waypost.runtime.sources.file import SourceError
+from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import StateError, Store
 
@@ -345,11 +345,9 @@ def open_sources(files: tuple[str, ...], options: Options, *, follow: bool = Fal
         if sys.stdin.isatty():
             note("reading events from the terminal, one JSON object a line; end with Ctrl-D")
         return [StdinSource(sys.stdin.buffer)]
-    if not follow:
-        return [FileSource(path, notice=note) for name in names for path in expand(name)]
     found: list[Source] = []
-    pattern = Pattern(names, options.steady, note, lambda opener: found.append(opener()))
-    found += [opener() for opener in pattern.inputs()]
+    inputs = openers(names, options.steady, note, lambda opener: found.append(opener()), follow=follow)
+    found += [opener() for opener in inputs]
     return found
 
 

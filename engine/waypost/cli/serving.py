@@ -27,10 +27,10 @@ from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
 from waypost.runtime.settings import SettingError, resolve
-from waypost.runtime.sources.file import FileSource, SourceError, expand
+from waypost.runtime.sources.file import SourceError, expand
 from waypost.runtime.sources.ingest import Ingest, Served
 from waypost.runtime.sources.journal import JournalSource
-from waypost.runtime.sources.pattern import Pattern
+from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import Store
 
@@ -171,9 +171,7 @@ class Service:
         if feed.stdin:
             return [lambda: StdinSource(sys.stdin.buffer)]
         notice = self.options.notice
-        if feed.follow:
-            return Pattern(tuple(feed.files), self.options.steady, notice, added).inputs()
-        return [partial(FileSource, path, notice=notice) for pattern in feed.files for path in expand(pattern)]
+        return openers(tuple(feed.files), self.options.steady, notice, added, follow=feed.follow)
 
     # Loading again.
 

@@ -26,7 +26,7 @@ from waypost.runtime.ledger import Ledger
 from waypost.runtime.options import Options
 from waypost.runtime.pipe import Task
 from waypost.runtime.program import Program
-from waypost.runtime.reader import JOURNAL, Source
+from waypost.runtime.reader import Source
 from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of
 from waypost.runtime.sources.file import FileSource
 from waypost.runtime.sources.following import Followed
@@ -203,7 +203,7 @@ def _gathered(one: Planned, store: Store | None) -> Gathered:
     before = {place.path: Cursor(place.path, place.identity, place.at) for place in one.places}
     starts = {(share, portion.path): portion.start for share, rows in enumerate(one.portions) for portion in rows}
     if (held := one.followed) is not None:
-        before[held.name] = Cursor(held.name, JOURNAL, Snapshot(held.start, held.ranges, held.parts))
+        before[held.name] = held.cursor
         starts = {(share, held.name): held.start for share in range(one.shares)}
     earlier = ledger_of(store.reader, program.owner, source) if store else Ledger()
     blocks = one.shares if held is not None and not one.lane.keyed else 0

@@ -88,7 +88,7 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
 
 def _field(path: fql.PathRef, v: Values, how: str = "scalar") -> Expr | None:
     """The slot of a path of names alone."""
-    names = _leading_names(path.steps)
+    names = leading_names(path.steps)
     if path.steps[0] == "settings" or len(names) < len(path.steps) or _is_item(path, v):
         return None
     return v.slot(tuple(names), how)
@@ -111,12 +111,12 @@ def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
     field = _field(operand, v, how)
     if field is not None:
         return f"operand({field.text})"
-    names = tuple(_leading_names(operand.steps))
+    names = tuple(leading_names(operand.steps))
     rest = operand.steps[len(names) :]
     return f"operand(walk(full({v.slot(names, 'raw').text}), {rest!r}))"
 
 
-def _leading_names(steps: tuple[str | int, ...]) -> list[str]:
+def leading_names(steps: tuple[str | int, ...]) -> list[str]:
     found: list[str] = []
     for step in steps:
         if not isinstance(step, str) or not nameable(step):

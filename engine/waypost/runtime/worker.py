@@ -27,7 +27,7 @@ from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Stopping
 from waypost.runtime.program import link
-from waypost.runtime.reader import JOURNAL, Source
+from waypost.runtime.reader import Source
 from waypost.runtime.records import Cursor, LaneStep, Snapshot
 from waypost.runtime.sources.file import SourceError
 from waypost.runtime.sources.following import Following
@@ -153,8 +153,7 @@ def _before(task: pipe.Task) -> dict[str, Cursor]:
         row.path: Cursor(row.path, row.identity, Snapshot(row.start, row.ranges, row.parts)) for row in task.portions
     }
     if task.followed is not None:
-        held = task.followed
-        found[held.name] = Cursor(held.name, JOURNAL, Snapshot(held.start, held.ranges, held.parts))
+        found[task.followed.name] = task.followed.cursor
     return found
 
 

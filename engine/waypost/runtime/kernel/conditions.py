@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from waypost.lang import fql, values
+from waypost.runtime.codegen_fql import leading_names
 from waypost.runtime.kernel.machine import Op
 from waypost.runtime.kernel.rows import Rows, Unfit
-from waypost.runtime.layout import nameable
 
 SIGNS = {"<": 1, "<=": 3, "=": 2, ">=": 6, ">": 4}
 """Which results of a comparison (less 1, equal 2, greater 4) hold."""
@@ -48,7 +48,7 @@ def test(t: Rows, node: fql.Node) -> int:
 
 def _field(t: Rows, path: fql.PathRef) -> int:
     """The slot of a condition's path."""
-    steps = tuple(step for step in path.steps if isinstance(step, str) and nameable(step))
+    steps = tuple(leading_names(path.steps))
     if len(steps) < len(path.steps) or steps[0] == "settings":
         raise Unfit("a condition on a setting or a list's item")
     return t.slot(steps)

@@ -1,13 +1,10 @@
 # The Python side of machine.pyx, which says what each of these does.
 
-from collections.abc import Callable
 from enum import IntEnum
 
-from waypost.runtime.block import Indexed
+from waypost.runtime.block import Indexed, Owner
 from waypost.runtime.kernel.tables import Tables
-from waypost.runtime.results import Mapped
 
-Owner = Callable[[bytes], Mapped]
 SOURCE: str
 SPARE: int
 

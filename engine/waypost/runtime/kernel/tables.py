@@ -19,7 +19,7 @@ from waypost.runtime.layout import Layout
 from waypost.runtime.results import Mapped
 
 if TYPE_CHECKING:
-    from waypost.runtime.kernel.machine import Owner
+    from waypost.runtime.block import Owner
 
 MOST_BITS = 30
 

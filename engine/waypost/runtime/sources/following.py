@@ -8,13 +8,14 @@ one process has them. A worker that is far ahead of the slowest waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.runtime.journal import rows
 from waypost.runtime.progress import Part
 from waypost.runtime.reader import JOURNAL
+from waypost.runtime.records import Cursor, Snapshot
 from waypost.runtime.sources.journal import READ, pieces_of
 from waypost.runtime.sources.lines import Piece
 from waypost.runtime.sources.share import SPREAD
@@ -34,16 +35,19 @@ class Followed:
     ranges: tuple[tuple[int, int], ...] = ()
     parts: tuple[Part, ...] = ()
 
+    @property
+    def cursor(self) -> Cursor:
+        """Where the lane stands."""
+        return Cursor(self.name, JOURNAL, Snapshot(self.start, self.ranges, self.parts))
 
-def blocks_of(start: int, end: int, share: int, shares: int) -> list[tuple[int, int]]:
+
+def blocks_of(start: int, end: int, share: int, shares: int) -> Iterator[tuple[int, int]]:
     """What of the rows [start, end) falls to a worker."""
     first = (start - 1) // BLOCK
     own = first + (share - first) % shares
-    found = []
-    while (begin := own * BLOCK + 1) < end:
-        found.append((max(begin, start), min(begin + BLOCK, end)))
+    while (begin := max(own * BLOCK + 1, start)) < end:
+        yield begin, min((own + 1) * BLOCK + 1, end)
         own += shares
-    return found
 
 
 class Following:
@@ -109,12 +113,7 @@ class Following:
         """The next stretch of rows that are this worker's and on disk."""
         if self._keyed:
             return (self._at, self.next) if self._at < self.next else None
-        start = self._at
-        block = (start - 1) // BLOCK
-        if block % self._shares != self._share:
-            start = (block + (self._share - block) % self._shares) * BLOCK + 1
-        end = min(((start - 1) // BLOCK + 1) * BLOCK + 1, self.next)
-        return (start, end) if start < end else None
+        return next(blocks_of(self._at, self.next, self._share, self._shares), None)
 
     def close(self) -> None:
         self._database.close()

@@ -17,6 +17,24 @@ from waypost.runtime.sources.opened import Opened, SourceError, identity_of
 LOOK_S = 1.0
 
 
+Opener = Callable[[], FileSource]
+
+
+def openers(
+    names: tuple[str, ...],
+    steady: Callable[[], float],
+    notice: Callable[[str], None],
+    added: Callable[[Opener], None],
+    *,
+    follow: bool,
+) -> list[Opener]:
+    """A way to open each file that names and patterns mean, in order; with `follow` the last is followed, and more may be `added`. Raises
+    SourceError where a name means no file."""
+    if follow:
+        return Pattern(names, steady, notice, added).inputs()
+    return [partial(FileSource, path, notice=notice) for name in names for path in expand(name)]
+
+
 class Pattern:
     """State: the files that are known, in the order in which they are read; those that are open; what the closed ones were; the last look."""
 
@@ -25,7 +43,7 @@ class Pattern:
         names: tuple[str, ...],
         steady: Callable[[], float],
         notice: Callable[[str], None],
-        added: Callable[[Callable[[], FileSource]], None],
+        added: Callable[[Opener], None],
     ) -> None:
         """`added` is given a way to open each new file. Raises SourceError where a name means no file."""
         self.looks = 0
@@ -39,7 +57,7 @@ class Pattern:
         self._were: set[str] = set()
         self._looked = steady()
 
-    def inputs(self) -> list[Callable[[], FileSource]]:
+    def inputs(self) -> list[Opener]:
         """A way to open each file that there is now."""
         return [partial(self._source, path, path is self._paths[-1]) for path in self._paths]
 
