@@ -365,10 +365,7 @@ def soak_file(
         with shop.open(run) as receiver:
             each = str(workers[run % len(workers)])
             process = engine([*words, "--workers", each, "--endpoint-override", receiver.url], folder)
-            # Some moments lie in the start, some behind the last request.
-            more = shop.requests + rng.randrange(1, 60)
-            with receiver.arrived:
-                receiver.arrived.wait_for(lambda more=more: shop.requests >= more, rng.choice([0.3, 5.0]))  # type: ignore[misc]
+            until_some_moment(shop, receiver, rng)
             if run in lulls and not shop.late:
                 shop.lull = True
                 shop.late += kept.wait(process, shop.ended_in(run))
@@ -381,6 +378,13 @@ def soak_file(
         process = engine([*words, "--workers", str(workers[-1]), "--endpoint-override", receiver.url], folder)
         process.wait(timeout=300)
     return judge(kept, shop, wanted, kills, len(lulls))
+
+
+def until_some_moment(shop: Shop, receiver: Receiver, rng: random.Random) -> None:
+    """Some moments lie in the start, some behind the last request."""
+    more = shop.requests + rng.randrange(1, 60)
+    with receiver.arrived:
+        receiver.arrived.wait_for(lambda: shop.requests >= more, rng.choice([0.3, 5.0]))
 
 
 def some(kills: int, rng: random.Random) -> set[int]:
@@ -406,9 +410,7 @@ def soak_stdin(
             each = ["--workers", str(workers[run % len(workers)]), "--endpoint-override", receiver.url]
             process = engine([*words, *each], folder, subprocess.PIPE)
             feeding = feed(process, lines[journaled(folder / "state") :])
-            more = shop.requests + rng.randrange(1, 60)
-            with receiver.arrived:
-                receiver.arrived.wait_for(lambda more=more: shop.requests >= more, rng.choice([0.3, 5.0]))  # type: ignore[misc]
+            until_some_moment(shop, receiver, rng)
             if run in lulls and not shop.late:
                 shop.lull = True
                 shop.late += kept.wait(process, shop.ended_in(run))

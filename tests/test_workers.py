@@ -49,20 +49,46 @@ COUNTED = (
 )
 
 
-def run(folder: Path, receiver: Receiver, workers: int, *words: str) -> tuple[dict[str, Any], str]:
-    """The summary, and what was said."""
+def run(
+    folder: Path, receiver: Receiver, workers: int, *words: str, data: bytes | None = None
+) -> tuple[dict[str, Any], str]:
+    """The summary, and what was said. `data` is standard input."""
     done = subprocess.run(
         [*WORDS, "--endpoint-override", receiver.url, "--workers", str(workers), *words],
+        input=data,
         capture_output=True,
-        text=True,
         cwd=folder,
         env={**os.environ, **KEYS},
         timeout=120,
     )
-    assert "Traceback" not in done.stderr, done.stderr
+    said = done.stderr.decode()
+    assert "Traceback" not in said, said
     row = json.loads(done.stdout)
-    assert done.returncode == row["status"], done.stderr
-    return row, done.stderr
+    assert done.returncode == row["status"], said
+    return row, said
+
+
+FALTERING = "200x9,503,200x7,429:retry-after=0,200x20,503x2,200"
+"""A receiver that fails and puts off between what it takes."""
+
+
+def rows_of_users() -> bytes:
+    """3,000 lines of 40 users, numbered."""
+    rows = [
+        {"type": "identify", "messageId": f"{number}", "userId": f"u{number * 7 % 40}", "pad": "x" * (number % 90)}
+        for number in range(3000)
+    ]
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+def assert_in_order(receiver: Receiver) -> None:
+    """What was taken of each user came in the order of its numbers."""
+    sent = [
+        item for request in receiver.requests if request.status == 200 for item in json.loads(request.body)["events"]
+    ]
+    for user in {item["user"] for item in sent}:
+        numbers = [int(item["key"]) for item in sent if item["user"] == user]
+        assert numbers == sorted(numbers)
 
 
 def arrived(receiver: Receiver) -> Counter[tuple[str, bytes]]:
@@ -224,24 +250,12 @@ def test_workers_go_with_their_engine(tmp_path: Path) -> None:
 
 def test_order_is_kept_for_each_key(tmp_path: Path) -> None:
     """P9, with failures between."""
-    rows = [
-        {"type": "identify", "messageId": f"{number}", "userId": f"u{number * 7 % 40}", "pad": "x" * (number % 90)}
-        for number in range(3000)
-    ]
-    (tmp_path / "events.ndjson").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "events.ndjson").write_bytes(rows_of_users())
     (tmp_path / "plan.json").write_bytes(dump(ordered(plan(), "$.userId")))
-    with Receiver(port=0, script="200x9,503,200x7,429:retry-after=0,200x20,503x2,200") as receiver:
+    with Receiver(port=0, script=FALTERING) as receiver:
         row, said = run(tmp_path, receiver, 2, "events.ndjson")
-        sent = [
-            item
-            for request in receiver.requests
-            if request.status == 200
-            for item in json.loads(request.body)["events"]
-        ]
+        assert_in_order(receiver)
     assert row["delivered"] == 3000, said
-    for user in {item["user"] for item in sent}:
-        numbers = [int(item["key"]) for item in sent if item["user"] == user]
-        assert numbers == sorted(numbers)
 
 
 def test_refused_credentials_stop_all_workers(tmp_path: Path) -> None:

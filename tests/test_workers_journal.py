@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import test_workers
 from kills import (
     SPEC,
     Intake,
@@ -37,7 +38,7 @@ from kills import (
 )
 from running import KEYS, Engine, free_port, wait_for_port
 from test_runs import small_disk
-from test_workers import COUNTED, WORDS, arrived, letters
+from test_workers import COUNTED, FALTERING, WORDS, arrived, assert_in_order, letters, rows_of_users
 from waypost.plan import dump
 from waypost.runtime import ledger as ledgers
 from waypost.runtime import pipe
@@ -56,19 +57,7 @@ KINDS = pytest.mark.parametrize("order_by", ["", "$.messageId"], ids=["by blocks
 
 def run(folder: Path, receiver: Receiver, workers: int, data: bytes, *words: str) -> tuple[dict[str, Any], str]:
     """The summary of a run on standard input, and what was said."""
-    done = subprocess.run(
-        [*WORDS, "--endpoint-override", receiver.url, "--journal", "--workers", str(workers), *words],
-        input=data,
-        capture_output=True,
-        cwd=folder,
-        env={**os.environ, **KEYS},
-        timeout=120,
-    )
-    said = done.stderr.decode()
-    assert "Traceback" not in said, said
-    row = json.loads(done.stdout)
-    assert done.returncode == row["status"], said
-    return row, said
+    return test_workers.run(folder, receiver, workers, "--journal", *words, data=data)
 
 
 def held(folder: Path) -> tuple[int, int]:
@@ -253,23 +242,11 @@ def test_events_are_delivered_while_their_producer_goes_on(tmp_path: Path) -> No
 
 def test_order_is_kept_for_each_key(tmp_path: Path) -> None:
     """P9, with failures between."""
-    rows = [
-        {"type": "identify", "messageId": f"{number}", "userId": f"u{number * 7 % 40}", "pad": "x" * (number % 90)}
-        for number in range(3000)
-    ]
     (tmp_path / "plan.json").write_bytes(dump(ordered(plan(), "$.userId")))
-    with Receiver(port=0, script="200x9,503,200x7,429:retry-after=0,200x20,503x2,200") as receiver:
-        row, said = run(tmp_path, receiver, 2, "\n".join(map(json.dumps, rows)).encode(), "--state", "state")
-        sent = [
-            item
-            for request in receiver.requests
-            if request.status == 200
-            for item in json.loads(request.body)["events"]
-        ]
+    with Receiver(port=0, script=FALTERING) as receiver:
+        row, said = run(tmp_path, receiver, 2, rows_of_users(), "--state", "state")
+        assert_in_order(receiver)
     assert row["delivered"] == 3000, said
-    for user in {item["user"] for item in sent}:
-        numbers = [int(item["key"]) for item in sent if item["user"] == user]
-        assert numbers == sorted(numbers)
 
 
 def test_journal_on_a_full_disk_ends_the_run(tmp_path: Path) -> None:
