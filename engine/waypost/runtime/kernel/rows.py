@@ -104,7 +104,7 @@ class Rows:
     def as_it_stands(self, steps: Steps) -> int:
         """Whether generated code copies the value's bytes, escapes and all, rather than decoding and writing it."""
         try:
-            return int(not self._layout.at(steps).single)
+            return int(not self._layout.at(steps).decoded)
         except KeyError:
             raise Unfit("a path that generated code does not read") from None
 
