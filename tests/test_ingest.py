@@ -756,3 +756,103 @@ def test_the_node_sdk() -> None:
         before = sent.pop(after["messageId"])
         assert expected(after) == expected(before)
         check_times(before, after)
+
+
+class TestAsides:
+    """What SDKs ask for beside sending."""
+
+    @pytest.mark.parametrize(
+        ("key", "known"), [(KEY, True), ("k2", True), (OTHER, True), (KEY + "x", False), ("", False)]
+    )
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_settings_of_a_source(self, key: str, known: bool, method: str) -> None:
+        status, names, answer = one(f"/v1/projects/{key}/settings", b"", {}, method=method)
+        assert status == (200 if known else 404)
+        assert (names["access-control-allow-origin"], names["content-type"]) == ("*", "application/json")
+        if known and method == "GET":
+            assert answer["integrations"]["Segment.io"]["apiKey"] == key
+            assert answer["plan"]["track"]["__default"]["enabled"] is True
+            assert answer["edgeFunction"] == {}
+        elif method == "GET":
+            assert answer["code"] == "not_found"
+            assert KEY not in repr(answer)
+
+    def test_settings_compare_every_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import hmac
+
+        compared: list[int] = []
+        real = hmac.compare_digest
+        monkeypatch.setattr(hmac, "compare_digest", lambda a, b: (compared.append(len(a)), real(a, b))[1])
+        for key in (KEY, OTHER, "x", "x" * 900):
+            compared.clear()
+            one(f"/v1/projects/{key}/settings", b"", {}, method="GET")
+            assert compared == [32] * 3
+
+    def test_settings_are_asked_for_with_get(self) -> None:
+        status, names, _ = one(f"/v1/projects/{KEY}/settings", b"{}", {})
+        assert (status, names["allow"]) == (405, "GET, HEAD")
+
+    @pytest.mark.parametrize("body", [b'{"series":[]}', b"", b"nonsense", b"\xff"])
+    def test_metrics_of_sdks_are_taken_and_dropped(self, body: bytes) -> None:
+        journal = MemoryJournal()
+        assert asyncio.run(ask(door(journal), "/v1/m", body, basic(KEY)))[0] == 200
+        assert journal.events() == []
+
+    @pytest.mark.parametrize("data", ["std", "urlsafe"])
+    def test_the_pixel_is_a_single_call(self, data: str) -> None:
+        journal = MemoryJournal()
+        sent: list[Any] = []
+        event = json.dumps({"event": "A>>>???", "userId": "u", "writeKey": KEY}).encode()
+        text = (base64.b64encode if data == "std" else base64.urlsafe_b64encode)(event).decode()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/v1/pixel/track", "headers": [],
+            "query_string": f"data={text}".encode(),
+        }  # fmt: skip
+        asyncio.run(door(journal)(scope, None, send))  # type: ignore[arg-type]
+        assert sent[0]["status"] == 200
+        assert (b"content-type", b"image/gif") in sent[0]["headers"]
+        assert sent[1]["body"].startswith(b"GIF89a")
+        [row] = journal.events()
+        assert json.loads(row)["event"] == "A>>>???"
+        assert json.loads(row)["type"] == "track"
+        assert b"writeKey" not in row
+
+    @pytest.mark.parametrize(
+        ("query", "status"), [(b"", 401), (b"data=%25", 400), (b"data=e30", 401), (b"data=W10", 400)]
+    )
+    def test_error_pixel_without_an_event(self, query: bytes, status: int) -> None:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
+        scope = {"type": "http", "method": "GET", "path": "/v1/pixel/page", "headers": [], "query_string": query}
+        asyncio.run(door(MemoryJournal())(scope, receive, send))
+        assert sent[0]["status"] in (400, status)
+
+
+def test_answers_leave_at_once_on_kept_connections() -> None:
+    """asyncio switches Nagle's algorithm off only on sockets that say they are TCP; otherwise the second packet of each answer waits 40 ms."""
+    from waypost.runtime.listening import bind
+
+    for listening in bind("localhost", 0):
+        with listening:
+            assert listening.proto == socket.IPPROTO_TCP
+
+    async def go(ingest: Ingest, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port))) as client:
+            await asyncio.to_thread(client.sendall, request(batch(1)))
+            assert (await asyncio.to_thread(client.recv, 65536)).startswith(b"HTTP/1.1 200")
+            [connection] = ingest._servers[0]._server.server_state.connections
+            kept = connection.transport.get_extra_info("socket")
+            assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+    serve(go, MemoryJournal())

@@ -25,7 +25,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
         raise Taken(f"cannot listen on {name_of((host, port))}: {error.strerror}") from None
     sockets: list[socket.socket] = []
     for family, _, _, _, address in dict.fromkeys(found):
-        one = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol named: asyncio switches Nagle's algorithm off only on sockets that say they are TCP.
+        one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from waypost.runtime.notices import Notice as Said
-from waypost.runtime.sources import tracking
+from waypost.runtime.sources import asides, tracking
 from waypost.runtime.sources.body import Body, Gone, Load, Receive, busy
 from waypost.runtime.sources.journal import GroupCommit, Journal, JournalFull
 from waypost.runtime.sources.opened import SourceError
@@ -45,6 +45,7 @@ PREFLIGHT: Headers = (
     (b"access-control-max-age", b"7200"),
 )
 JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+IMAGE: Headers = ((b"content-type", b"image/gif"), (b"cache-control", b"no-store"))
 SUCCESS = b'{"success": true}'
 
 
@@ -112,20 +113,29 @@ class Door:
             self._load.requests -= 1
             body.close()
         length = () if status == 204 else ((b"content-length", b"%d" % len(content)),)
-        await send({"type": "http.response.start", "status": status, "headers": [*JSON, *CORS, *headers, *length]})
+        kind = () if headers is IMAGE else JSON
+        await send({"type": "http.response.start", "status": status, "headers": [*kind, *CORS, *headers, *length]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
     async def _answer(self, scope: Any, body: Body) -> tuple[int, Headers, bytes]:
         path, method = scope["path"], scope["method"]
         call = tracking.CALLS.get(path) or tracking.CALLS.get(path.removesuffix("/"))
-        if call is None:
-            return self._probe(path, method)
-        if method == "OPTIONS":
+        image = asides.PIXELS.get(path.removesuffix("/"))
+        if call is None and image is None and path not in asides.METRICS:
+            return self._looked_up(path, method)
+        if image is not None:
+            _expect(method, "GET", "HEAD")
+        elif method == "OPTIONS":
             return 204, PREFLIGHT, b""
-        if method != "POST":
-            raise Refused(405, "method", "expected POST", ((b"allow", b"POST, OPTIONS"),))
+        else:
+            _expect(method, "POST", "OPTIONS")
         try:
-            await self._take(call, dict(scope["headers"]), body)
+            if image is not None:
+                await self._keep(image, asides.pixel(scope.get("query_string", b"")), "")
+            elif call is not None:
+                await self._take(call, dict(scope["headers"]), body)
+            else:
+                await body.spill()
         except (Refused, Gone):
             raise
         except JournalFull:
@@ -134,13 +144,17 @@ class Door:
             # One request must not end the server; the client keeps its events and comes again.
             self._fault(error)
             raise Refused(500, "fault", "a fault of the receiver: the events were not kept, send them again") from None
-        return 200, (), SUCCESS
+        return (200, IMAGE, asides.GIF) if image is not None else (200, (), SUCCESS)
 
-    def _probe(self, path: str, method: str) -> tuple[int, Headers, bytes]:
-        if path not in ("/live", "/ready"):
+    def _looked_up(self, path: str, method: str) -> tuple[int, Headers, bytes]:
+        key = asides.asked_settings(path)
+        if key is None and path not in ("/live", "/ready"):
             raise Refused(404, "not_found", "no such path: expected /v1/batch, /v1/track and the like, /live or /ready")
-        if method not in ("GET", "HEAD"):
-            raise Refused(405, "method", "expected GET", ((b"allow", b"GET, HEAD"),))
+        _expect(method, "GET", "HEAD")
+        if key is not None:
+            if not self._find(key):
+                raise Refused(404, "not_found", "no source has this write key")
+            return 200, (), asides.settings(key)
         if path == "/ready":
             if self.closing:
                 raise self._stopping()
@@ -155,6 +169,13 @@ class Door:
         key = _basic(headers.get(b"authorization", b""))
         source = self._source(key) if key else ""
         text = await body.read(headers.get(b"content-encoding", b""), headers.get(b"content-length"))
+        await self._keep(call, text, source)
+
+    async def _keep(self, call: str, text: bytes, source: str) -> None:
+        """The events of a body, in the journal. Without a source its write key says which."""
+        if self.closing:
+            raise self._stopping()
+        self._load.check()
         envelope = tracking.opened(call, text, self._limits)
         if not source:
             source = self._source(tracking.write_key(envelope).encode())
@@ -165,16 +186,21 @@ class Door:
             self._has_room()
 
     def _source(self, key: bytes) -> str:
-        """The source of a write key. Every key is compared, in constant time, whatever is found. Raises Refused."""
+        """The source of a write key. Raises Refused."""
+        found = self._find(key)
+        if not found:
+            # Without `WWW-Authenticate`, at which a browser would ask a visitor for a password.
+            what = "this write key is not known" if key else "no write key: expected Basic authorization, or `writeKey`"
+            raise Refused(401, "write_key", what)
+        return found
+
+    def _find(self, key: bytes) -> str:
+        """The source of a write key, or nothing. Every key is compared, in constant time, whatever is found."""
         digest = _digest(key)
         found = ""
         for known, name in self._keys:
             if hmac.compare_digest(known, digest):
                 found = name
-        if not found:
-            # Without `WWW-Authenticate`, at which a browser would ask a visitor for a password.
-            what = "this write key is not known" if key else "no write key: expected Basic authorization, or `writeKey`"
-            raise Refused(401, "write_key", what)
         return found
 
     def _stopping(self) -> Refused:
@@ -204,6 +230,11 @@ class Door:
         if text not in self._faults:
             self._faults.add(text)
             self._notice(f"a request was answered 500: {text}; this is a fault of waypost, or of the disk")
+
+
+def _expect(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise Refused(405, "method", f"expected {allowed[0]}", ((b"allow", ", ".join(allowed).encode()),))
 
 
 def _digest(key: bytes) -> bytes:
