@@ -4,7 +4,7 @@ Takes a path and what stands in it. Gives the write key that a settings path nam
 carries. Pure: whether the key is known is the door's to say (ingest.py).
 
 Mobile SDKs and analytics.js fetch the settings before they send anything; without them they start no destination and drop what they have.
-The document says no more than "this source is there, and sends to Segment's own plugin": which host that is stays what the SDK was told.
+The document (sdk_settings.json, in the words of the SDKs) says no more than "this source is there, send": the host stays the SDK's own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from importlib import resources
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -29,8 +30,6 @@ GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAA
 
 _SETTINGS: Final = re.compile(r"/v1/projects/([^/]+)/settings/?")
 
-_CALLS: Final = ("track", "identify", "group")
-
 
 def asked_settings(path: str) -> bytes | None:
     """The write key of a settings path; None for another path."""
@@ -40,26 +39,8 @@ def asked_settings(path: str) -> bytes | None:
 
 def settings(key: bytes) -> bytes:
     """The document for a key that is known."""
-    return msgspec.json.encode(
-        {
-            "integrations": {
-                "Segment.io": {
-                    "apiKey": key.decode(errors="replace"),
-                    "unbundledIntegrations": [],
-                    "addBundledMetadata": True,
-                    "maybeBundledConfigIds": {},
-                }
-            },
-            "plan": {call: {"__default": {"enabled": True, "integrations": {}}} for call in _CALLS},
-            "edgeFunction": {},
-            "analyticsNextEnabled": True,
-            "middlewareSettings": {},
-            "enabledMiddleware": {},
-            "metrics": {"sampleRate": 0},
-            "legacyVideoPluginsEnabled": False,
-            "remotePlugins": [],
-        }
-    )
+    text = resources.files(__package__).joinpath("sdk_settings.json").read_bytes()
+    return text.replace(b'"WRITE_KEY"', msgspec.json.encode(key.decode(errors="replace")))
 
 
 def pixel(query: bytes) -> bytes:
