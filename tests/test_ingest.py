@@ -676,8 +676,12 @@ def test_anything_gets_an_answer(path: str, headers: list[tuple[bytes, bytes]], 
     assert 200 <= status < 300 or 400 <= status < 500
     assert KEY not in repr(answer)
     for row in journal.events():
-        assert b"\n" not in row
-        assert json.loads(row)["messageId"]
+        event, odd, said = row.partition(b"\n")
+        if odd:
+            assert said.split()[0] in (b"!not_object", b"!type_missing", b"!type_unknown")
+            json.loads(event)
+        else:
+            assert json.loads(row)["messageId"]
     assert app._load.requests == app._load.held == 0
 
 
@@ -856,3 +860,34 @@ def test_answers_leave_at_once_on_kept_connections() -> None:
             assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
     serve(go, MemoryJournal())
+
+
+def test_one_bad_event_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Of a batch the good are delivered, 200; the bad are dead letters as they came; the ledger counts them as rejected."""
+
+    async def go() -> None:
+        journal, strict = MemoryJournal(), StrictSegment()
+        app = door(journal)
+        good = '{"type":"track","event":"A","userId":"u","messageId":"%s"}'
+        bad = ["null", '{"event":"B"}', '{"type":"Track"}', '[{"type":"track"}]', '"\\ud83d"', "1e999"]
+        for number, item in enumerate(bad):
+            body = f'{{"batch":[{good % f"a{number}"},{item},{good % f"b{number}"}]}}'
+            assert (await ask(app, "/v1/batch", body.encode(), basic(KEY)))[0] == 200
+        source = JournalSource(journal, "web", from_start=True)
+        source.ended = True
+        with Receiver(port=0, answer=strict.answer) as receiver:
+            plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+            program = link(plan, {"source_write_key": "k", "endpoint": "europe"}, endpoint_override=receiver.url)
+            summary = await engine.run(program, [source], Transport(), engine.Options(tmp_path / "dead.ndjson"))
+        assert summary.status == 3
+        assert summary.ledger.closes
+        assert summary.ledger.read == 18
+        assert summary.ledger.rejected == {"not_object": 4, "type_missing": 1, "type_unknown": 1}
+        assert {event["messageId"] for event in strict.taken} == {f"{side}{n}" for side in "ab" for n in range(6)}
+        letters = [json.loads(line) for line in (tmp_path / "dead.ndjson").read_text().splitlines()]
+        assert [letter["reason"] for letter in letters[:3]] == ["not_object", "type_missing", "type_unknown"]
+        assert [letter["event"] for letter in letters[:3]] == [{"text": "null"}, {"event": "B"}, {"type": "Track"}]
+        assert [letter["position"]["offset"] for letter in letters] == [2, 5, 8, 11, 14, 17]
+        assert letters[1]["message"].startswith("`batch[1].type` is missing")
+
+    run(go)

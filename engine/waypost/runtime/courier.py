@@ -35,7 +35,7 @@ from waypost.runtime.program import Program, Result
 from waypost.runtime.reader import JOURNAL, Source, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
-from waypost.runtime.sources.lines import Chunk, Line, Piece, TooLong, lines_of
+from waypost.runtime.sources.lines import Chunk, Line, Piece, Turned, lines_of
 from waypost.runtime.taps import Attempt
 from waypost.runtime.traffic import Traffic
 
@@ -271,8 +271,8 @@ class Courier:
         keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
         rows = self._mapped(source, lines, keys, now)
         for index, line in enumerate(lines):
-            if line.__class__ is TooLong and rows[index] is not ELSEWHERE:
-                rows[index] = [too_long(line)]
+            if line.__class__ is not Line and rows[index] is not ELSEWHERE:
+                rows[index] = [turned_away(line)]
             elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
                 found = older.map(line.data, line.offset, source.first_line, now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
@@ -477,8 +477,10 @@ def many(program: Program, source: Source, lines: list[Line], now: float) -> lis
     return program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
 
 
-def too_long(line: Any) -> Rejected:
-    """A line that the program never sees."""
+def turned_away(line: Any) -> Rejected:
+    """A line that the program never sees: it is too long, or was found wanting when it came in."""
+    if isinstance(line, Turned):
+        return Rejected(None, None, line.reason, line.message)
     message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
     return Rejected(None, None, "line_too_long", message)
 

@@ -16,6 +16,8 @@ REASONS: Final = {
     "invalid_utf8": "the line is not UTF-8",
     "too_deep": "the event is nested too deeply",
     "line_too_long": "the line is longer than the limit",
+    "type_missing": "an event that came in a batch over HTTP names no type",
+    "type_unknown": "an event that came in a batch over HTTP names a type that is none of the six",
     "wrong_type": "a value cannot be had in the type that the destination takes",
     "wrong_shape": "an object was expected where the event has something else",
     "not_in_enum": "a value is not one that the destination takes",

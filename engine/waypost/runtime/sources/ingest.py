@@ -5,7 +5,7 @@ the ASGI application of one address: it knows paths, keys and answers; what a bo
 server that carries it in serving.py, which alone needs `waypost[serve]`.
 
 An answer is JSON: `{"success": true}`, or `{"success": false, "code": ..., "message": ...}`, in which nothing of the request is repeated. A
-request is taken whole or not at all.
+request is kept before it is answered 200, or not at all; of a batch, what is no event is kept with its reason and becomes a dead letter.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from waypost.runtime.sources.lines import Piece, Place, TooLong, scattered
+from waypost.runtime.sources.lines import Piece, Place, TooLong, Turned, scattered
 
 READ = 1 << 20
 """How many bytes of rows are read at a time."""
@@ -48,6 +48,11 @@ def too_long_row(line: TooLong) -> bytes:
     return b"%b\n%d %b" % (line.data.replace(b"\n", b" "), line.length, line.sha256.encode())
 
 
+def turned_row(event: bytes, reason: str, message: str) -> bytes:
+    """What came as an event and is none, as a row, with the reason: it is taken in with the others, and ends as a dead letter."""
+    return b"%b\n!%b %b" % (event.replace(b"\n", b" "), reason.encode(), message.encode())
+
+
 def pieces_of(rows: Sequence[tuple[int, bytes, float]]) -> list[Piece]:
     """Rows as lines: a line's offset is its sequence number."""
     found: list[Piece] = []
@@ -61,14 +66,17 @@ def pieces_of(rows: Sequence[tuple[int, bytes, float]]) -> list[Piece]:
         if texts:
             found.append(scattered(texts, places))
             texts, places = [], []
-        found.append(_too_long(number, row))
+        found.append(_odd(number, row))
     if texts:
         found.append(scattered(texts, places))
     return found
 
 
-def _too_long(number: int, row: bytes) -> TooLong:
+def _odd(number: int, row: bytes) -> TooLong | Turned:
     head, _, rest = row.rpartition(b"\n")
+    if rest.startswith(b"!"):
+        reason, _, message = rest[1:].decode().partition(" ")
+        return Turned(head, number, number + 1, number, reason, message)
     length, _, digest = rest.partition(b" ")
     return TooLong(head, number, number + 1, number, int(length), digest.decode())
 

@@ -41,6 +41,13 @@ class TooLong(Line, frozen=True, gc=False):
     sha256: str = ""
 
 
+class Turned(Line, frozen=True, gc=False):
+    """An event that was known to be none when it came in (sources/tracking.py): `reason` is one of results.REASONS."""
+
+    reason: str = ""
+    message: str = ""
+
+
 Place = tuple[int, int, int]
 """(offset, end, number) of a line."""
 
@@ -94,7 +101,7 @@ class Chunk(Struct, frozen=True, gc=False):
         return min(bisect_left(self.starts, offset - self.offset), self.count)
 
 
-Piece = Chunk | TooLong
+Piece = Chunk | TooLong | Turned
 """What a source gives."""
 
 

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from waypost.lang import values
+from waypost.runtime.sources.journal import turned_row
 
 Event = dict[str, Raw]
 
@@ -61,16 +62,33 @@ class Refused(Exception):
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """Items and what their envelope says of all of them. A single call is an envelope of one, without context."""
+    """Items and what their envelope says of all of them. A single call is an envelope of one, without context. What is no object is a Raw."""
 
-    batch: list[Event]
+    batch: list[Event] | list[Event | Raw]
     writeKey: Raw | UnsetType = UNSET
     sentAt: Raw | UnsetType = UNSET
     context: Event | None = None
     integrations: Raw | UnsetType = UNSET
 
 
-_decode_batch: Final = msgspec.json.Decoder(Envelope).decode
+class _Sound(Envelope, gc=False):
+    """An envelope as it should be: decoded at once."""
+
+    batch: list[Event]
+
+
+class _Loose(msgspec.Struct, gc=False):
+    """An envelope in which something is not what it should be: looked at piece by piece."""
+
+    batch: list[Raw]
+    writeKey: Raw | UnsetType = UNSET
+    sentAt: Raw | UnsetType = UNSET
+    context: Raw | UnsetType = UNSET
+    integrations: Raw | UnsetType = UNSET
+
+
+_decode_batch: Final = msgspec.json.Decoder(_Sound).decode
+_decode_loose: Final = msgspec.json.Decoder(_Loose).decode
 _decode_event: Final = msgspec.json.Decoder(Event).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_time: Final = msgspec.json.Decoder(dt.datetime).decode
@@ -121,9 +139,22 @@ def _envelope(call: str, body: bytes) -> Envelope:
         msgspec.json.decode(body, type=Raw)
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
     if call == BATCH:
-        return _decode_batch(body)
+        try:
+            return _decode_batch(body)
+        except msgspec.ValidationError:
+            return _pieced(_decode_loose(body))
     event = _decode_event(body)
     return Envelope([event], event.get("writeKey", UNSET), event.get("sentAt", UNSET))
+
+
+def _pieced(loose: _Loose) -> Envelope:
+    """What is good of an envelope: one bad event is no reason to lose the others, and a context that is no object says nothing of them."""
+    items: list[Event | Raw] = []
+    for raw in loose.batch:
+        event = _object(raw)
+        items.append(raw if event is None else event)
+    context = None if loose.context is UNSET else _object(loose.context)
+    return Envelope(items, loose.writeKey, loose.sentAt, context, loose.integrations)
 
 
 def _malformed(body: bytes, error: str) -> str:
@@ -152,17 +183,20 @@ def write_key(envelope: Envelope) -> str:
 
 
 def rows(call: str, envelope: Envelope, received: dt.datetime, new_id: Callable[[], str]) -> list[bytes]:
-    """The events as they are kept, one JSON object each. `received` is in UTC, in whole milliseconds. Raises Refused: nothing is kept then."""
+    """The events as they are kept, one JSON object each; of a batch, what is no event as a row with its reason. `received` is in UTC, in
+    whole milliseconds."""
     now = _text(received)
     shift = _shift(envelope.sentAt, received)
     spread = bool(envelope.context) or envelope.integrations is not UNSET
     fixed = None if call == BATCH else Raw(f'"{call}"'.encode())
     out: list[bytes] = []
     for index, event in enumerate(envelope.batch):
+        if fixed is None and (wrong := _wrong(event, index)) is not None:
+            out.append(turned_row(_encode(event), *wrong))
+            continue
+        assert isinstance(event, dict)
         if fixed is not None:
             event["type"] = fixed
-        else:
-            _check_type(event, index)
         event.pop("writeKey", None)
         sent = event.pop("sentAt", None)
         _stamp(event, now, shift if sent is None else _shift(sent, received))
@@ -175,21 +209,23 @@ def rows(call: str, envelope: Envelope, received: dt.datetime, new_id: Callable[
     return out
 
 
-def _check_type(event: Event, index: int) -> None:
+def _wrong(event: Event | Raw, index: int) -> tuple[str, str] | None:
+    """Why an item of a batch is no event: a reason (results.REASONS) and a sentence without its data."""
+    if not isinstance(event, dict):
+        return "not_object", f"`batch[{index}]`: expected an object"
     found = event.get("type")
     if found is None:
-        raise Refused(400, "type_missing", f"`batch[{index}].type` is missing: expected one of {', '.join(TYPES)}")
+        return "type_missing", f"`batch[{index}].type` is missing: expected one of {', '.join(TYPES)}"
     if bytes(found) in _KNOWN:
-        return
+        return None
     try:
         known = _decode_text(found) in TYPES
     except msgspec.DecodeError:
         known = False
-    if not known:
-        raise Refused(400, "type_unknown", f"`batch[{index}].type`: expected one of {', '.join(TYPES)}")
+    return None if known else ("type_unknown", f"`batch[{index}].type`: expected one of {', '.join(TYPES)}")
 
 
-def _check_sizes(call: str, batch: list[Event], limits: Limits) -> None:
+def _check_sizes(call: str, batch: list[Event] | list[Event | Raw], limits: Limits) -> None:
     for index, event in enumerate(batch):
         size = len(_encode(event))
         if size > limits.event:
