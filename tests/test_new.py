@@ -311,3 +311,28 @@ def test_any_samples_make_a_spec_that_passes(tmp_path_factory: pytest.TempPathFa
     check(
         folder, "acme", [word if word.startswith("--") else str(folder / word) for word in files(folder, event, body)]
     )
+
+
+def test_what_an_item_lacks_is_looked_for_beside_the_list() -> None:
+    """An order's id and its email stand once in the event, and the API wants them in every item."""
+    sample = [
+        {
+            "sku": "A1",
+            "price": 10,
+            "order_ref": "o-77",
+            "email_sha": HASH,
+            "url": "https://shop.example/thanks",
+            "odd": 3,
+        }
+    ]
+    (each,) = fields({"lines": sample}, list(leaves(EVENT)))
+    assert isinstance(each, Each)
+    made = {entry.key: entry.value if isinstance(entry, Field) else None for entry in each.to}
+    assert made == {
+        "sku": "$item.sku",
+        "price": "$item.price",
+        "order_ref": "$.properties.order_id",
+        "email_sha": '"{{ event.properties.email | trim | lower | sha256 }}"',
+        "url": "$.context.page.url",
+        "odd": None,
+    }

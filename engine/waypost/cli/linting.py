@@ -120,7 +120,8 @@ def _judge_spec(path: Path, data: bytes, beside: dict[str, bytes | None]) -> Rep
     else:
         for name in enabled:
             if tested is not None and name not in tested:
-                _warn(report, "C104", f"no test runs the action `{name}`", places[f"actions.{name}"], name)
+                help = f"a test runs it that names it: `expect: {{action: {name}}}`"
+                _warn(report, "C104", f"no test runs the action `{name}`", places[f"actions.{name}"], name, help)
     where = catalog.plan_path(path)
     if _stale(plan, beside["plan"], missing=where.parent.name == "compiled" and where.parent.is_dir()):
         lacks = "is not what this spec compiles to" if beside["plan"] is not None else "does not exist"

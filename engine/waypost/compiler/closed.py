@@ -271,8 +271,11 @@ class Closed:
                 self.add("S104", f"{what} is a name or a list of names", item.span, f"found {describe(item)}")
         return [item for item in items if isinstance(item, Scalar) and item.kind != "null"]
 
-    def constant(self, node: Node) -> Any:
-        """A JSON constant: text, numbers, true, false, null, lists and maps of them."""
+    def constant(self, node: Node, *, value: bool = False) -> Any:
+        """A JSON constant: text, numbers, true, false, null, lists and maps of them.
+
+        `value`: it stands where a path or template may stand too, so text is written `{$literal: …}` there.
+        """
         if isinstance(node, Map):
             return {name.text: self.constant(value) for name, value in node.entries}
         if isinstance(node, Seq):
@@ -282,13 +285,8 @@ class Closed:
         if node.kind in ("int", "float"):
             return self.number(node)
         if node.kind == "odd":
-            self.add(
-                "Y109",
-                f"`{node.raw}` is a number or date only in other versions of YAML",
-                node.span,
-                "quote it, or write a JSON number",
-                fix=Fix(node.span, f'"{node.raw}"'),
-            )
+            message, instead, safe = _odd(node.raw, f'{{$literal: "{node.raw}"}}' if value else f'"{node.raw}"')
+            self.add("Y109", message, node.span, f"write `{instead}`", fix=Fix(node.span, instead, safe=safe))
             return node.raw
         return {"true": True, "false": False}.get(node.text)
 
@@ -304,6 +302,18 @@ class Closed:
             )
             return 0
         return int(node.text) if node.kind == "int" else float(node.text)
+
+
+def _odd(raw: str, as_text: str) -> tuple[str, str, bool]:
+    """What is odd about a plain value, what to write for it, and whether it can have meant nothing else."""
+    word = raw.lower()
+    if word in ("true", "false", "null"):
+        return f"`{raw}` is written in small letters here", word, True
+    if re.fullmatch(r"[+-]?0(x[0-9a-f]+|o[0-7]+|b[01]+)", word):
+        return f"`{raw}` is a number that JSON has no form for", str(int(word, 0)), True
+    if re.match(r"\d{4}-\d\d?-\d\d?", raw):
+        return f"`{raw}` is a date in some versions of YAML and text in others", as_text, False
+    return f"`{raw}` is a number only in other versions of YAML: quote it", as_text, False
 
 
 def _head(node: Map) -> Span:

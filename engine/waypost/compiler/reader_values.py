@@ -125,7 +125,7 @@ class Values:
                 "M217", "there is no value here", node.span, "nothing, which is null", "write the value, or `null`"
             )
             return Val(p.Const(value=None), node.span, scalar=node, broken=True)
-        return Val(p.Const(value=self.closed.constant(node)), node.span, scalar=node)
+        return Val(p.Const(value=self.closed.constant(node, value=True)), node.span, scalar=node)
 
     def string(self, node: Scalar, place: Place) -> Val:
         nothing = Val(p.Const(value=None), node.span, scalar=node, broken=True)
@@ -171,6 +171,15 @@ class Values:
         )
 
     def path(self, node: Scalar, place: Place) -> Val | None:
+        if (whole := re.match(r"\$messages?(?=[.\[])", node.text)) is not None:
+            self.add(
+                "M207",
+                f"`{whole[0]}` stands alone",
+                node.span,
+                "nothing in it can be named",
+                f"write `{{events: {whole[0]}}}` for an object that holds it, or map the field in `mapping`",
+            )
+            return None
         word = re.match(r"\$[A-Za-z_]+", node.text)
         if word and not re.match(r"\$item(?![A-Za-z_])", node.text):
             near = nearest(word[0], (*WORDS, *OPERATORS))
@@ -318,15 +327,7 @@ class Values:
         if not operators:
             return self.object(node, place)
         if len(operators) > 1:
-            self.report.add(
-                Diagnostic(
-                    "M206",
-                    f"`{operators[0].text}` and `{operators[1].text}` in one map",
-                    Label(operators[1].span, "a map holds at most one operator"),
-                    "nest one in the other",
-                    (Label(operators[0].span, "the first one"),),
-                )
-            )
+            self.several_operators(operators)
             return Val(p.Const(value=None), node.span, broken=True)
         operator = operators[0]
         if operator.text not in OPERATORS:
@@ -344,6 +345,32 @@ class Values:
             self._words(node, operator)
         reader = reader_operators.READERS[operator.text]
         return reader(self, node, node.get(operator.text) or operator, place)
+
+    def several_operators(self, operators: list[Scalar]) -> None:
+        """Two `$` words in one map: a word of the operator written with `$`, a key that is sent, or an operator too many."""
+        main = next((name for name in operators if name.text in OPERATORS), operators[0])
+        others = [name for name in operators if name is not main]
+        dressed = [name for name in others if name.text[1:] in OPERATORS.get(main.text, ())]
+        for name in dressed:
+            label, fix = f"beside `{main.text}` it is `{name.text[1:]}`", Fix(name.span, name.text[1:], safe=True)
+            self.add("M205", f"there is no operator `{name.text}`", name.span, label, fix=fix)
+        if dressed:
+            return
+        other = others[0]
+        if main.text == "$merge" and other.text not in OPERATORS:
+            fix = Fix(other.span, f"${other.text}")
+            label, help = "a word of the language, as it is written", f"a key that is sent is written `{fix.text}`"
+            self.add("M205", f"there is no operator `{other.text}`", other.span, label, help, fix)
+            return
+        within = next((name.text for name in operators if name.text in OPERATORS and name.text != "$from"), "$first")
+        help = (
+            f"put one into the other: `{{$from: {{{within}: …}}, …}}`"
+            if any(name.text == "$from" for name in operators)
+            else "put one into a value of the other, or give each a key of its own"
+        )
+        message = f"`{operators[0].text}` and `{operators[1].text}` in one map"
+        label_ = Label(operators[1].span, "a map holds at most one operator")
+        self.report.add(Diagnostic("M206", message, label_, help, (Label(operators[0].span, "the first one"),)))
 
     def _words(self, node: Map, operator: Scalar) -> None:
         known = OPERATORS[operator.text]

@@ -91,7 +91,7 @@ def syntax(problem: str, context: str, marks: tuple[int | None, int | None], sou
     mark = marks[0] if marks[0] is not None else marks[1]
     at = min(mark, len(source.text)) if mark is not None else 0
     begun = marks[1] if marks[1] is not None and marks[1] != at and marks[1] < len(source.text) else None
-    found = _condition(at, source) or _cut_in_flow(begun, problem, source)
+    found = _condition(at, source) or _cut_in_flow(begun, problem, source) or _template(at, source)
     if found is not None:
         return found
     others = (Label(Span(begun, begun + 1), "it begins here"),) if begun is not None else ()
@@ -129,6 +129,31 @@ def _condition(at: int, source: Source) -> Diagnostic | None:
                 "quote the whole condition",
                 fix=Fix(Span(start, start + len(whole)), quoted(whole), safe=True),
             )
+    return None
+
+
+_TEMPLATE = re.compile(r"[ \t]*(?:- )?(?:[\w$.\"'-]+:[ \t]+)?(?=\{\{)")
+"""The beginning of a line whose value begins with a template, written plain."""
+
+
+def _template(at: int, source: Source) -> Diagnostic | None:
+    """`key: {{ event.a }}-x`: the parser stops behind the braces, or at the next line."""
+    line = source.position(at)[0]
+    for number in (line, line - 1):
+        text = source.line(number) if number else ""
+        begin = _TEMPLATE.match(text)
+        whole = uncut(text[begin.end() :]) if begin else ""
+        if begin is None or "}}" not in whole or (whole.endswith("}}") and whole.count("{{") == 1):
+            continue
+        start = source.starts[number - 1] + begin.end()
+        span = Span(start, start + len(whole))
+        fix = Fix(span, quoted(whole) if '"' in whole else f'"{whole}"', safe=True)
+        return Diagnostic(
+            "Y103",
+            "an unquoted `{{` is a map to YAML, not a template",
+            Label(span, "expected quotes around it"),
+            fix=fix,
+        )
     return None
 
 

@@ -263,10 +263,12 @@ def read(text: str) -> Node:
 def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool = True) -> list[LangError]:
     """Every unknown root and event type: kinds unknown_root and unknown_type."""
     found: list[LangError] = []
+    types = {path.span for path in _names_for_types(node)}
     for path in paths(node):
         name = path.steps[0]
         if name not in roots:
-            near = difflib.get_close_matches(str(name), sorted(roots), 1, 0.67)
+            meant_as_type = path.span in types
+            near = [] if meant_as_type else difflib.get_close_matches(str(name), sorted(roots), 1, 0.67)
             start = path.span[0]
             found.append(
                 LangError(
@@ -274,7 +276,7 @@ def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool
                     f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
                     start,
                     start + len(str(name)),
-                    replacement=near[0] if near else None,
+                    replacement=near[0] if near else f'"{name}"' if len(path.steps) == 1 else None,
                     help=f'put text in quotes: `"{name}"`'
                     if len(path.steps) == 1 and not near
                     else f"a path begins with one of {', '.join(sorted(roots))}",
@@ -315,6 +317,20 @@ def _compared_with_type(node: Node) -> Iterator[Literal]:
             and isinstance(inner.right, tuple)
         ):
             yield from inner.right
+
+
+def _names_for_types(node: Node) -> Iterator[PathRef]:
+    """Bare names that `type` is compared with: event types without their quotes, however near they are to a field."""
+    for inner in nodes(node):
+        if isinstance(inner, Compare):
+            for side, other in ((inner.left, inner.right), (inner.right, inner.left)):
+                if (
+                    isinstance(side, PathRef)
+                    and side.steps == ("type",)
+                    and isinstance(other, PathRef)
+                    and len(other.steps) == 1
+                ):
+                    yield other
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -473,7 +489,7 @@ def show_path(steps: tuple[str | int, ...]) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += ("." if text else "") + re.sub(r"([^A-Za-z0-9_-])", r"\\\1", step)
+            text += ("." if text else "") + re.sub(r"([^A-Za-z0-9_-]|^[0-9](?=[0-9]*$))", r"\\\1", step)
     return text
 
 

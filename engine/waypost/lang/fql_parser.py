@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.lang import fql, values
+from waypost.lang import fql, fql_advice, values
 from waypost.lang.errors import LangError
 from waypost.lang.glob import glob_tokens
 
@@ -188,6 +188,8 @@ class Parser:
     def membership(self, left: fql.Operand, start: int) -> fql.Node:
         """operand "in" ( list | path )"""
         self.at += 1
+        if self.is_sign("("):
+            raise self.round_list()
         if not self.is_sign("["):
             right = self.operand()
             if not isinstance(right, fql.PathRef):
@@ -216,6 +218,22 @@ class Parser:
             if self.token.kind == "end":
                 raise LangError("syntax", "this `[` is not closed", opening.start, opening.end, help="add a `]`")
             raise self.unexpected("`,` or `]`")
+
+    def round_list(self) -> LangError:
+        """`in ("a", "b")`, as SQL writes it: the same in brackets, when it holds constants only."""
+        opening = self.token
+        rest = self.tokens[self.at + 1 :]
+        end = next((index for index, token in enumerate(rest) if token.kind == "sign" and token.value == ")"), None)
+        inside = rest[:end]
+        plain = end is not None and all(
+            token.kind in ("text", "number", "word") or (token.kind == "sign" and token.value == ",")
+            for token in inside
+        )
+        end_at = rest[end].end if end is not None else opening.end
+        fixed = f"[{self.text[opening.end : end_at - 1]}]" if plain and inside else None
+        return LangError(
+            "syntax", "a list stands in `[ ]`", opening.start, end_at, help='write `in ["a", "b"]`', replacement=fixed
+        )
 
     def operand(self) -> fql.Operand:
         """operand = path | literal | call"""
@@ -291,7 +309,7 @@ class Parser:
                 self.at += 1
                 if self.token.kind not in ("name", "word", "number") or self.token.start != self.before().end:
                     raise self.unexpected("a name after the dot")
-                steps.append(_step_text(self.text[self.token.start : self.token.end]))
+                steps.append(fql_advice.step_text(self.text[self.token.start : self.token.end]))
                 self.at += 1
             elif self.is_sign("[") and self.token.start == self.before().end:
                 steps.append(self.index())
@@ -343,44 +361,12 @@ class Parser:
         if token.kind == "end":
             return LangError("syntax", f"the condition ends where {wanted} should follow", token.start, token.end)
         shown = self.text[token.start : token.end]
-        help_text = _INSTEAD.get(shown.lower(), "")
+        help_text = fql_advice.INSTEAD.get(shown.lower(), "")
         if token.kind == "sign" and token.value == ",":
             help_text = "join conditions with `and` or `or`"
         elif token.kind == "name" and self.at and self.before().kind == "sign":
             help_text = f'put text in quotes: `"{shown}"`'
         return LangError("syntax", f"expected {wanted}, found `{shown}`", token.start, token.end, help=help_text)
-
-
-_INSTEAD = {
-    "is": "write `= null` or `!= null`",
-    "exists": "write `!= null`",
-    "like": 'write `match(field, "A*")`',
-    "matches": 'write `match(field, "A*")`',
-    "contains": 'write `contains(field, "text")`',
-    "includes": 'write `contains(field, "text")`',
-    "starts_with": 'write `match(field, "text*")`',
-    "startswith": 'write `match(field, "text*")`',
-    "endswith": 'write `match(field, "*text")`',
-    "between": "write `a >= 1 and a <= 5`",
-    "not": "write `!( … )` around what must not hold, or `!=`",
-}
-"""Words of other languages -> what to write."""
-
-_CHARACTERS = {
-    **dict.fromkeys("“”„‟«»", 'write straight quotes: `"`'),
-    **dict.fromkeys("‘’‚‛", "write straight quotes: `'`"),
-    "~": 'there are no regular expressions: write `match(field, "A*")`',
-    "$": "a condition names fields without `$.`: `properties.total`",
-    "{": "a condition is no template: write the field itself, without `{{ }}`",
-    "@": "a condition names fields as they are: `properties.total`",
-    "*": "there is no arithmetic and no wildcard outside `match( … )`",
-    "%": 'there is no arithmetic; for a pattern write `match(field, "A*")`',
-}
-"""Signs that begin nothing -> what to write."""
-
-
-def _step_text(raw: str) -> str:
-    return re.sub(r"\\(.)", r"\1", raw, flags=re.DOTALL)
 
 
 def _tokens(text: str) -> list[Token]:
@@ -417,14 +403,19 @@ def _token(text: str, at: int, before: list[Token]) -> Token:
         return _text_token(text, at)
     after_dot = bool(before) and before[-1].kind == "sign" and before[-1].value == "." and before[-1].end == at
     if after_dot and (match := _NAME.match(text, at)):
-        return Token("name", _step_text(match[0]), at, match.end())
+        return Token("name", fql_advice.step_text(match[0]), at, match.end())
+    if before and before[-1].end == at:
+        if character == "." and text[at + 1 : at + 2] in tuple(_DIGITS) and _ends_step(before[-1]):
+            return _dot_before_digit(text, at)
+        if character not in fql_advice.CLOSING and (after_dot or (before[-1].kind == "name" and character in "$@#")):
+            raise fql_advice.needs_backslash(text, at if after_dot else before[-1].start)
     if _START.match(character):
         match = _NAME.match(text, at)
         if match is None:
             raise LangError("syntax", "a backslash with nothing to escape", at, at + 1)
         if match[0].lower() in _WORDS:
             return Token("word", match[0].lower(), at, match.end())
-        return Token("name", _step_text(match[0]), at, match.end())
+        return Token("name", fql_advice.step_text(match[0]), at, match.end())
     if character in _DIGITS or (character in "+-." and text[at + 1 : at + 2] in tuple(_DIGITS)):
         return _number_token(text, at)
     for wrong, right in _WRONG_SIGNS.items():
@@ -445,7 +436,28 @@ def _token(text: str, at: int, before: list[Token]) -> Token:
         f"`{character}` is not part of the trigger language",
         at,
         at + 1,
-        help=_CHARACTERS.get(character, "in a path, escape it with a backslash; in text, put the text in quotes"),
+        help=fql_advice.CHARACTERS.get(
+            character, "in a path, escape it with a backslash; in text, put the text in quotes"
+        ),
+    )
+
+
+def _ends_step(token: Token) -> bool:
+    return token.kind == "name" or (token.kind == "sign" and token.value == "]")
+
+
+def _dot_before_digit(text: str, at: int) -> Token:
+    """`.2nd` after a name is a step like another; `.0` is how other languages name an item."""
+    index = re.match(r"\.(0|[1-9][0-9]*)(?![\w\\-])", text[at:])
+    if index is None:
+        return Token("sign", ".", at, at + 1)
+    raise LangError(
+        "syntax",
+        f"`{index[0]}` names no item of a list",
+        at,
+        at + index.end(),
+        help=f"write `{fql_advice.path_before(text, at)}[{index[1]}]` for an item, or `.\\{index[1]}` for a member of that name",
+        replacement=f"[{index[1]}]",
     )
 
 

@@ -65,7 +65,9 @@ class PathExpr:
 
 
 _NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
-_LOOSE = re.compile(r"[A-Za-z0-9_\u0080-\U0010ffff -]+")
+_LOOSE = re.compile(r"(?=[$@#-]*\w)[^\s.\[\]'\"`|()?*,]+(?: +[A-Za-z0-9_\u0080-\U0010ffff-]+)*")
+"""A name as people write it after a dot, with signs that only brackets take."""
+_EITHER = re.compile(r"\s*(\|\||\?\?|\bor\b)\s*")
 _INDEX = re.compile(r"0|-?[1-9][0-9]*")
 _SLICE = re.compile(r"\s*(0|-?[1-9][0-9]*)?\s*:\s*(0|-?[1-9][0-9]*)?\s*(?::\s*(0|-?[1-9][0-9]*)?)?\s*")
 _ESCAPED_APOSTROPHE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
@@ -120,11 +122,25 @@ def _part(text: str, at: int) -> tuple[list[Part], int]:
     if text[at] == "[":
         part, end = _bracket(text, at)
         return [part], end
+    if (either := _EITHER.match(text, at)) is not None:
+        raise _either(text, either.span(1))
     if text[at].isspace():
         raise LangError(
             "syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`'
         )
     raise LangError("syntax", f"expected `.` or `[`, found `{text[at]}`", at, at + 1)
+
+
+def _either(text: str, span: tuple[int, int]) -> LangError:
+    """`$.a || $.b`, as other languages say "the first that is there"."""
+    choices = [choice.strip() for choice in _EITHER.split(text)[::2]]
+    whole = all(re.match(r"\$(item)?[.\[]", choice) for choice in choices)
+    return LangError(
+        "syntax",
+        f"`{text[slice(*span)]}` is not part of a path",
+        *span,
+        help=f"write `{{$first: [{', '.join(choices)}]}}`" if whole else "the first that is there is `{$first: [ … ]}`",
+    )
 
 
 def _descendant(text: str, at: int) -> tuple[list[Part], int]:
@@ -142,11 +158,11 @@ def _descendant(text: str, at: int) -> tuple[list[Part], int]:
 def _name(text: str, at: int) -> tuple[str, int]:
     match = _NAME.match(text, at)
     rest = _LOOSE.match(text, at)
-    if match and (rest is None or rest.end() == match.end()):
+    if match and (rest is None or rest.end() == match.end() or _EITHER.match(text, match.end())):
         return match[0], match.end()
     if rest:
-        written = rest[0].rstrip()
-        fixed = f"[{json.dumps(written, ensure_ascii=False)}]"
+        written = rest[0]
+        fixed = f"[{written if _INDEX.fullmatch(written) else json.dumps(written, ensure_ascii=False)}]"
         raise LangError(
             "syntax",
             f"`{written}` is not a name that can follow a dot",

@@ -375,6 +375,9 @@ class _Reader:
     def syntax(self, message: str) -> LangError:
         """Jinja's complaint in our words, at the sign it names where that is found."""
         code = self.piece.text
+        for habit, fault in _HABITS:
+            if (found := habit.search(_blank_quotes(code))) is not None:
+                return self.fault("syntax", **fault(code, found))
         quoted = re.search(r"unexpected '(.+?)'|near '(.+?)'|unexpected char '(.+?)'", message)
         sign = next((part for part in quoted.groups() if part), None) if quoted else None
         at = code.find(sign) if sign else -1
@@ -393,6 +396,55 @@ class _Reader:
     ) -> LangError:
         at = self.piece.start
         return LangError(kind, message, at + start, at + end, help=help, replacement=replacement)
+
+
+def _blank_quotes(code: str) -> str:
+    """The code with everything in quotes blanked, at the same offsets."""
+    return re.sub(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", lambda found: "_" * len(found[0]), code)
+
+
+def _sign_in_name(code: str, found: re.Match[str]) -> dict[str, Any]:
+    """`properties.$current_url`: a name with a sign stands in brackets."""
+    fixed = f'["{found["name"]}"]'
+    return {
+        "message": f"`{found['name']}` is not a name that can follow a dot",
+        "start": found.start(),
+        "end": found.end(),
+        "help": f"write `{found['before']}{fixed}`",
+        "replacement": f"{found['before']}{fixed}",
+    }
+
+
+def _either(code: str, found: re.Match[str]) -> dict[str, Any]:
+    """`a || b` and `a ?? b`, which say elsewhere "the first that is there"."""
+    return {
+        "message": f"`{found[0]}` is not part of the template language",
+        "start": found.start(),
+        "end": found.end(),
+        "help": "use `{$first: [ … ]}`, or `| default( … )`",
+    }
+
+
+def _colon(code: str, found: re.Match[str]) -> dict[str, Any]:
+    """`default: 'x'`, as Liquid gives a filter its arguments."""
+    args = code[slice(*found.span("args"))].rstrip()
+    end = found.start("args") + len(args)
+    fixed = f"{found['filter']}({args})"
+    return {
+        "message": f"the arguments of `{found['filter']}` stand in parentheses",
+        "start": found.start("filter"),
+        "end": end,
+        "help": f"write `{fixed}`",
+        "replacement": fixed,
+    }
+
+
+_HABITS = (
+    (re.compile(r"(?P<before>[A-Za-z_][\w.\[\]]*)\.(?P<name>[\w-]*[$@#][\w$@#-]*)"), _sign_in_name),
+    (re.compile(r"\|\||\?\?"), _either),
+    (re.compile(r"\|\s*(?P<filter>\w+)\s*:\s*(?P<args>[^|\s][^|]*)"), _colon),
+)
+"""How other languages write what Jinja cannot read -> the fault in our words."""
 
 
 def _quoted(step: str | int) -> str:

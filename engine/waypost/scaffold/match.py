@@ -324,7 +324,8 @@ def _list(key: str, value: list[Any], found: list[Leaf]) -> Entry:
         for leaf in lists:
             if not (leaf.value and isinstance(leaf.value[0], dict)):
                 continue
-            inner = tuple(map(_of_item, fields(value[0], list(leaves(leaf.value[0], "$item")))))
+            items = fields(value[0], list(leaves(leaf.value[0], "$item")))
+            inner = tuple(_of_item(entry, value[0], found) for entry in items)
             matched, _ = count(inner)
             if matched and (best is None or matched > best[0]):
                 best = matched, Each(key, leaf.path, inner)
@@ -338,11 +339,14 @@ def _list(key: str, value: list[Any], found: list[Leaf]) -> Entry:
     return Todo(key, f"a list of {len(value)}; no list of the event has these values or this name")
 
 
-def _of_item(entry: Entry) -> Entry:
-    """Our id is the message's: all items would have the same."""
+def _of_item(entry: Entry, item: dict[str, Any], outside: list[Leaf]) -> Entry:
+    """What an item lacks may stand beside the list, such as an order's currency. Our id is the message's: all items would have the same."""
     if isinstance(entry, Field) and entry.value == OWN_ID:
         return Todo(entry.key, "an id of each item; the event's items have none by this name")
-    return entry
+    value = item.get(entry.key)
+    if not isinstance(entry, Todo) or CREDENTIAL.search(snakecase(entry.key)) or isinstance(value, (dict, list)):
+        return entry
+    return _whole(entry.key, value, outside) or _derived(entry.key, value, outside) or entry
 
 
 def shown(value: Any) -> str:

@@ -97,6 +97,15 @@ def _leaf(val: Val, report: Report) -> None:
             )
 
 
+def _as_text(node: p.Value) -> str:
+    """How a boolean becomes text, which no `type` does: nothing is guessed from a value's form."""
+    path = node.path if isinstance(node, p.Path) else None
+    if path is None or '"' in path:
+        return "the filter `string` gives its text"
+    root = path.removeprefix("$item") if path.startswith("$item") else path.removeprefix("$")
+    return f'write `"{{{{ {"item" if path.startswith("$item") else "event"}{root} | string }}}}"`'
+
+
 def _order(val: Val, report: Report) -> None:
     for part in val.parts[:-1]:
         if isinstance(part.node, p.Const) and part.node.value is not None and not part.broken:
@@ -119,7 +128,9 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
                 "M201",
                 f"this can never be of type {node.type}",
                 Label(val.words.get("type", val.span), f"the value is always {SAID.get(of, of)}"),
-                "remove `type`, or take another value",
+                _as_text(val.parts[0].node)
+                if of == "boolean" and node.type == "string"
+                else "remove `type`, or take another value",
             )
         )
         return

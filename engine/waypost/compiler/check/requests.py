@@ -288,6 +288,12 @@ def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: R
         _add(report, "D108", f"`{then}` needs an answer, and `{status}` has none", span)
 
 
+def _by_name(path: str) -> str:
+    if path.startswith("$$"):
+        return f"`by` names a field as it is sent: `{path[1:]}`"
+    return f"`by` names output fields, without `$.`: `{path[2:]}`" if path.startswith("$.") else ""
+
+
 def _dedupe(action: ActionSpec, report: Report) -> None:
     dedupe = action.request.plain.dedupe
     for path in dedupe.by if dedupe else ():
@@ -304,6 +310,6 @@ def _dedupe(action: ActionSpec, report: Report) -> None:
                     f"`{action.name.value}` never produces `{path}`",
                     action.request.spans.get("dedupe.by", action.request.span),
                     "the destination deduplicates by it",
-                    "`by` names output fields, without `$.`" if path.startswith("$") else "",
+                    _by_name(path),
                 )
                 break
