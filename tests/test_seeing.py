@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -752,3 +753,45 @@ def test_one_write_of_many_lines_is_one_record() -> None:
         ("error", "Traceback\n  line"),
         ("warning", "careful"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip", "pattern", "removed", "refused", "emptied"])
+def test_sources_that_have_ended_are_shown_beside_one_that_goes_on(kind: str, tmp_path: Path) -> None:
+    """A lane that has read its files to the end is looked at with the others: its files are closed by then."""
+    data = b"".join(b'{"type":"track","messageId":"m%d"}\n' % number for number in range(20))
+    (tmp_path / "events.ndjson").write_bytes(gzip.compress(data) if kind == "gzip" else data)
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "one.yaml").write_text(
+        "spec: 1\nname: one\nsettings: {}\nrequest: {post: https://api.one.example/v1, body: $message}\n"
+        "actions: {send: {trigger: all, mapping: {id: $.messageId}}}\n".replace(
+            "trigger: all", 'trigger: type = "track"'
+        )
+    )
+    files = "'*.ndjson'" if kind == "pattern" else "events.ndjson"
+    (tmp_path / "waypost.yaml").write_text(
+        "connections: {one: {destination: ./plan/one.yaml, sources: [old, web]}}\n"
+        f'sources: {{old: {{files: {files}}}, web: {{http: "127.0.0.1:0", write_keys: [env:WEB_KEY]}}}}\n'
+    )
+    with (
+        Receiver(port=0, answer=lambda request: Reply(401 if kind == "refused" else 200)) as receiver,
+        running(tmp_path, "--endpoint-override", receiver.url) as (engine, port),
+    ):
+        wanted = "stopped" if kind == "refused" else "ended"
+        port.until(
+            lambda found: any(lane["source"] == "old" and lane["state"] in (wanted, "ended") for lane in found["lanes"])
+        )
+        if kind == "removed":
+            (tmp_path / "events.ndjson").unlink()
+        elif kind == "emptied":
+            (tmp_path / "events.ndjson").write_bytes(b"")
+        for path in ("/lanes", "/metrics", "/ready", "/live"):
+            assert port.get(path)[0] in (200, 503), path
+        lanes = {lane["source"]: lane for lane in json.loads(port.get("/lanes")[1])["lanes"]}
+        assert lanes["web"]["state"] == "running"
+        if kind != "refused":
+            assert lanes["old"]["lag_bytes"] == 0
+        shown = waypost(tmp_path, "top", port.url, "--once")
+        assert shown.returncode == 0, shown.stderr
+        engine.process.send_signal(signal.SIGTERM)
+        assert engine.end() in (0, 4)
+        assert not any("Traceback" in line for line in engine.said)

@@ -422,7 +422,11 @@ class Courier:
 
     def lag(self, source: Source) -> int | None:
         """How much of a source has not ended, in its own unit (bytes; a journal's are events). None where its end is not known."""
-        end = self._news.next(source.name) if source.identity == JOURNAL and self._news is not None else source.size
+        try:
+            end = self._news.next(source.name) if source.identity == JOURNAL and self._news is not None else source.size
+        except (OSError, ValueError):
+            # A file that is closed, or gone on its network: a look must not fail for that.
+            end = None
         return None if end is None else max(0, end - self.at(source))
 
     # Changing the plan, and leaving.

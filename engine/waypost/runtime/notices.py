@@ -35,6 +35,8 @@ EVENTS = {
     "recovery": "a destination that failed works again",
     "journal_full": "senders over HTTP are answered 503",
     "journal_room": "they are answered 200 again",
+    "connections_full": "no more connections are accepted until some close",
+    "connections_room": "they are accepted again",
     "reload": "the connections were loaded again; `lanes`",
     "reload_refused": "they were to be, and nothing is changed",
     "stopping": "a signal came; `drain_seconds`",

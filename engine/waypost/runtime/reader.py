@@ -87,6 +87,12 @@ class Shared:
         self.head: int | None = None
         self.reads = 0
         """How many stretches the leader has read."""
+        self._closed_at: tuple[int | None] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """The leader's; once it is closed, what it was: lanes that have ended are looked at too."""
+        return self.leader.size if self._closed_at is None else self._closed_at[0]
 
     def tap(self) -> Tap:
         tap = Tap(self)
@@ -133,7 +139,12 @@ class Shared:
     def leave(self, tap: Tap) -> None:
         if tap in self._taps:
             self._taps.remove(tap)
-        if not self._taps:
+        if not self._taps and self._closed_at is None:
+            try:
+                self._closed_at = (self.leader.size,)
+            except (OSError, ValueError):
+                # Its file is closed already (it went while it was being changed): nobody knows.
+                self._closed_at = (None,)
             self.leader.close()
 
 
@@ -156,7 +167,7 @@ class Tap:
 
     @property
     def size(self) -> int | None:
-        return self._shared.leader.size
+        return self._shared.size
 
     @property
     def first_line(self) -> bytes:

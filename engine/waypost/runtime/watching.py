@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from waypost.runtime.accepting import Accepting, idlest, places
 from waypost.runtime.engine import Engine
 from waypost.runtime.listening import bind, is_loopback, name_of
 from waypost.runtime.metrics import CONTENT_TYPE, text
@@ -31,7 +32,12 @@ ANSWER_S = 30.0
 """How long a client may take to read an answer."""
 
 CLIENTS = 64
-"""So many connections at once; more are closed unanswered."""
+"""So many connections at once, and at most this share of the process's descriptors; more wait until some close."""
+
+SHARE = 0.125
+
+IDLE_S = 1.0
+"""Where there is no room for another connection, one that has not asked for anything within so long is closed."""
 
 FOLLOWERS = 8
 
@@ -59,7 +65,8 @@ class Watching:
         self._sockets = bind(host, port)
         self.address = name_of(self._sockets[0].getsockname())
         self._local = is_loopback(host)
-        self._servers: list[asyncio.Server] = []
+        self._server: Accepting | None = None
+        self._asking: dict[asyncio.Task[None], float] = {}
         self._clients: set[asyncio.Task[None]] = set()
         self._file: Path | None = None
         self._engine: Engine
@@ -72,8 +79,9 @@ class Watching:
     async def start(self, engine: Engine) -> None:
         self._engine = engine
         self._looking = Looking(engine)
-        for one in self._sockets:
-            self._servers.append(await asyncio.start_server(self._connected, sock=one, limit=HEAD))
+        self._limit = places(CLIENTS, SHARE)
+        counted = (self._limit, lambda: len(self._clients), self._make_room)
+        self._server = Accepting(self._sockets, self._protocol, *counted, engine.options.notice, self.address)
         if engine.store is not None:
             self._file = engine.store.folder / FILE
             # Only for those who look; a disk that is full says so where it matters.
@@ -83,18 +91,26 @@ class Watching:
         engine.options.notice(Notice(f"metrics and health on {self.url}{wide}", "listening", address=self.address))
 
     async def stop(self) -> None:
-        for server in self._servers:
-            server.close()
-        if not self._servers:
-            for one in self._sockets:
-                one.close()
+        if self._server is not None:
+            self._server.close()
+        for one in self._sockets:
+            one.close()
         for task in self._clients:
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        if self._servers:
+        if self._server is not None:
             self._looking.close()
         if self._file is not None:
             self._file.unlink(missing_ok=True)
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        reader = asyncio.StreamReader(limit=HEAD)
+        return asyncio.StreamReaderProtocol(reader, self._connected)
+
+    def _make_room(self) -> None:
+        before = asyncio.get_running_loop().time() - IDLE_S
+        for task in idlest([(since, task) for task, since in self._asking.items()], before, self._limit):
+            task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -102,23 +118,27 @@ class Watching:
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         try:
-            if len(self._clients) <= CLIENTS:
-                # A client that goes away or dawdles is not news.
-                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                    await self._serve(reader, writer)
+            # A client that goes away or dawdles is not news.
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                await self._serve(reader, writer)
         except asyncio.CancelledError:
-            # The engine ends. (A task that ends cancelled would be reported by asyncio's streams.)
+            # The engine ends, or another wants the place. (A task that ends cancelled would be reported by asyncio's streams.)
             writer.transport.abort()
         finally:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking[task] = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(HEAD_S):
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             await self._say(writer, 400, "the request's head is too large")
             return
+        finally:
+            del self._asking[task]
         lines = head.decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from waypost.runtime.accepting import places
 from waypost.runtime.notices import Notice as Said
 from waypost.runtime.sources import asides, tracking
 from waypost.runtime.sources.body import Body, Gone, Load, Receive, busy
@@ -107,7 +108,9 @@ class Door:
         except Gone:
             return
         except Refused as refused:
-            await body.spill()
+            if refused.status != 408:
+                # Who has had all the time there is for a body has no more of it.
+                await body.spill()
             status, headers, content = refused.status, refused.headers, _refusal(refused.code, refused.message)
         finally:
             self._load.requests -= 1
@@ -278,6 +281,7 @@ class Ingest:
         self.doors = {
             address: Door(group, commits, limits, clock=clock, notice=notice) for address, group in by_address.items()
         }
+        self._notice = notice
         self._servers: list[Server] = []
 
     @property
@@ -288,12 +292,13 @@ class Ingest:
     async def start(self) -> None:
         """Binds every address and serves. Raises SourceError; nothing is left open then."""
         try:
-            from waypost.runtime.sources.serving import Server
+            from waypost.runtime.sources.serving import CONNECTIONS, SHARE, Server
         except ImportError:
             raise SourceError("receiving over HTTP needs one more package: pip install 'waypost[serve]'") from None
         try:
+            limit = places(CONNECTIONS, SHARE / len(self.doors))
             for (host, port), door in self.doors.items():
-                self._servers.append(Server(door, host, port))
+                self._servers.append(Server(door, host, port, limit=limit, notice=self._notice))
             for server in self._servers:
                 await server.start()
         except BaseException:
