@@ -20,7 +20,8 @@ from waypost.runtime.results import Mapped
 from waypost.runtime.runs import Delivery, Run
 
 MAX_ENVELOPES = 1000
-"""So many groups' envelope sizes are remembered."""
+MAX_AROUND = 4 << 20
+"""So many groups' envelope sizes are remembered, of groups with so many bytes together."""
 
 UNLIMITED = 1 << 62
 
@@ -124,6 +125,7 @@ class Flow:
         self._kind = kind
         self._ids = ids
         self._around: dict[tuple[Any, ...], int] = {}
+        self._around_bytes = 0
 
     def too_large(self, mapped: Mapped, now: float) -> str:
         """Why a message can never be sent; empty when it can."""
@@ -138,10 +140,13 @@ class Flow:
         """The bytes around the messages: the same at every instant, so they are computed once a group."""
         found = self._around.get(group)
         if found is None:
-            if len(self._around) >= MAX_ENVELOPES:
-                self._around.clear()
             around = self._kind.envelope(group, now)
-            found = self._around[group] = 0 if around is None else len(around[0]) + len(around[1])
+            found = 0 if around is None else len(around[0]) + len(around[1])
+            self._around_bytes += sum([len(part) for part in group if part.__class__ in (str, bytes)])
+            if len(self._around) >= MAX_ENVELOPES or self._around_bytes > MAX_AROUND:
+                self._around.clear()
+                self._around_bytes = 0
+            self._around[group] = found
         return found
 
     def room(self, batch: OpenBatch) -> int:

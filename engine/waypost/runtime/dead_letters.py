@@ -61,14 +61,28 @@ class Writer:
 
     def _spec(self, letter: Dead) -> str | None:
         """Where the spec says what the field is to be: file:line:column."""
-        pointer = f"actions.{letter.action}.mapping.{letter.field}"
-        return place(self.plan.source, pointer) or None if letter.field else None
+        if not letter.field or letter.action is None:
+            return None
+        return field_place(self.plan, letter.action, letter.field) or None
 
     def _response(self, answer: Answer | None) -> dict[str, Any] | None:
         if answer is None:
             return None
         text = self.mask(answer.body.decode(errors="replace"))[:RESPONSE_LIMIT]
         return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
+
+
+def field_place(plan: Plan, action: str, field: str) -> str:
+    """Where the spec says what a field is to be: one of a message, or a part of the request (`request.post`, `request.query.q`)."""
+    pointers = [f"actions.{action}.mapping.{field}"]
+    if field.startswith("request.") and action in plan.actions:
+        name = plan.actions[action].request
+        request = plan.requests[name]
+        inner = field.removeprefix("request.")
+        inner = "url" if inner == request.method else inner
+        # Of a body only the whole has a place.
+        pointers += [f"requests.{name}.{inner}", f"requests.{name}.{inner.partition('.')[0]}"]
+    return next((found for pointer in pointers if (found := place(plan.source, pointer))), "")
 
 
 def writer(connection: str, plan: Plan, secrets: list[str]) -> Writer:

@@ -24,7 +24,7 @@ from waypost.runtime import codegen, codegen_fql
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.express import Express
 from waypost.runtime.layout import Layout, nameable
-from waypost.runtime.parts import url_parts
+from waypost.runtime.parts import Grouping
 from waypost.runtime.results import Mapped
 
 
@@ -35,8 +35,8 @@ class Bindings:
     settings: Callable[[str], Any]
     interpret: Callable[[str, p.Value], Callable[..., Any]]
     meta_id: Callable[..., str]
-    parts: dict[str, list[p.Value]]
-    """For each request, the event-dependent parts that divide batches."""
+    groupings: dict[str, Grouping]
+    """For each request, what makes a group of the event-dependent parts that divide batches."""
 
 
 class Sign:
@@ -102,8 +102,7 @@ class Maker:
         self.name = name
         self.action = plan.actions[name]
         self.type, self.rest = fql.simple_type(fql.parse(self.action.trigger, roots=fql.TRIGGER_ROOTS))
-        self.parts = bindings.parts[self.action.request]
-        self.url_parts = len(url_parts(plan.requests[self.action.request]))
+        self.grouping = bindings.groupings[self.action.request]
         self._plan = plan
         self._bindings = bindings
         self._w = w
@@ -182,18 +181,18 @@ class Maker:
             message = "message"
         for need in late:
             _require_late(need, v)
-        parts = self._group(v)
-        if parts:
-            return top, message, f"partial(Mapped, {self.name!r}, None, {self.action.request!r}, ({', '.join(parts)},))"
+        if self.grouping.parts:
+            group = self._group(v)
+            return top, message, f"partial(Mapped, {self.name!r}, None, {self.action.request!r}, {group})"
         return top, message, w.bind("owner", partial(Mapped, self.name, None, self.action.request, ()))
 
-    def _group(self, v: codegen.Values) -> list[str]:
-        """The texts of the event's parts of the request; a part of the url without a value is a fault."""
-        parts = [v.assign(v.decoded(v.value(part)), "value").text for part in self.parts]
-        for part in parts[: self.url_parts]:
-            with v.w.block(f"if {part} is MISSING or {part} is None or {part} == '':"):
-                v.w.line("raise Fault('url_part_missing', 'a part of the request\\'s url has no value')")
-        return parts
+    def _group(self, v: codegen.Values) -> str:
+        """The local that holds what divides batches of the event's parts of the request."""
+        held: list[str] = []
+        for part in self.grouping.parts:
+            with v.w.field(part.place):
+                held.append(v.assign(v.decoded(v.value(part.node)), "value").text)
+        return v.assign(f"{v.w.bind('group', self.grouping)}({', '.join(held)})", "value", "group").text
 
     def _deliver(self, v: codegen.Values) -> None:
         """The statements that map, check and give one message."""
@@ -202,7 +201,7 @@ class Maker:
             with w.block(f"if not ({v.scope.condition(self.action.where)}):"):
                 w.line("return WHERE")
         _, message, owner = self.message(v)
-        w.line(f"return {message}, {owner}.args[3]" if self.parts else f"return {message}")
+        w.line(f"return {message}, {owner}.args[3]" if self.grouping.parts else f"return {message}")
 
 
 def _mapping(mapping: p.Value, v: codegen.Values) -> tuple[dict[str, Expr], str]:

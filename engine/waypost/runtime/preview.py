@@ -14,6 +14,7 @@ from waypost import plan as p
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Fault
 from waypost.runtime import reference
+from waypost.runtime.dead_letters import field_place
 from waypost.runtime.program import Program
 from waypost.runtime.results import Filtered, Mapped, Rejected
 
@@ -62,7 +63,8 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: referen
         return f"{head}: nothing is sent ({result.reason})\n"
     rows = [] if result.action is None else _fields(program, result, env, line)
     if isinstance(result, Rejected):
-        place = _place(program.plan, f"actions.{result.action}.mapping.{result.field}") if result.field else ""
+        at = field_place(program.plan, result.action, result.field) if result.field and result.action else ""
+        place = f"   ({at})" if at else ""
         told = f"{head}: refused before sending ({result.reason}{' at ' + result.field if result.field else ''}): {result.message}{place}"
         return "\n".join([*rows, "", told, ""])
     wire = program.requests[result.request].render(result.group, [result.body], now, masked=True)

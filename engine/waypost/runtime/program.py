@@ -250,7 +250,7 @@ def link(
         settings=bound.get,
         interpret=lambda action, node: _interpreter(node, action, bound, owner),
         meta_id=message_ids(owner),
-        parts={name: parts.event_parts(request) for name, request in plan.requests.items()},
+        groupings={name: reference.grouping_of(request, bound) for name, request in plan.requests.items()},
     )
     return Program(plan, bound, owner, generate(plan, bindings), use_kernel=use_kernel)
 

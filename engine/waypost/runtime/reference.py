@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Raw
+
 from waypost import plan as p
 from waypost.lang import filters, fql, jsonpath, values
 from waypost.lang.values import MISSING, Fault
@@ -28,7 +30,7 @@ Result = Mapped | Rejected | Filtered
 
 @dataclass(frozen=True)
 class Env:
-    """What an expression may reach. `group` holds a request's event parts; `meta` gives `meta.*`; `now` is Unix milliseconds.
+    """What an expression may reach. `group` holds a request's event parts (parts.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
 
     `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
 
@@ -42,6 +44,9 @@ class Env:
 
 
 Watch = Callable[[p.Value, Env], Any]
+
+
+SOME_INSTANT = 1_800_000_000_000
 
 
 class BadEvent(Exception):
@@ -118,7 +123,11 @@ def _ref(node: p.Ref, env: Env) -> Any:
     if root == "settings":
         return env.settings.get(rest)
     if root == "group":
-        return env.group[int(rest)]
+        held = env.group[int(rest)]
+        return Raw(held) if held.__class__ is bytes else held
+    if root == "operand":
+        held = env.group[int(rest)]
+        return values.decode(held) if held.__class__ is bytes else held
     return env.now if root == "now" else env.meta(rest)
 
 
@@ -252,6 +261,10 @@ def _lookup(node: p.Lookup, env: Env) -> Any:
     return value
 
 
+def _over_event(node: parts.OverEvent, env: Env) -> Any:
+    return evaluate(node.of, replace(env, event=values.decode(env.group[node.index])))
+
+
 def _messages(node: p.Messages, env: Env) -> Any:
     raise AssertionError("the messages are put in by runtime/request.py")
 
@@ -274,6 +287,7 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
     p.When: _when,
     p.Lookup: _lookup,
     p.Messages: _messages,
+    parts.OverEvent: _over_event,
 }
 
 
@@ -393,10 +407,30 @@ def _deliver(plan: p.Plan, name: str, env: Env, item: int | str | None) -> Resul
 
 
 def group_of(request: p.Request, env: Env) -> tuple[Any, ...]:
-    """The values of a request's event parts. Raises Fault when the url has a part without a value."""
-    url = len(parts.url_parts(request))
-    found = tuple(evaluate(part, env) for part in parts.event_parts(request))
-    for value in found[:url]:
-        if value is MISSING or value is None or value == "":
-            raise Fault("url_part_missing", "a part of the request's url has no value")
+    """What divides batches of the event's parts of a request. Raises Fault for one that cannot be sent, with its place."""
+    found: list[Any] = []
+    grouping = grouping_of(request, env.settings)
+    for part in grouping.parts:
+        with _within(part.place):
+            found.append(evaluate(part.node, env))
+    return grouping(*found)
+
+
+def grouping_of(request: p.Request, settings: Bound) -> parts.Grouping:
+    """What makes the groups of a request. Expressions that hold `now` are tried at an instant like any other."""
+    known = _GROUPINGS.get((id(request), id(settings)))
+    if known is not None and known[0] is request and known[1] is settings:
+        return known[2]
+
+    def evaluated(node: p.Value, group: tuple[Any, ...]) -> Any:
+        return evaluate(node, Env(MISSING, settings, SOME_INSTANT, group=group))
+
+    found = parts.Grouping(request, evaluated)
+    if len(_GROUPINGS) >= GROUPINGS_HELD:
+        _GROUPINGS.clear()
+    _GROUPINGS[id(request), id(settings)] = request, settings, found
     return found
+
+
+_GROUPINGS: dict[tuple[int, int], tuple[p.Request, Bound, parts.Grouping]] = {}
+GROUPINGS_HELD = 64

@@ -8,6 +8,7 @@ cut; `render` gives method, url, headers and body. The bytes of the messages go 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ class RequestProgram:
 
     def __init__(self, request: p.Request, auth: p.Auth, bound: Bound) -> None:
         self.policy = request
-        self._request = parts.with_parts(request)
+        self._request = parts.split(request).request
         self._shown = _without_now(self._request)
         self._auth = auth
         self._shown_auth = _auth_without_now(auth)
@@ -74,7 +75,7 @@ class RequestProgram:
             sent = compressed(body)
         if request.gzip:
             headers["content-encoding"] = "gzip"
-        headers.update(_texts({**request.headers, **auth.headers}, env))
+        headers.update(_headers({**request.headers, **auth.headers}, env))
         headers.update(_authorization(auth, env, masked))
         url = _url(request.url, {**request.query, **auth.query}, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body))
@@ -120,7 +121,7 @@ def _is_now(node: p.Value) -> bool:
 
 
 def _shown_now(node: p.Value) -> p.Value | None:
-    if isinstance(node, (p.Ref, p.Filter, p.Arith)) and p.mentions(node, _is_now):
+    if isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick)) and p.mentions(node, _is_now):
         return p.Const(value="<now>")
     return None
 
@@ -145,13 +146,16 @@ def _all_shown(held: Mapping[str, p.Value]) -> dict[str, p.Value]:
     return {key: p.rewrite(value, _shown_now) for key, value in held.items()}
 
 
-def _texts(held: Mapping[str, p.Value], env: reference.Env) -> dict[str, str]:
-    """Header or query entries as text; one without a value is left out, and no line break reaches a header."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _headers(held: Mapping[str, p.Value], env: reference.Env) -> dict[str, str]:
+    """Headers as text; one without a value is left out, and no line break (nor another control character) reaches a header."""
     found: dict[str, str] = {}
     for key, value in held.items():
         text = text_part(reference.evaluate(value, env))
         if text is not MISSING:
-            found[key.lower()] = text.replace("\r", " ").replace("\n", " ")
+            found[key.lower()] = _CONTROL.sub(" ", text).strip()
     return found
 
 

@@ -29,6 +29,7 @@ REASONS: Final = {
     "require": "none of several fields, one of which the destination needs, has a value",
     "filter": "a template's filter or operator cannot take the value",
     "url_part_missing": "a part of the request's url has no value",
+    "fault": "a fault of waypost, which is to be reported: the event cannot be blamed for it",
     "message_too_large": "the message is larger than the destination takes",
 }
 FILTERED: Final = {
