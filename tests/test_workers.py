@@ -183,7 +183,9 @@ def test_killed_worker_ends_the_run_and_the_next_goes_on(order_by: str, tmp_path
         os.kill(children(begun.process.pid)[0], signal.SIGKILL)
         assert begun.end() == 70, begun.said
         before = taken(receiver)
-    assert any("was ended by SIGKILL" in line and "the next run goes on" in line for line in begun.said), begun.said
+    assert any("was ended by SIGKILL" in line and "the same command goes on there" in line for line in begun.said), (
+        begun.said
+    )
     assert not any("Traceback" in line for line in begun.said)
     with Receiver(port=0) as receiver:
         row, _ = run(tmp_path, receiver, 3, "--state", "state", "events.ndjson")

@@ -169,7 +169,9 @@ def test_killed_worker_ends_the_run_and_the_next_goes_on(order_by: str, tmp_path
         os.kill(children(begun.process.pid)[0], signal.SIGKILL)
         assert begun.end() == 70, begun.said
         before = taken(receiver)
-    assert any("was ended by SIGKILL" in line and "the next run goes on" in line for line in begun.said), begun.said
+    assert any("was ended by SIGKILL" in line and "the same command goes on there" in line for line in begun.said), (
+        begun.said
+    )
     first, following = held(tmp_path / "state")
     assert following == 4001
     assert first <= place(tmp_path / "state").cursor, "rows that have not ended are kept"

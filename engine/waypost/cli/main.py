@@ -23,8 +23,8 @@ STATUSES = {
     1: "findings: lint, compile, test",
     2: "usage: a missing file, setting, plan or key",
     3: "some dead letters",
-    4: "stopped by credentials, configuration or an unreachable host; nothing is lost",
-    5: "interrupted; what was not delivered is kept for the next run",
+    4: "stopped by credentials, configuration or an unreachable host; the last line says what is kept",
+    5: "interrupted before all was delivered; the last line says what is kept, and what to do",
     70: "a fault of ours, a full disk, or a ledger that does not close",
 }
 """The exit statuses, of every command; where several hold: 70 > 2 > 4 > 5 > 3 > 0."""

@@ -14,6 +14,7 @@ from waypost import catalog
 from waypost.cli.choosing import Choice, among, choosing, writing
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.connecting import load_connections, settings_of
+from waypost.cli.endings import LETTERS, Keeps
 from waypost.cli.logs import note
 from waypost.cli.run import sender_for
 from waypost.cli.summary import progress_bar, report
@@ -85,7 +86,9 @@ def replay(
             return
         options = Options(None, drain_s=drain, notice=note)
         summaries = _send(groups, options, store)
-    report(summaries, "the state still: see `waypost dead`", several=True, dry_run=False, as_json=as_json)
+    report(
+        summaries, "the state still: see `waypost dead`", Keeps(LETTERS), several=True, dry_run=False, as_json=as_json
+    )
     click.get_current_context().exit(status_of(summaries))
 
 

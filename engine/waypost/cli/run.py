@@ -11,6 +11,8 @@ import click
 from waypost import catalog
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
+from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
 from waypost.cli.summary import progress_bar, report
 from waypost.plan import Plan
@@ -124,7 +126,7 @@ def command(
 
     \b
     Exit status: 0 all delivered or filtered, 2 usage, 3 some dead letters, 4 stopped by credentials, configuration or an unreachable
-    host, 5 interrupted with events kept for the next run, 70 a fault of ours.
+    host, 5 interrupted before all was delivered, 70 a fault of ours. The last line says what is kept and what a next run does.
     """
     if log == "json":
         logs.as_json()
@@ -136,7 +138,7 @@ def command(
         refuse("--listen shows the lanes of one process: leave out --workers, or look with `waypost state`")
     watcher = watching_at(listen) if listen is not None else None
     if several:
-        summaries, letters = _connections(
+        summaries, letters, keeps = _connections(
             Path(target),
             folder,
             endpoint_override,
@@ -149,9 +151,9 @@ def command(
         )
     else:
         words = (target, files, pairs, folder, endpoint_override, options)
-        summary, letters = _single(*words, journal=journal, follow=follow, watcher=watcher, workers=workers)
+        summary, letters, keeps = _single(*words, journal=journal, follow=follow, watcher=watcher, workers=workers)
         summaries = [summary]
-    report(summaries, letters, several=several, dry_run=dry_run, as_json=as_json, as_log=log == "json")
+    report(summaries, letters, keeps, several=several, dry_run=dry_run, as_json=as_json, as_log=log == "json")
     click.get_current_context().exit(status_of(summaries))
 
 
@@ -182,7 +184,7 @@ def _single(
     follow: bool,
     watcher: Watcher | None,
     workers: int,
-) -> tuple[Summary, str]:
+) -> tuple[Summary, str, Keeps]:
     plan = load_target(target)
     if journal and files not in ((), ("-",)):
         refuse("--journal is for standard input: a file is its own journal")
@@ -201,6 +203,8 @@ def _single(
     if any(source.size is None for source in sources) and not options.masked:
         note(NOT_JOURNALED)
     letters = _letters(options, store)
+    from_stdin = STDIN_INPUT if any(source.size is None for source in sources) else FOLLOWED if follow else FILES
+    kind = JOURNALED_STDIN if journal else from_stdin
     try:
         summary = None
         if workers > 1:
@@ -221,7 +225,7 @@ def _single(
             source.close()
         if store is not None:
             store.close()
-    return summary, letters
+    return summary, letters, _keeps(kind, options, store)
 
 
 def _letters(options: Options, store: Store | None) -> str:
@@ -229,6 +233,12 @@ def _letters(options: Options, store: Store | None) -> str:
     if options.dead_letters is None and store is None and not options.masked:
         options.dead_letters = Path("dead-letters.ndjson")
     return str(options.dead_letters) if options.dead_letters or store is None else f"{store.folder}: see `waypost dead`"
+
+
+def _keeps(kind: str, options: Options, store: Store | None, kinds: dict[str, str] | None = None) -> Keeps:
+    if options.masked:
+        return Keeps(DRY)
+    return Keeps(kind, str(store.folder) if store else "", str(options.dead_letters or ""), kinds or {})
 
 
 async def _run(
@@ -263,7 +273,7 @@ def _connections(
     journal: bool,
     watcher: Watcher | None,
     workers: int,
-) -> tuple[list[Summary], str]:
+) -> tuple[list[Summary], str, Keeps]:
     from waypost.cli.serving import Service, feeds
 
     try:
@@ -284,9 +294,10 @@ def _connections(
     except (SettingError, StateError) as error:
         refuse(str(error))
     letters = _letters(options, store)
+    keeps = _keeps(FILES, options, store, {feed.name: service.kind_of(feed) for feed in feeds(service.plans)})
     try:
         if workers > 1 and not options.masked:
-            return service.run_by_workers(workers, store), letters
+            return service.run_by_workers(workers, store), letters, keeps
         with progress_bar(service.size(), shown=sys.stderr.isatty() and not options.masked) as options.progress:
             run_all = service.run(store, lambda program: sender_for(program, options), watch, watcher)
             summaries = asyncio.run(run_all)
@@ -295,7 +306,7 @@ def _connections(
     finally:
         if store is not None:
             store.close()
-    return summaries, letters
+    return summaries, letters, keeps
 
 
 def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Options) -> None:

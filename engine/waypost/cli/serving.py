@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from waypost import catalog
+from waypost.cli import endings
 from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.plan import Feed, Plan
@@ -66,6 +67,14 @@ class Service:
     def _is_kept(self, feed: Feed) -> bool:
         """Whether a source's events are in the journal."""
         return feed.http is not None or (feed.stdin and self.keep_stdin)
+
+    def kind_of(self, feed: Feed) -> str:
+        """The kind of input, for what is said at the end."""
+        if feed.http is not None:
+            return endings.HTTP
+        if feed.stdin:
+            return endings.JOURNALED_STDIN if self.keep_stdin else endings.STDIN
+        return endings.FOLLOWED if feed.follow else endings.FILES
 
     def size(self) -> int | None:
         """The bytes that all lanes have to read. None where nobody knows: over HTTP, standard input, a file that is followed."""

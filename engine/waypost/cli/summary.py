@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from waypost.cli import endings
+from waypost.cli.endings import Keeps
 from waypost.cli.logs import note
 from waypost.runtime.engine import Summary, status_of
 from waypost.runtime.ledger import Ledger
@@ -50,14 +52,22 @@ def progress_bar(total: int | None, *, shown: bool) -> Iterator[Callable[[Source
 
 
 def report(
-    summaries: list[Summary], letters: str, *, several: bool, dry_run: bool, as_json: bool, as_log: bool = False
+    summaries: list[Summary],
+    letters: str,
+    keeps: Keeps,
+    *,
+    several: bool,
+    dry_run: bool,
+    as_json: bool,
+    as_log: bool = False,
 ) -> None:
-    """The closed ledgers, once, at the end. `letters` says where dead letters are. `as_log`: what goes to standard error is a log."""
+    """The closed ledgers, once, at the end. `letters` says where dead letters are, `keeps` what is left of a run that ended early. `as_log`:
+    what goes to standard error is a log."""
     if as_log:
         for summary in summaries:
-            note(_logged(summary, letters, dry_run=dry_run))
+            note(_logged(summary, letters, keeps, dry_run=dry_run))
     if as_json:
-        rows = [_row(summary) for summary in summaries]
+        rows = [_row(summary, keeps) for summary in summaries]
         click.echo(json.dumps({"lanes": rows, "status": status_of(summaries)} if several else rows[0]))
         return
     if as_log:
@@ -67,26 +77,27 @@ def report(
     if any(summary.ledger.dead or summary.ledger.rejected for summary in summaries) and not dry_run:
         click.echo(f"  dead letters are in {letters}", err=True)
     for summary in summaries:
-        for text in _troubles(summary):
+        for text in _troubles(summary, keeps):
             click.echo(f"waypost: {summary.connection}: {text}" if several else f"waypost: {text}", err=True)
 
 
-def _logged(summary: Summary, letters: str, *, dry_run: bool) -> Notice:
+def _logged(summary: Summary, letters: str, keeps: Keeps, *, dry_run: bool) -> Notice:
     level = "error" if summary.status in (4, 70) else "warning" if summary.status else "info"
-    row = {name: value for name, value in _row(summary).items() if name not in ("connection", "source")}
+    row = {name: value for name, value in _row(summary, keeps).items() if name not in ("connection", "source")}
     kept = {} if dry_run else {"letters_in": letters}
     about = summary.connection, summary.source
-    text = "; ".join([_told(summary, several=True, dry_run=dry_run)[0], *_troubles(summary)])
+    text = "; ".join([_told(summary, several=True, dry_run=dry_run)[0], *_troubles(summary, keeps)])
     return Notice(text, "summary", level=level, connection=about[0], source=about[1], **row, **kept)
 
 
-def _row(summary: Summary) -> dict[str, Any]:
+def _row(summary: Summary, keeps: Keeps) -> dict[str, Any]:
     return {
         "connection": summary.connection,
         "source": summary.source,
         **summary.ledger.as_dict(),
         "seconds": round(summary.seconds, 3),
         "stopped": summary.stopped or None,
+        "resumes": keeps.resumes(summary),
         "status": summary.status,
     }
 
@@ -108,13 +119,8 @@ def _told(summary: Summary, *, several: bool, dry_run: bool) -> list[str]:
     ]
 
 
-def _troubles(summary: Summary) -> Iterator[str]:
-    if summary.stopped:
-        yield f"stopped: {summary.stopped}; nothing is lost, what was not delivered is kept"
-    if summary.fault:
-        yield summary.fault
-    if summary.interrupted and (summary.unread or summary.ledger.in_flight):
-        yield "interrupted: what was not delivered is kept; run again to go on"
+def _troubles(summary: Summary, keeps: Keeps) -> Iterator[str]:
+    yield from endings.told(summary, keeps)
     if not summary.ledger.closes:
         yield "the ledger does not close: this is a fault of waypost, please report it"
 

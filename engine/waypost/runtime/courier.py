@@ -162,9 +162,9 @@ class Courier:
             self._leave_gates()
             if self._news is not None:
                 self._news.forget(self.wake.set)
-        unread = (
-            any(source.size is None or source.offset < source.size for source in self.sources) and self._ended_early
-        )
+        # Of those before the one that is being read, the end was seen.
+        left = self.sources[self._reading :]
+        unread = self._ended_early and any(source.size is None or source.offset < source.size for source in left)
         return End(self.keeping.connection, self.keeping.source, self.lane.ledger, self.lane.stopped, unread, fault)
 
     @property
@@ -185,7 +185,7 @@ class Courier:
             return ""
         except OSError as error:
             self.lane.stop("")
-            return f"cannot write {error.filename or 'a file'}: {error.strerror}; what was not delivered is kept for the next run"
+            return f"cannot write {error.filename or 'a file'}: {error.strerror}"
 
     def _raise_fault(self) -> None:
         if self.keeping.fault is not None:
@@ -401,7 +401,7 @@ class Courier:
         if failing != self._failing:
             self._failing = failing
             why = answer.error or f"it answers {answer.status}"
-            waiting = f"the destination fails ({why}): trying it now and then; Ctrl-C keeps the rest for the next run"
+            waiting = f"the destination fails ({why}): trying it now and then"
             if failing:
                 self._say(waiting, "outage", "warning", reason=why)
             else:

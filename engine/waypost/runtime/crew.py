@@ -187,9 +187,7 @@ class Crew:
             if lane in hand.shares and lane not in hand.ended:
                 code = hand.process.returncode or 0
                 how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-                kept = self._store is not None
-                rest = "the next run goes on from what was kept" if kept else "without --state nothing was kept"
-                found.append(f"worker {hand.number + 1} {how}, and the others were stopped; {rest}")
+                found.append(f"worker {hand.number + 1} {how}, and the others were stopped")
         return found
 
 

@@ -196,9 +196,7 @@ class Joined:
         ends = list(self._ends.values())
         faults = lost + [end.fault for end in ends if end.fault]
         if self.news is not None and (fault := self.news.fault) is not None:
-            faults.append(
-                f"cannot write {fault.filename or 'a file'}: {fault.strerror}; what was not delivered is kept for the next run"
-            )
+            faults.append(f"cannot write {fault.filename or 'a file'}: {fault.strerror}")
         if not faults and not all(row.closes for row in rows):
             faults = ["a worker's ledger does not close: this is a fault of waypost, please report it"]
         return Summary(
