@@ -149,6 +149,8 @@ def mutated(line: bytes, rng: random.Random) -> bytes:
     """A line with one to three small changes: a byte taken out, put in, doubled or changed, a piece moved or repeated."""
     data = bytearray(line)
     for _ in range(rng.randrange(1, 4)):
+        if not data:
+            break
         at, other = rng.randrange(len(data)), rng.randrange(len(data))
         odd = rng.choice(b'{}[]:,"\\0123456789-+.eEtfnul \t\r/bu\x00\x1f\x7f\x80\xbf\xc2\xed\xa0\xf0\xf4\xff')
         change = rng.randrange(5)

@@ -69,7 +69,25 @@ CONVERSIONS: list[tuple[str, Any, Any]] = [
     ("string", "x", "x"),
     ("string", 5, "5"),
     ("string", Num("1.50"), "1.50"),
-    ("string", Num("-0"), "-0"),
+    ("string", Num("-0"), "0"),
+    ("string", Num("-0.0"), "0"),
+    ("string", Num("0e9999999999"), "0"),
+    ("string", Num("12345.0"), "12345"),
+    ("string", Num("1.2345E4"), "12345"),
+    ("string", Num("-1.2345e+4"), "-12345"),
+    ("string", Num("1234500e-2"), "12345"),
+    ("string", Num("0.0012e5"), "120"),
+    ("string", Num("1780921717355446273.0"), "1780921717355446273"),
+    ("string", Num("9007199254740993.00"), "9007199254740993"),
+    ("string", Num("1e21"), "1000000000000000000000"),
+    ("string", Num("12345.5"), "12345.5"),
+    ("string", Num("1e-7"), "1e-7"),
+    ("string", Num("1.2345e3"), "1.2345e3"),
+    ("string", Num("1e400"), "1e400"),
+    ("string", Num("1E99999999999999999999"), "1E99999999999999999999"),
+    ("string", Num("1e-99999999999999999999"), "1e-99999999999999999999"),
+    ("string", 12345.0, "12345"),
+    ("string", 0.5, "0.5"),
     ("string", True, Fault),
     ("string", [], Fault),
     ("string", {}, Fault),
@@ -97,7 +115,9 @@ CONVERSIONS: list[tuple[str, Any, Any]] = [
     ("boolean", 1, Fault),
     ("boolean", 0, Fault),
     ("object", {}, {}),
-    ("object", [], Fault),
+    ("object", [], {}),
+    ("object", [1], Fault),
+    ("object", "", Fault),
     ("array", [], []),
     ("array", {}, Fault),
     ("array", "x", Fault),
@@ -168,3 +188,13 @@ def test_the_quick_judgement_of_a_time_agrees_with_the_slow_one(text: str) -> No
         assert found is None
     else:
         assert (found == text) == valid
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(0, 30), st.sampled_from(["", "0", "000"]), st.sampled_from("eE"))
+def test_a_whole_number_is_one_text_however_it_is_written(number: int, shift: int, zeros: str, mark: str) -> None:
+    digits, sign = str(abs(number)).zfill(shift + 1), "-" if number < 0 else ""
+    whole, fraction = digits[: len(digits) - shift].lstrip("0") or "0", digits[len(digits) - shift :]
+    token = f"{sign}{whole}.{fraction}{zeros}0{mark}{shift}"
+    assert values.to_string(values.number_token(token)) == str(number)
+    assert values.to_string(values.number_token(f"{number}.0{zeros}")) == str(number)
+    assert values.to_string(values.number_token(f"{number}.{zeros}5")) == f"{number}.{zeros}5"

@@ -148,11 +148,11 @@ a value
   in | Key -> constant.
   else | The value for a key that is not in the table.
 the type of a value
-  string | Text; numbers keep their own digits, booleans are refused.
+  string | Text; a number becomes its digits (12345.0 is 12345), booleans are refused.
   number | A number; text only if it is a JSON number.
   integer | A number without a fraction.
   boolean | true or false; nothing else becomes one.
-  object | An object.
+  object | An object; an empty list counts as one (PHP writes {} as []).
   array | A list.
   datetime | A time as ISO 8601 text.
   unix | A time as whole seconds since 1970.

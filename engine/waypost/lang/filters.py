@@ -115,7 +115,7 @@ def text_of(value: Any, what: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if values.is_number(value):
-        return values.number_text(value)
+        return values.number_as_text(value)
     raise fault(f"{what} takes text, numbers and booleans, found {values.typeof(value)}")
 
 
@@ -358,8 +358,8 @@ FILTERS: dict[str, Filter] = {
         lambda value: text_of(value, "string"),
         SCALARS,
         "string",
-        "The text of a number (its own digits) or boolean.",
-        ((1, (), "1"), (True, (), "true")),
+        "The text of a number (a whole one without fraction or exponent) or boolean.",
+        ((1, (), "1"), (True, (), "true"), (values.Num("1.2345E4"), (), "12345"), (values.Num("1.50"), (), "1.50")),
     ),
     "number": Filter(
         values.to_number,

@@ -190,7 +190,7 @@ def _string(value: Any) -> Any:
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    return values.number_text(value) if values.is_number(value) else None
+    return values.number_as_text(value) if values.is_number(value) else None
 
 
 def _number(value: Any) -> Any:

@@ -142,6 +142,32 @@ def number_text(value: Any) -> str:
     return str(value) if isinstance(value, int) else encode(value).decode()
 
 
+_PARTS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+
+
+def number_as_text(value: Any) -> str:
+    """A number that becomes text: a whole one by its digits, for `12345`, `12345.0` and `1.2345E4` are one id; any other by its own token.
+
+    No digit is made up or lost: what has a fraction, or more than MAX_INT_DIGITS digits, stays as it was written. `-0` is `0`.
+    """
+    if value.__class__ is int:
+        return str(value)
+    text = number_text(value)
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        return text
+    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", match[4] or "0"
+    digits = whole + fraction
+    if not digits.strip("0"):
+        return "0"
+    if len(exponent) > 5 or len(digits) > 2 * MAX_INT_DIGITS:
+        return text
+    point = len(whole) + int(exponent)
+    if digits[max(point, 0) :].strip("0") or not 0 < point <= MAX_INT_DIGITS:
+        return text
+    return sign + digits[:point].ljust(point, "0").lstrip("0")
+
+
 def _wrong(expected: str, value: Any) -> Fault:
     return Fault("wrong_type", f"expected {expected}, found {typeof(value)}")
 
@@ -150,7 +176,7 @@ def to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
     if is_number(value):
-        return number_text(value)
+        return number_as_text(value)
     raise _wrong("string", value)
 
 
@@ -188,6 +214,8 @@ def to_boolean(value: Any) -> bool:
 def to_object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
+    if value == []:  # PHP's empty object
+        return {}
     raise _wrong("object", value)
 
 

@@ -34,6 +34,8 @@ def order_key(program: Program) -> KeyOf | None:
         except reference.BadEvent:
             return None
         value = reference.evaluate(node, reference.Env(event, program.settings))
+        # A number keeps the order of its text: one person's events come with either.
+        value = values.number_as_text(value) if values.is_number(value) else value
         return None if value is MISSING or value is None else values.encode(value)
 
     names = plain_names(node.path) if isinstance(node, p.Path) else None

@@ -174,7 +174,7 @@ def _loader(slot: Slot) -> Callable[[Any], Any]:
     decode, empty = slot.decode, slot.empty
 
     def load(raw: Any) -> Any:
-        """The struct of the object in `raw`; missing and null give the empty one, another value the broken one."""
+        """The struct of the object in `raw`; missing, null and an empty list give the empty one, another value the broken one."""
         if raw is UNSET:
             return empty
         try:
@@ -188,12 +188,12 @@ def _loader(slot: Slot) -> Callable[[Any], Any]:
 def load_general(slot: Slot, raw: Any) -> Any:
     """What `slot.load` gives, for an object of any shape: the way that the fast decoder falls back to.
 
-    Raises msgspec.DecodeError for JSON that is malformed; null gives the empty struct, another value the broken one.
+    Raises msgspec.DecodeError for JSON that is malformed; null and an empty list give the empty struct, another value the broken one.
     """
     try:
         members = _MEMBERS.decode(raw)
     except msgspec.ValidationError:
-        return slot.empty if bytes(raw) == b"null" else slot.broken
+        return slot.empty if values.decode(bytes(raw)) in (None, []) else slot.broken
     return _fill(slot, members)
 
 

@@ -139,7 +139,7 @@ def text_of(value: Any) -> Any:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return values.number_text(value) if values.is_number(value) else values.encode(value).decode()
+    return values.number_as_text(value) if values.is_number(value) else values.encode(value).decode()
 
 
 def _text(node: p.Text, env: Env) -> Any:
@@ -167,7 +167,7 @@ def _object(node: p.Object, env: Env) -> Any:
 
 
 def _as_object(value: Any) -> dict[str, Any] | None:
-    if value is MISSING or value is None:
+    if value is MISSING or value is None or value == []:  # an empty list is PHP's empty object
         return None
     if isinstance(value, dict):
         return value

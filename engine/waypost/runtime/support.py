@@ -58,18 +58,19 @@ def blank(value: Any) -> bool:
 
 
 def members(value: Any) -> dict[str, Any] | None:
-    """The members of an object to merge or pick from; None for missing and null. Another value is a Fault (wrong_shape)."""
+    """The members of an object to merge or pick from; None for missing, null and an empty list, which is PHP's empty object. Another value is
+    a Fault (wrong_shape)."""
     if value is MISSING or value is None:
         return None
     if value.__class__ is Raw:
         data = bytes(value)
         if data[0] == 123:
             return _MEMBERS.decode(data)
-        if data == _NULL:
-            return None
         value = values.decode(data)
     if isinstance(value, dict):
         return dict(value)
+    if value is None or value == []:
+        return None
     raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
 
 
@@ -85,15 +86,13 @@ def merged(*parts: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def object_raw(value: Any) -> Any:
-    """An object as it stands; missing for missing and null. Another value is a Fault (wrong_shape)."""
+    """An object as it stands; missing for missing, null and an empty list. Another value is a Fault (wrong_shape)."""
     if value.__class__ is Raw:
         data = bytes(value)
         if data[0] == 123:
             return value
-        if data == _NULL:
-            return MISSING
-        raise Fault("wrong_shape", f"expected an object, found {values.typeof(values.decode(data))}")
-    if value is MISSING or value is None:
+        value = values.decode(data)
+    if value is MISSING or value is None or value == []:
         return MISSING
     raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
 
@@ -106,7 +105,7 @@ def picked(found: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any
 
 
 def string_of(value: Any) -> Any:
-    """`type: string` on a slot or Raw value: null is missing, numbers become their own text."""
+    """`type: string` on a slot or Raw value: null is missing, numbers become text."""
     value = full(value)
     return MISSING if value is MISSING or value is None else values.to_string(value)
 
@@ -149,7 +148,7 @@ def text_part(value: Any) -> Any:
         return "false"
     if isinstance(value, (dict, list)):
         return values.encode(value).decode()
-    return values.number_text(value)
+    return values.number_as_text(value)
 
 
 def scalar_key(value: Any) -> Any:

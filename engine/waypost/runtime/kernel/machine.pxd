@@ -14,7 +14,7 @@ cpdef enum Op:
     NUMERIC         # a: slot; b: whether it must be an integer
     BOOLEAN         # a: slot
     INSTANT         # a: slot
-    WHOLE           # a: slot, an object
+    WHOLE           # a: slot, an object; b: whether it is asked for by its type, in which an empty list is an object
     UNTOUCHED       # a: slot, an object that passes while its guards (children) hold; b: the value where they do not, or -1
     EDITED          # a: slot, an object; children: SET
     BEHIND          # a: slot, an object; children: what is put behind its members

@@ -142,14 +142,14 @@ def _typed(t: Rows, node: p.From) -> int:
     if node == p.From(of=node.of):
         return value(t, node.of)
     slot = t.slot(t.steps(node.of))
-    t.copies, t.fixed = t.copies + 1, t.fixed + 2
+    t.copies, t.fixed = t.copies + 1, t.fixed + 2  # the quotes of a number, or the braces of an empty list
     if inline_text(node):
         return t.node(Op.STRING, slot, int(node.empty == "omit"), node.max_length or 0)
     if node == p.From(of=node.of, type=node.type, nulls="omit"):
         if node.type in NUMBERS:
             return t.node(Op.NUMERIC, slot, NUMBERS[node.type])
         if node.type in LOOKS:
-            return t.node(LOOKS[node.type], slot)
+            return t.node(LOOKS[node.type], slot, int(node.type == "object"))
     raise Unfit(f"a check of `type: {node.type}`" if node.type else "a check without a type")
 
 

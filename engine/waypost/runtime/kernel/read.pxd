@@ -9,7 +9,7 @@ from libc.string cimport memcmp
 
 from waypost.runtime.kernel.machine cimport Child, Slot, State, Wanted
 from waypost.runtime.kernel.scan cimport (
-    ARRAY, ESCAPED, MISSING, OBJECT, PLAIN, Text, blank, member_name, scalar, skip, string,
+    ARRAY, EMPTY, ESCAPED, MISSING, OBJECT, PLAIN, Text, blank, member_name, scalar, skip, string,
 )
 
 
@@ -85,6 +85,8 @@ cdef inline Text _member(State* s, Text p, Child* child) noexcept nogil:
         p = skip(p, s.limit) if child == NULL or child.object < 0 else _object(s, p + 1, child.object)
     elif p[0] == c"[":
         p = skip(p, s.limit)
+        if child != NULL and p != NULL and blank(start + 1)[0] == c"]":
+            kind = EMPTY
     else:
         p = scalar(p, &kind)
     if child == NULL or p == NULL:

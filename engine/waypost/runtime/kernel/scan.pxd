@@ -14,7 +14,7 @@ ctypedef const unsigned char* Text
 ctypedef unsigned long long Word
 
 cdef enum Kind:
-    MISSING, NULL_, TRUE_, FALSE_, NUMBER, PLAIN, ESCAPED, OBJECT, ARRAY
+    MISSING, NULL_, TRUE_, FALSE_, NUMBER, PLAIN, ESCAPED, OBJECT, ARRAY, EMPTY   # EMPTY: an array without items
 
 cdef extern from *:
     """
@@ -273,6 +273,24 @@ cdef inline bint plain_integer(Text start, Text end) noexcept nogil:
     while start < end and 48 <= start[0] <= 57:
         start += 1
     return start == end
+
+
+cdef inline Py_ssize_t number_text(Text start, Text end) noexcept nogil:
+    """How many bytes of a number are its text: a fraction of zeros is none. -1 for an exponent, for -0, and for very many digits."""
+    cdef Text p = start, point
+    while p < end and p[0] != c"." and (p[0] | 32) != c"e":
+        p += 1
+    if p - start > 400 or (start[0] == c"-" and start[1] == 48):
+        return -1
+    point = p
+    p += p < end and p[0] == c"."
+    while p < end and p[0] == 48:
+        p += 1
+    if p == end:
+        return point - start
+    while p < end and 48 <= p[0] <= 57:
+        p += 1
+    return end - start if p == end else -1
 
 
 cdef inline long long integer(Text start, Text end) noexcept nogil:

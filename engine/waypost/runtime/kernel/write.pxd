@@ -13,8 +13,8 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Node, Op, Slot, State
 from waypost.runtime.kernel.read cimport same
 from waypost.runtime.kernel.scan cimport (
-    ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text,
-    blank, characters, instant, integer, member_end, member_name, plain_integer,
+    EMPTY, ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text,
+    blank, characters, instant, integer, member_end, member_name, number_text, plain_integer,
 )
 from waypost.runtime.kernel.texts cimport cased, replaced, trimmed, unescaped
 
@@ -152,6 +152,8 @@ cdef inline int _leaf(State* s, Node* node) noexcept nogil:
     elif op == Op.WHOLE:
         if slot.kind == OBJECT:
             return _put_slot(s, slot)
+        if slot.kind == EMPTY:
+            return _nothing(s, node.b)
     elif op == Op.BOOLEAN:
         if slot.kind == TRUE_ or slot.kind == FALSE_:
             return _put_slot(s, slot)
@@ -160,8 +162,16 @@ cdef inline int _leaf(State* s, Node* node) noexcept nogil:
     return NOT_MINE
 
 
+cdef inline int _nothing(State* s, bint typed) noexcept nogil:
+    """What an empty list is where an object is wanted: nothing, or of that type an object without members."""
+    if not typed:
+        return NONE
+    _put(s, <Text><const char*>"{}", 2)
+    return DONE
+
+
 cdef inline int _text(State* s, Slot* slot, Node* node) noexcept nogil:
-    """Text as generated code writes it, a number as its own text. Bytes are at least as many as characters."""
+    """Text as generated code writes it, a number as text. Bytes are at least as many as characters."""
     cdef Py_ssize_t size = slot.end - slot.start
     cdef unsigned char* was = s.out
     if slot.kind == ESCAPED:
@@ -173,10 +183,11 @@ cdef inline int _text(State* s, Slot* slot, Node* node) noexcept nogil:
         if node.c and size - 2 > node.c and characters(slot.start + 1, slot.end - 1) > node.c:
             return NOT_MINE
         return _put_slot(s, slot)
-    if slot.kind != NUMBER or (node.c and size > node.c):
+    size = number_text(slot.start, slot.end) if slot.kind == NUMBER else -1
+    if size < 0 or (node.c and size > node.c):
         return NOT_MINE
     _put_byte(s, 34)
-    _put_slot(s, slot)
+    _put(s, slot.start, size)
     _put_byte(s, 34)
     return DONE
 
@@ -283,6 +294,10 @@ cdef inline int _lookup(State* s, Node* node) noexcept nogil:
     key, size = was, s.out - was
     if size and key[0] == 34:
         key, size = key + 1, size - 2
+    elif size and key[0] <= 57:
+        size = number_text(was, s.out)
+        if size < 0:
+            return NOT_MINE
     while at >= 0 and s.out != was:
         entry = s.nodes + at
         if same(s, key, size, entry.a, entry.b):
@@ -304,6 +319,7 @@ cdef inline int _joined(State* s, Node* node) noexcept nogil:
     """Texts, numbers and booleans as one text; none at all where one has no value."""
     cdef int at = node.child, found, result = DONE
     cdef unsigned char* value
+    cdef Py_ssize_t size
     _put_byte(s, 34)
     while at >= 0:
         value = s.out
@@ -315,6 +331,11 @@ cdef inline int _joined(State* s, Node* node) noexcept nogil:
         elif value[0] == 34:
             memmove(value, value + 1, s.out - value - 2)
             s.out -= 2
+        elif value[0] <= 57:
+            size = number_text(value, s.out)
+            if size < 0:
+                return NOT_MINE
+            s.out = value + size
         at = s.nodes[at].next
     _put_byte(s, 34)
     return result
@@ -375,7 +396,7 @@ cdef inline int _holds(State* s, Node* guard) noexcept nogil:
         return slot.kind == TRUE_ or slot.kind == FALSE_
     if guard.op == Op.NESTED:
         return slot.kind == OBJECT
-    return guard.op == Op.SOLID and (slot.kind == OBJECT or slot.kind == NULL_)
+    return guard.op == Op.SOLID and (slot.kind == OBJECT or slot.kind == NULL_ or slot.kind == EMPTY)
 
 
 cdef inline int _edited(State* s, Node* node) noexcept nogil:
@@ -415,7 +436,7 @@ cdef inline int _edited(State* s, Node* node) noexcept nogil:
             p = blank(p)
             if p[0] == c",":
                 p = blank(p + 1)
-    elif slot.kind > NULL_:
+    elif slot.kind > NULL_ and slot.kind != EMPTY:
         return NOT_MINE
     at = node.child
     while at >= 0:
@@ -476,7 +497,7 @@ cdef inline int _behind(State* s, Node* node) noexcept nogil:
         _put(s, slot.start, slot.end - slot.start - 1)
         if blank(slot.start + 1)[0] == c"}":
             s.out = was
-    elif slot.kind > NULL_:
+    elif slot.kind > NULL_ and slot.kind != EMPTY:
         return NOT_MINE
     own = s.out
     while at >= 0:
