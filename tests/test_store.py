@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 import struct
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from waypost.runtime.ledger import Ledger, pack, unpack
 from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
 from waypost.runtime.schema import SCHEMA
 from waypost.runtime.sources.journal import JournalFull
-from waypost.runtime.store import StateError, Store, look
+from waypost.runtime.store import SPARE, StateError, Store, look
 
 
 def letter(number: int) -> Letter:
@@ -260,3 +261,78 @@ def test_error_no_state_there(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="no state"):
         look(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_have_room_of_their_own(tmp_path: Path) -> None:
+    """What one source holds (its lane is stopped) is not the other ones' loss."""
+    store = Store(tmp_path)
+    journal = Journal(store, bound=1000, sources=2)
+    asyncio.run(journal.append("stopped", [b"x" * 100] * 5, 1.0))
+    with pytest.raises(JournalFull, match="stopped"):
+        asyncio.run(journal.append("stopped", [b"x"], 1.0))
+    asyncio.run(journal.append("works", [b"x" * 100] * 5, 1.0))
+    store.do(LaneStep("c", "works", (), Ledger(), trims={"works": 6}))
+    asyncio.run(journal.append("works", [b"x" * 100] * 5, 1.0))
+    assert journal.size() == 1000
+    store.close()
+
+
+def fill(folder: Path, appends: int) -> int:
+    """A journal that has grown and was drained. Gives how large its file has been."""
+    store = Store(folder)
+    journal = Journal(store)
+    for _ in range(appends):
+        asyncio.run(journal.append("j", [b"x" * (1 << 20)] * 4, 1.0))
+    size = 4096 * int(store.reader.execute("pragma page_count").fetchone()[0])
+    store.do(LaneStep("c", "j", (), Ledger(), trims={"j": journal.next("j")}))
+    store.close()
+    return size
+
+
+def test_space_is_given_back(tmp_path: Path) -> None:
+    """48 MiB of events that have gone leave no more than what is kept for the next ones, and the state holds."""
+    grown = fill(tmp_path, 12)
+    assert grown > 48 << 20
+    assert (tmp_path / "state.sqlite").stat().st_size < (SPARE + 1000) * 4096
+    store = Store(tmp_path)
+    assert Journal(store).next("j") == 49
+    assert store.reader.execute("pragma integrity_check").fetchone() == ("ok",)
+    store.close()
+
+
+def test_space_is_given_back_while_the_engine_runs(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    journal = Journal(store)
+    for _ in range(12):
+        asyncio.run(journal.append("j", [b"x" * (1 << 20)] * 4, 1.0))
+    store.do(LaneStep("c", "j", (), Ledger(), trims={"j": journal.next("j")}))
+    path = tmp_path / "state.sqlite"
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        store.do(lambda database: None)
+        if (
+            path.stat().st_size < (SPARE + 1000) * 4096
+            and store.reader.execute("pragma freelist_count").fetchone()[0] <= SPARE
+        ):
+            break
+    else:
+        raise AssertionError("the file is as large as it was")
+    store.close()
+
+
+def test_state_of_before_can_give_space_back(tmp_path: Path) -> None:
+    """A file that was made without that is rewritten once, with all that it holds."""
+    store = Store(tmp_path)
+    asyncio.run(Journal(store).append("j", [b"kept"], 1.0))
+    store.do(step(4))
+    store.close()
+    database = sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)
+    database.execute("pragma auto_vacuum = none")
+    database.execute("vacuum")
+    assert database.execute("pragma auto_vacuum").fetchone() == (0,)
+    database.close()
+    store = Store(tmp_path)
+    assert store.reader.execute("pragma auto_vacuum").fetchone() == (2,)
+    assert Journal(store).read("j", 0, 100) == [(1, b"kept", 1.0)]
+    assert records.ledger_of(store.reader, "c", "s").read == 4
+    store.close()

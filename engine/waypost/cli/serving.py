@@ -104,9 +104,10 @@ class Service:
                 watching.cancel()
 
     def _open_intakes(self, store: Store | None) -> None:
-        if store is not None:
-            self.journal = Journal(store)
         doors = http_feeds(self.plans)
+        if store is not None:
+            kept = sum(feed.stdin for feed in feeds(self.plans)) if self.keep_stdin else 0
+            self.journal = Journal(store, sources=len(doors) + kept)
         if doors:
             assert self.journal is not None
             self.intakes.append(Ingest(doors, self.journal, notice=self.options.notice))

@@ -1,8 +1,8 @@
 """The journal: events that have no file of their own (HTTP, standard input), kept until every lane has passed them.
 
 Takes events by source. Gives them back by sequence number (from 1, without gaps, one series a source). `append` returns when they are on
-disk; appends that wait share a commit. The bytes held are bounded: beyond the bound an append is refused whole. What every lane has passed
-is removed."""
+disk; appends that wait share a commit. The bytes held are bounded, by source: beyond the bound an append is refused whole. What every lane
+has passed is removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waypost.runtime.sources.journal import JournalFull
 from waypost.runtime.store import Store
 
 BOUND = 1 << 30
-"""How many bytes of events a journal holds."""
+"""How many bytes of events a journal holds; its sources have equal parts of it."""
 
 PIECE = 256 << 10
 """How many bytes a lane reads at once, at least one event."""
@@ -28,8 +28,10 @@ _unpack = msgspec.msgpack.Decoder(list[bytes]).decode
 class Journal:
     """State: whom to tell of an append."""
 
-    def __init__(self, store: Store, bound: int = BOUND) -> None:
-        self.bound = bound
+    def __init__(self, store: Store, bound: int = BOUND, *, sources: int = 1) -> None:
+        """`sources`: so many write to it. What one of them may hold is the other ones' no longer: a source whose lane is stopped fills its own
+        room, and its own senders wait."""
+        self.bound = bound // max(1, sources)
         self._store = store
         self._events: weakref.WeakSet[asyncio.Event] = weakref.WeakSet()
         self._listeners: list[Callable[[], object]] = []
@@ -114,11 +116,10 @@ def rows(
 def _append(
     database: sqlite3.Connection, source: str, rows: list[bytes], received_at: float, size: int, bound: int
 ) -> None:
-    held = database.execute("select coalesce(sum(size), 0) from journaled").fetchone()[0]
+    found = database.execute("select next, size from journaled where source = ?", (source,)).fetchone()
+    first, held = found or (1, 0)
     if held + size > bound:
-        raise JournalFull(f"the journal holds {held:,} of at most {bound:,} bytes")
-    found = database.execute("select next from journaled where source = ?", (source,)).fetchone()
-    first = found[0] if found else 1
+        raise JournalFull(f"the journal holds {held:,} of at most {bound:,} bytes for {source}")
     last = first + len(rows) - 1
     database.execute(
         "insert into journal (source, first, last, received_at, size, events) values (?, ?, ?, ?, ?, ?)",

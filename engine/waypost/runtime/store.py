@@ -15,6 +15,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,8 +32,27 @@ FILE = "state.sqlite"
 MAX_GROUP = 1000
 """At most so many steps share a transaction, so that none waits for ever."""
 
+SPARE = 4096
+"""So many unused pages (16 MiB) stay in the file for what comes next."""
+
+GIVEN = 512
+"""So many pages (2 MiB) are given back to the disk in one step: some milliseconds."""
+
+GIVING_S, QUIET_S = 0.25, 0.05
+"""Between two steps while there is work, and how long there must be none for the next one to come sooner."""
+
+CLOSING_S = 3.0
+"""How long closing may take for it."""
+
+LOG = 16 << 20
+"""The log (WAL) is cut back to so many bytes when it is begun anew."""
+
 CHECKED = 32 << 20
 """A file of at most so many bytes is checked whole when it is opened."""
+
+
+AUTO_VACUUM = 2
+"""`incremental`, as the database numbers it."""
 
 
 class StateError(Exception):
@@ -64,6 +84,7 @@ class Store:
             os.close(self._lock)
             raise
         self._waiting: queue.SimpleQueue[tuple[Step[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._giving, self._given_at, self._shrinks = True, 0.0, False
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
         self._thread.start()
 
@@ -82,13 +103,48 @@ class Store:
 
     def _serve(self) -> None:
         while True:
-            group = [self._waiting.get()]
+            group = [self._next()]
             with contextlib.suppress(queue.Empty):
                 while len(group) < MAX_GROUP:
                     group.append(self._waiting.get_nowait())
             self._transact([entry for entry in group if entry is not None])
             if None in group:
+                until = time.monotonic() + CLOSING_S
+                while time.monotonic() < until and self._give_back():
+                    pass
                 return
+
+    def _next(self) -> tuple[Step[Any], Future[Any]] | None:
+        """What is to be done next. Between that, and while nothing is, space is given back."""
+        while self._giving:
+            if time.monotonic() >= self._given_at + GIVING_S:
+                self._giving = self._give_back()
+                continue
+            try:
+                return self._waiting.get(timeout=QUIET_S)
+            except queue.Empty:
+                self._giving = self._give_back()
+        self._giving = True
+        return self._waiting.get()
+
+    def _give_back(self) -> bool:
+        """One step of what the file does not need any more. Gives whether there is more of it."""
+        self._given_at = time.monotonic()
+        try:
+            free = self._database.execute("pragma freelist_count").fetchone()[0]
+            if free <= SPARE:
+                if self._shrinks:
+                    # The file itself is cut when its log has been folded into it.
+                    self._database.execute("pragma wal_checkpoint(passive)").fetchall()
+                self._shrinks = False
+                return False
+            self._shrinks = True
+            # A script is carried out to its end; of a single statement without columns only the first page would be.
+            self._database.executescript(f"pragma incremental_vacuum({min(GIVEN, free - SPARE)})")
+        except sqlite3.Error:
+            # A disk that is full is told to who has something to write.
+            return False
+        return True
 
     def _transact(self, group: list[tuple[Step[Any], Future[Any]]]) -> None:
         group = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
@@ -134,9 +190,13 @@ def connect(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
         try:
             _check(database, path)
+            # Before anything is in it: space can be given back later.
+            database.execute("pragma auto_vacuum = incremental")
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = full")
+            database.execute(f"pragma journal_size_limit = {LOG}")
             bring_up_to_date(database)
+            _make_shrinkable(database)
         except BaseException:
             database.close()
             raise
@@ -149,6 +209,16 @@ def connect(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise StateError(f"cannot use {path}: {error.strerror}") from None
     return database
+
+
+def _make_shrinkable(database: sqlite3.Connection) -> None:
+    """A file of an earlier version keeps whatever size it ever had: it is rewritten, once."""
+    if database.execute("pragma auto_vacuum").fetchone()[0] == AUTO_VACUUM:
+        return
+    # A disk without room for that leaves it as it is, until the next time.
+    with contextlib.suppress(sqlite3.OperationalError):
+        database.execute("pragma auto_vacuum = incremental")
+        database.execute("vacuum")
 
 
 def _check(database: sqlite3.Connection, path: Path) -> None:

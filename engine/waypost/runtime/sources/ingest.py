@@ -74,7 +74,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 class Door:
-    """The ASGI application of one address. State: what is under way, and whether it is being closed or the journal is full."""
+    """The ASGI application of one address. State: what is under way, and whether it is being closed or the journal is full for a source."""
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class Door:
         self._clock = clock
         self._new_id = new_id
         self._notice = notice
-        self._full_until = 0.0
-        self._full = False
+        self._names = {feed.name for feed in feeds}
+        self._full_until: dict[str, float] = {}
         self._faults: set[str] = set()
 
     async def __call__(self, scope: Any, receive: Receive, send: Callable[[Any], Awaitable[None]]) -> None:
@@ -141,8 +141,6 @@ class Door:
                 await body.spill()
         except (Refused, Gone):
             raise
-        except JournalFull:
-            raise self._journal_full() from None
         except Exception as error:
             # One request must not end the server; the client keeps its events and comes again.
             self._fault(error)
@@ -161,7 +159,8 @@ class Door:
         if path == "/ready":
             if self.closing:
                 raise self._stopping()
-            if self._clock() < self._full_until:
+            now = self._clock()
+            if all(now < self._full_until.get(name, 0.0) for name in self._names):
                 raise busy(self._limits, "full", "the journal is full")
         return 200, (), SUCCESS
 
@@ -185,8 +184,11 @@ class Door:
         received = dt.datetime.fromtimestamp(int(self._clock() * 1000) / 1000, dt.UTC)
         rows = tracking.rows(call, envelope, received, self._new_id)
         if rows:
-            await self._commits[source].append(rows)
-            self._has_room()
+            try:
+                await self._commits[source].append(rows)
+            except JournalFull:
+                raise self._journal_full(source) from None
+            self._has_room(source)
 
     def _source(self, key: bytes) -> str:
         """The source of a write key. Raises Refused."""
@@ -209,19 +211,18 @@ class Door:
     def _stopping(self) -> Refused:
         return busy(self._limits, "stopping", "the receiver is stopping: send the events again")
 
-    def _journal_full(self) -> Refused:
-        self._full_until = self._clock() + self._limits.retry_after_s
-        if not self._full:
-            self._full = True
-            said = "the journal is full: senders are answered 503 and keep their events"
-            self._notice(Said(said, "journal_full", level="warning"))
+    def _journal_full(self, source: str) -> Refused:
+        if source not in self._full_until:
+            said = f"the journal is full: senders of {source} are answered 503 and keep their events"
+            self._notice(Said(said, "journal_full", level="warning", source=source))
+        self._full_until[source] = self._clock() + self._limits.retry_after_s
         return busy(self._limits, "full", "the journal is full: send the events again")
 
-    def _has_room(self) -> None:
-        self._full_until = 0.0
-        if self._full:
-            self._full = False
-            self._notice(Said("the journal has room again", "journal_room"))
+    def _has_room(self, source: str) -> None:
+        if self._full_until.pop(source, None) is not None:
+            self._notice(
+                Said(f"the journal has room again: it takes what {source} is sent", "journal_room", source=source)
+            )
 
     def _fault(self, error: Exception) -> None:
         """Told once a kind: by its type and place, for its text may hold data."""
