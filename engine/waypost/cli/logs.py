@@ -17,12 +17,20 @@ import click
 from waypost.runtime.notices import Notice, record
 
 
-def note(text: str) -> None:
-    """Says one thing."""
+def _say(text: str) -> None:
     if isinstance(sys.stderr, Lines):
         sys.stderr.say(text)
     else:
         click.echo(f"waypost: {text}", err=True)
+
+
+say = _say
+"""How a thing is said. A board at the foot of a terminal (board.py) has it printed above itself."""
+
+
+def note(text: str) -> None:
+    """Says one thing."""
+    say(text)
 
 
 def as_json() -> None:

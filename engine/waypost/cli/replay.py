@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ from typing import Any
 import click
 
 from waypost import catalog
+from waypost.cli.board import progress_board
 from waypost.cli.choosing import Choice, among, choosing, writing
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.cli.endings import LETTERS, Keeps
 from waypost.cli.logs import note
 from waypost.cli.run import sender_for
-from waypost.cli.summary import progress_bar, report
+from waypost.cli.summary import report
 from waypost.plan import Plan
 from waypost.runtime.engine import Summary, status_of
 from waypost.runtime.options import Options
@@ -158,7 +158,7 @@ def _foretell(groups: list[Group]) -> None:
 def _send(groups: list[Group], options: Options, store: Store) -> list[Summary]:
     summaries: list[Summary] = []
     sources = [LetterSource(letters) for _, _, letters in groups]
-    with progress_bar(sum(source.size or 0 for source in sources), shown=sys.stderr.isatty()) as progress:
+    with progress_board(sum(source.size or 0 for source in sources), shown=True) as progress:
         options.progress = progress
         for (program, name, _), source in zip(groups, sources, strict=True):
 

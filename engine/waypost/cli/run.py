@@ -10,11 +10,12 @@ import click
 
 from waypost import catalog
 from waypost.cli import completion, logs, state_folder
+from waypost.cli.board import progress_board
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
-from waypost.cli.summary import progress_bar, report
+from waypost.cli.summary import report
 from waypost.plan import Plan
 from waypost.runtime.engine import Summary, Watcher, run, status_of
 from waypost.runtime.journal import Journal
@@ -217,7 +218,9 @@ def _single(
         if summary is None:
             sizes = [source.size for source in sources]
             total = None if journal or None in sizes else sum(size or 0 for size in sizes)
-            with progress_bar(total, shown=sys.stderr.isatty() and not options.masked) as progress:
+            # Whoever types events sees what they type.
+            typed = total is None and not follow and sys.stdin.isatty()
+            with progress_board(total, shown=not (options.masked or typed)) as progress:
                 options.progress = progress
                 summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
     finally:
@@ -298,7 +301,7 @@ def _connections(
     try:
         if workers > 1 and not options.masked:
             return service.run_by_workers(workers, store), letters, keeps
-        with progress_bar(service.size(), shown=sys.stderr.isatty() and not options.masked) as options.progress:
+        with progress_board(service.size(), shown=not options.masked) as options.progress:
             run_all = service.run(store, lambda program: sender_for(program, options), watch, watcher)
             summaries = asyncio.run(run_all)
     except (SettingError, SourceError) as error:

@@ -1,13 +1,12 @@
-"""What a run shows: a progress bar while it runs, and at the end the closed ledger of each lane.
+"""What a run shows at its end: the closed ledger of each lane (board.py has what it shows while it works).
 
 Takes summaries of the engine. Gives text on standard error, or one JSON object on standard output.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -16,39 +15,7 @@ from waypost.cli import endings
 from waypost.cli.endings import Keeps
 from waypost.cli.logs import note
 from waypost.runtime.engine import Summary, status_of
-from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
-from waypost.runtime.reader import Source
-
-
-@contextlib.contextmanager
-def progress_bar(total: int | None, *, shown: bool) -> Iterator[Callable[[Source, Ledger], None]]:
-    """A bar over the bytes that all lanes have to read, on a terminal. `total` None: nobody knows how many."""
-    if not shown or total is None:
-        yield lambda source, ledger: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeElapsedColumn(),
-    )
-    inputs: dict[int, Source] = {}
-    ledgers: dict[int, Ledger] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("delivering", total=total, counts="")
-
-        def show(source: Source, ledger: Ledger) -> None:
-            inputs[id(source)], ledgers[id(ledger)] = source, ledger
-            ended = sum(one.delivered for one in ledgers.values()), sum(one.dead.total() for one in ledgers.values())
-            counts = f"{ended[0]:,} delivered, {sum(one.in_flight for one in ledgers.values()):,} in flight, {ended[1]:,} dead"
-            bar.update(task, completed=sum(one.offset for one in inputs.values()), counts=counts)
-
-        yield show
 
 
 def report(

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
-from waypost.cli.summary import progress_bar
 from waypost.plan import dump
 from waypost.runtime import splitting
 from waypost.runtime.crew import Crew
@@ -169,7 +169,7 @@ def run(
             given += 1
     sizes = [place.size for one in planned for place in one.places]
     total = None if any(one.followed for one in planned) else sum(sizes)
-    with progress_bar(total, shown=sys.stderr.isatty()) as progress:
+    with progress_board(total, shown=True) as progress:
         for lane, one in zip(assigned, planned, strict=True):
             lane.told = _shown(one.places, progress)
         crew = Crew(assigned, [tasks for tasks in workers if tasks], store, options)
@@ -224,7 +224,7 @@ def _portions(places: list[Place], workers: int, *, keyed: bool, options: Option
     return [[place.portion(place.at.cursor, None) for place in places] for _ in range(workers)]
 
 
-def _shown(places: list[Place], progress: Callable[[Any, Ledger], None]) -> Callable[[Gathered], None]:
+def _shown(places: list[Place], progress: Callable[..., None]) -> Callable[[Gathered], None]:
     """Tells the progress bar how much of the files has ended."""
     shown = [Shown(place.path, place.size, place.at.cursor) for place in places]
     ledger = Ledger()

@@ -212,6 +212,10 @@ class Courier:
     def _open(self, source: Source) -> None:
         """Goes to where the lane left this source: in this run, before the plan was changed, or in an earlier one."""
         self._opened.add(source.name)
+        self._go_on(source)
+        self.options.progress(source, self.lane.ledger, None)
+
+    def _go_on(self, source: Source) -> None:
         saved = self.keeping.opened(source)
         held = self._held.pop(source.name, None)
         if held is None and saved is None:
@@ -240,7 +244,7 @@ class Courier:
                 await self._wait(POLL_S if self._news is None else 1.0)
                 continue
             self._take(source, pieces)
-            self.options.progress(source, self.lane.ledger)
+            self.options.progress(source, self.lane.ledger, self._tried_again())
             await self._step()
         return False
 
@@ -326,7 +330,12 @@ class Courier:
         self._give_up_unreached()
         await self._step()
         if self.sources:
-            self.options.progress(self.sources[min(self._reading, len(self.sources) - 1)], self.lane.ledger)
+            source = self.sources[min(self._reading, len(self.sources) - 1)]
+            self.options.progress(source, self.lane.ledger, self._tried_again())
+
+    def _tried_again(self) -> float | None:
+        """When a destination that is left alone is tried again."""
+        return max((gate.again for gate in self.gates.values()), default=0.0) or None
 
     def _give_up_unreached(self) -> None:
         within = self.options.connect_within_s

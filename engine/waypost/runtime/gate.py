@@ -117,6 +117,11 @@ class Gate:
         """Whether the breaker is open: retry budgets do not run then."""
         return self.failures >= FAILURES_TO_OPEN
 
+    @property
+    def again(self) -> float:
+        """The instant before which nothing is sent."""
+        return max(self.paused_until, self._probe_at) if self.open else self.paused_until
+
     def limit(self, request: p.Request) -> Limit:
         """The limit for a kind of request. Kinds with the same numbers share it: the credential has them once."""
         key = (request.concurrency, tuple(request.rate))
@@ -140,7 +145,7 @@ class Gate:
         return until
 
     def _wait(self, now: float, limit: Limit, messages: int, *, slots: int = 1, requests: int = 1) -> float | None:
-        paused = max(self.paused_until, self._probe_at) if self.open else self.paused_until
+        paused = self.again
         if now < paused:
             return paused
         if (
