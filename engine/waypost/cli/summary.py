@@ -88,6 +88,10 @@ def _told(summary: Summary, *, several: bool, dry_run: bool) -> list[str]:
 
 def _troubles(summary: Summary, keeps: Keeps) -> Iterator[str]:
     yield from endings.told(summary, keeps)
+    if summary.caught:
+        yield f"{summary.caught:,} dead letters with the reason `fault` are a fault of waypost: please report what was said of it above"
+    elif summary.faults:
+        yield "a fault of waypost was met, and no event lost by it: please report what was said of it above"
     if not summary.ledger.closes:
         yield "the ledger does not close: this is a fault of waypost, please report it"
 

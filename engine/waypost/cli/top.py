@@ -19,7 +19,7 @@ PATH = "/lanes"
 
 COLUMNS = ("connection", "source", "state", "rate", "lag", "in flight", "breaker", "oldest", "delivered", "dead")
 
-STYLES = {"failing": "red", "stopped": "bold red", "paused": "yellow", "ended": "dim"}
+STYLES = {"failing": "red", "stopped": "bold red", "fault": "bold red", "paused": "yellow", "ended": "dim"}
 
 
 @click.command(name="top")

@@ -15,8 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from waypost import plan as p
+from waypost.lang.values import Fault
 from waypost.runtime.gate import Gate
-from waypost.runtime.results import Mapped
+from waypost.runtime.guarding import REASON, Guard
+from waypost.runtime.results import Mapped, Rejected
 from waypost.runtime.runs import Delivery, Run
 
 MAX_ENVELOPES = 1000
@@ -105,7 +107,7 @@ class OpenBatch(Struct):
 class Flow:
     """State: the open batches of one request kind by group, oldest first, and those that are ready, oldest first."""
 
-    def __init__(self, name: str, kind: RequestKind, gate: Gate, ids: Iterator[int]) -> None:
+    def __init__(self, name: str, kind: RequestKind, gate: Gate, ids: Iterator[int], guard: Guard) -> None:
         policy = kind.policy
         batch = policy.batch or p.Batch(max_messages=1, max_wait_s=0.0)
         self.name = name
@@ -123,18 +125,25 @@ class Flow:
         self.refused = 0
         self.delivered = 0
         self._kind = kind
+        self._guard = guard
         self._ids = ids
         self._around: dict[tuple[Any, ...], int] = {}
         self._around_bytes = 0
 
-    def too_large(self, mapped: Mapped, now: float) -> str:
-        """Why a message can never be sent; empty when it can."""
+    def refusal(self, mapped: Mapped, now: float) -> Rejected | None:
+        """Why a message can never be sent; None when it can."""
         size = len(mapped.body)
-        if size > self.max_message:
-            return f"the message has {size} bytes, at most {self.max_message} are allowed"
-        if self.around(mapped.group, now) + size > self.max_bytes:
-            return f"the message has {size} bytes, at most {self.max_bytes} are allowed"
-        return ""
+        try:
+            around = self.around(mapped.group, now)
+        except Fault as fault:
+            return Rejected(mapped.action, mapped.item, fault.reason, fault.message, fault.field)
+        except Exception as error:
+            return Rejected(mapped.action, mapped.item, REASON, self._guard.caught(error, "grouped"), "request.body")
+        most = self.max_message if size > self.max_message else self.max_bytes
+        if size > self.max_message or around + size > self.max_bytes:
+            said = f"the message has {size} bytes, at most {most} are allowed"
+            return Rejected(mapped.action, mapped.item, "message_too_large", said)
+        return None
 
     def around(self, group: tuple[Any, ...], now: float) -> int:
         """The bytes around the messages: the same at every instant, so they are computed once a group."""
@@ -155,7 +164,12 @@ class Flow:
 
     def exceeds(self, group: tuple[Any, ...], run: Run, now: float) -> bool:
         """Whether one of the messages can never be sent."""
-        return run.exceeds(min(self.max_message, self.max_bytes - self.around(group, now)))
+        try:
+            around = self.around(group, now)
+        except Exception:
+            # Each message alone is refused for it.
+            return True
+        return run.exceeds(min(self.max_message, self.max_bytes - around))
 
     def add(self, group: tuple[Any, ...], run: Run, now: float) -> tuple[int, Run, Run | None]:
         """Puts messages into their batch, as many as it takes; one that would break a limit closes the batch first.

@@ -17,6 +17,7 @@ import msgspec
 
 from waypost.lang import values
 from waypost.runtime.block import Block, Indexed, Lines, Offsets, are_plain, decode_clean, is_utf8, ragged, without
+from waypost.runtime.guarding import Guard
 from waypost.runtime.results import Filtered, Mapped, Rejected
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ class Chunks:
         kernel: Kernel | None,
         map_chunk: Callable[..., None],
         decoder: msgspec.json.Decoder[Any] | None,
+        guard: Guard,
     ) -> None:
         self._alone = alone
         self._kernel = kernel
         self._map_chunk = map_chunk
         self._decoder = decoder
+        self._guard = guard
         self.by_kernel = 0
         """How many lines the kernel has taken."""
         self.by_express = 0
@@ -52,6 +55,24 @@ class Chunks:
     ) -> Block:
         """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `offsets` is where `data` stands in its
         source, or what gives that of each line by its index."""
+        try:
+            return self._block(data, start, stop, offsets, first_line, now)
+        except Exception as error:
+            held = Lines(data[start:stop])
+            places = Offsets(held, offsets + start) if isinstance(offsets, int) else offsets
+            return self._one_by_one(error, held.all(), places, first_line, now)
+
+    def _one_by_one(
+        self, error: Exception, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        """What was not foreseen while lines were mapped together: each alone, where the one to blame is found."""
+        self._guard.caught(error, "mapped with others", then="each is mapped alone")
+        others = {index: self._alone(line, offsets[index], first_line, now) for index, line in enumerate(lines)}
+        return Block(len(lines), b"", [], others=others)
+
+    def _block(
+        self, data: bytes, start: int, stop: int, offsets: int | Indexed[int], first_line: bytes, now: float
+    ) -> Block:
         if self._kernel is not None:
             count, encoded, owners, idle, several, rest = self._kernel.map(data, start, stop, offsets, first_line, now)
             block = Block(count, encoded, owners, idle, several)
@@ -69,7 +90,10 @@ class Chunks:
         data = b"\n".join(lines)
         if lines and data.count(b"\n") == len(lines) - 1:
             return self.block(data, 0, len(data), offsets, first_line, now)
-        return self._odd(lines, offsets, first_line, now)
+        try:
+            return self._odd(lines, offsets, first_line, now)
+        except Exception as error:
+            return self._one_by_one(error, lines, offsets, first_line, now)
 
     def _with_rest(
         self,

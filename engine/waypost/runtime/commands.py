@@ -1,6 +1,6 @@
 """What a lane asks its courier to do, and what it wants to know of a line.
 
-Takes nothing. Gives the commands of lane.py as data: they say what, and courier.py says how.
+Takes nothing. Gives the commands of lane.py as data (they say what, and courier.py says how), and what the courier tells of one that broke.
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ class Dead(Struct, frozen=True):
     field: str = ""
     attempts: int = 0
     answer: Answer | None = None
+
+
+class Broken(Struct, frozen=True):
+    """Why a request was not sent: a reason and sentence for its dead letters. `made`: it was rendered, and failed on its way out."""
+
+    reason: str
+    message: str
+    field: str = ""
+    made: bool = False
 
 
 Command = Send | Dead

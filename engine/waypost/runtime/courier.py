@@ -20,9 +20,12 @@ from typing import Any
 
 import msgspec
 
+from waypost.lang.values import Fault
 from waypost.runtime.block import Block
+from waypost.runtime.commands import Broken
 from waypost.runtime.dead_letters import writer
 from waypost.runtime.gate import Gate
+from waypost.runtime.guarding import REASON, Guard, told
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeps
 from waypost.runtime.keys import order_key
@@ -36,6 +39,7 @@ from waypost.runtime.reader import JOURNAL, Source, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
 from waypost.runtime.sources.lines import Chunk, Line, Piece, Turned, lines_of
+from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.taps import Attempt
 from waypost.runtime.traffic import Traffic
 
@@ -59,6 +63,16 @@ class End:
     stopped: str = ""
     unread: bool = False
     fault: str = ""
+    faults: int = 0
+    """How many times the guard has caught what is our fault (guarding.py)."""
+
+
+class Unsent(Exception):
+    """A request that could not be made, or not be sent once it was made. `__cause__` says why."""
+
+    def __init__(self, *, made: bool) -> None:
+        super().__init__("a request broke")
+        self.made = made
 
 
 class Courier:
@@ -94,6 +108,8 @@ class Courier:
         self.wake = asyncio.Event()
         self.traffic = Traffic()
         self.over = False
+        self.fault = ""
+        """What has ended the lane, and is our fault."""
         self._gates_of = gates
         self._map_lines = map_lines
         self._answered = answered
@@ -104,7 +120,7 @@ class Courier:
         self._said_stopped = False
         self._connected = False
         self._last_error = ""
-        self._answers: deque[tuple[int, Answer | Exception]] = deque()
+        self._answers: deque[tuple[int, Answer | Unsent]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[str, Snapshot] = {}
         self._reading = 0
@@ -139,12 +155,35 @@ class Courier:
             self.options.jitter,
             window_bytes=self.window_bytes,
             shared=self._mine is not None,
+            guard=self._guarded(program),
         )
         self._key_of = order_key(program)
         self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.settings.secrets()))
 
+    def _guarded(self, program: Program) -> Guard:
+        """The program's guard: what it catches is told as this lane's."""
+        guard = program.guard
+        if guard.tell is None:
+            guard.tell = lambda text: self._say(str(text), "fault", "error")
+        return guard
+
     async def run(self) -> End:
-        """Until the sources have ended and all is delivered, the lane stops, or a signal ends it. Raises what is our fault."""
+        """Until the sources have ended and all is delivered, the lane stops, or a signal ends it. What is our fault ends this lane alone:
+        nothing of what happened since the last commit is kept, so that no event is passed over; the next run sends it again."""
+        try:
+            return await self._run()
+        except SourceError:
+            raise
+        except Exception as error:
+            if not self.program.guard.on:
+                raise
+            self.fault = f"{told(error)}: this is a fault of waypost, please report it"
+            self._say(f"the lane has ended by {self.fault}", "fault", "error")
+            self.lane.stop("")
+            name = self.keeping.connection, self.keeping.source
+            return End(*name, self.lane.ledger, unread=True, fault=self.fault, faults=self.program.guard.count)
+
+    async def _run(self) -> End:
         self.stopping.tell(self.wake.set)
         if self._news is not None:
             self._news.listen(self.wake.set)
@@ -165,7 +204,9 @@ class Courier:
         # Of those before the one that is being read, the end was seen.
         left = self.sources[self._reading :]
         unread = self._ended_early and any(source.size is None or source.offset < source.size for source in left)
-        return End(self.keeping.connection, self.keeping.source, self.lane.ledger, self.lane.stopped, unread, fault)
+        self.fault = fault
+        name = self.keeping.connection, self.keeping.source
+        return End(*name, self.lane.ledger, self.lane.stopped, unread, fault, self.program.guard.count)
 
     @property
     def _ended_early(self) -> bool:
@@ -272,7 +313,7 @@ class Courier:
         return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
 
     def _take_lines(self, source: Source, lines: list[Line], now: float) -> None:
-        keys = None if self._key_of is None else [self._key_of(line.data) for line in lines]
+        keys = None if self._key_of is None else [self._key(line) for line in lines]
         rows = self._mapped(source, lines, keys, now)
         for index, line in enumerate(lines):
             if line.__class__ is not Line and rows[index] is not ELSEWHERE:
@@ -281,6 +322,14 @@ class Courier:
                 found = older.map(line.data, line.offset, source.first_line, now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
         self._carry_out(self.lane.offer_many(rows, lines, source.name, self.options.steady(), keys))
+
+    def _key(self, line: Line) -> Any:
+        assert self._key_of is not None
+        try:
+            return self._key_of(line.data)
+        except Exception as error:
+            self.program.guard.caught(error, "ordered", then="it has no place in the order")
+            return None
 
     def _mapped(
         self, source: Source, lines: list[Line], keys: list[Any] | None, now: float
@@ -359,9 +408,9 @@ class Courier:
 
     async def _send(self, command: Send) -> None:
         try:
-            answer: Answer | Exception = await self._attempt(command)
-        except Exception as error:
-            # A fault of ours must end the run: an answer that never comes would leave it waiting for ever.
+            answer: Answer | Unsent = await self._attempt(command)
+        except Unsent as error:
+            # An answer that never comes would leave the lane waiting for ever.
             answer = error
         self._answers.append((command.batch, answer))
         self.wake.set()
@@ -370,17 +419,30 @@ class Courier:
         kind = self.requests[command.request]
         now, masked = self.options.clock(), self.options.masked
         bodies = command.joined
-        if sum(map(len, bodies)) > BIG and kind.policy.gzip:
-            wire = await asyncio.to_thread(kind.render, command.group, bodies, now, masked=masked)
-        else:
-            wire = kind.render(command.group, bodies, now, masked=masked)
+        began = time.perf_counter()
+        try:
+            if sum(map(len, bodies)) > BIG and kind.policy.gzip:
+                wire = await asyncio.to_thread(kind.render, command.group, bodies, now, masked=masked)
+            else:
+                wire = kind.render(command.group, bodies, now, masked=masked)
+        except Exception as error:
+            self.traffic.attempt("unsent", 0.0, command.count)
+            raise Unsent(made=False) from error
         self.lane.ledger.bytes += len(wire.body)
         began = time.perf_counter()
-        answer = await self.sender.send(wire, kind.policy.timeout_s)
+        try:
+            answer = await self.sender.send(wire, kind.policy.timeout_s)
+        except Exception as error:
+            # Some of it may have left.
+            self.traffic.attempt("unanswered", time.perf_counter() - began, command.count)
+            raise Unsent(made=True) from error
         seconds = time.perf_counter() - began
         self.traffic.attempt(answer.status, seconds, command.count)
         if self.options.taps.followers:
-            self._tell_followers(command, answer, now, seconds)
+            try:
+                self._tell_followers(command, answer, now, seconds)
+            except Exception as error:
+                self.program.guard.caught(error, "shown to followers", then="it is not shown")
         return answer
 
     def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
@@ -398,9 +460,10 @@ class Courier:
         # Lanes that wait for their turn at the gate have it now.
         self._answered(self)
 
-    def _settle(self, batch: int, answer: Answer | Exception) -> None:
-        if isinstance(answer, Exception):
-            raise answer
+    def _settle(self, batch: int, answer: Answer | Unsent) -> None:
+        if isinstance(answer, Unsent):
+            self._carry_out(self.lane.broke(batch, self._broken(answer), self.options.steady()))
+            return
         if answer.status == "unsent":
             self._last_error = answer.error
         else:
@@ -419,6 +482,15 @@ class Courier:
             self._said_stopped = True
             said = f"stopped: {self.lane.stopped}; nothing is lost, it goes on when it is loaded again"
             self._say(said, "stopped", "error", reason=self.lane.stopped)
+
+    def _broken(self, answer: Unsent) -> Broken:
+        """Raises what is our fault where the guard is off."""
+        error = answer.__cause__
+        assert error is not None
+        if isinstance(error, Fault):
+            return Broken(error.reason, error.message, error.field)
+        doing = "sent" if answer.made else "rendered"
+        return Broken(REASON, self.program.guard.caught(error, doing), "" if answer.made else "request", answer.made)
 
     def _say(self, text: str, event: str, level: str = "info", **fields: str) -> None:
         connection, source = self.keeping.connection, self.keeping.source

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from waypost.runtime.courier import Courier, End, MapLines, wake_neighbours
 from waypost.runtime.dead_letters import LetterFile
 from waypost.runtime.gates import Gates
+from waypost.runtime.guarding import REASON
 from waypost.runtime.journal import Journal
 from waypost.runtime.keeping import Keeping, Keeps
 from waypost.runtime.lane import WINDOW
@@ -30,6 +31,7 @@ from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.program import Program
 from waypost.runtime.reader import JOURNAL, Shared, Source
 from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
+from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.store import Store
 from waypost.runtime.trimming import Trimming
 
@@ -56,11 +58,17 @@ class Summary:
     fault: str = ""
     connection: str = ""
     source: str = ""
+    faults: int = 0
+
+    @property
+    def caught(self) -> int:
+        """How many events met a fault of ours."""
+        return self.ledger.dead[REASON] + self.ledger.rejected[REASON]
 
     @property
     def status(self) -> int:
         """70 > 4 > 5 > 3 > 0: a ledger that does not close, stopped, interrupted with events kept, some dead, all well."""
-        if not self.ledger.closes or self.fault:
+        if not self.ledger.closes or self.fault or self.faults or self.caught:
             return 70
         if self.stopped:
             return 4
@@ -261,6 +269,7 @@ class Engine:
             end.fault,
             end.connection,
             end.source,
+            end.faults,
         )
 
     async def run(
@@ -317,13 +326,25 @@ class Engine:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
             for name, running in list(self.lanes.items()):
                 if running.task.done() and self.lanes.get(name) is running:
-                    self._ended.append(running.task.result())
+                    self._ended.append(self._end_of(running))
                     del self.lanes[name]
                     self._done[name] = running.key
                     await self._close(running)
             if reloading is not None and reloading.done():
                 # It never ends but by a fault of ours.
                 reloading.result()
+
+    def _end_of(self, running: Running) -> End:
+        """The end of a lane. One whose input cannot be read ends alone where there are others."""
+        courier = running.courier
+        try:
+            return running.task.result()
+        except SourceError as error:
+            if len(self.couriers) < 2:
+                raise
+            courier.fault = str(error)
+            self.options.notice(Notice(f"{courier.keeping.connection}: {error}", "fault", level="error"))
+            return End(courier.keeping.connection, courier.keeping.source, courier.lane.ledger, "", True, str(error))
 
     async def apply(self, assignments: list[Assignment]) -> None:
         """Starts what is new, changes what has another plan, ends what is no longer there."""
@@ -393,7 +414,7 @@ class Engine:
         self._share_memory()
         running.courier.leave()
         await asyncio.wait({running.task})
-        self._ended.append(running.task.result())
+        self._ended.append(self._end_of(running))
         self._trimming.leave(name)
         await self._close(running)
 

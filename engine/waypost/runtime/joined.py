@@ -207,6 +207,7 @@ class Joined:
             time.monotonic() - began,
             faults[0] if faults else "",
             *self.assigned.name,
+            sum(end.faults for end in ends),
         )
 
     def _rest(self) -> bool:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 
 from waypost import plan as p
 from waypost.lang import values
-from waypost.lang.values import MISSING
+from waypost.lang.values import MISSING, Fault
 from waypost.runtime import reference
 from waypost.runtime.identity import plain_names
 from waypost.runtime.program import Program
@@ -33,7 +33,10 @@ def order_key(program: Program) -> KeyOf | None:
             event = reference.decode_event(line)
         except reference.BadEvent:
             return None
-        value = reference.evaluate(node, reference.Env(event, program.settings))
+        try:
+            value = reference.evaluate(node, reference.Env(event, program.settings))
+        except Fault:
+            return None
         # A number keeps the order of its text: one person's events come with either.
         value = values.number_as_text(value) if values.is_number(value) else value
         return None if value is MISSING or value is None else values.encode(value)

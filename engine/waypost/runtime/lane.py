@@ -25,8 +25,9 @@ from typing import Any
 
 from waypost.runtime.batches import Batch, Family, Flow, RequestKind
 from waypost.runtime.block import NO_ACTION, Block
-from waypost.runtime.commands import Command, Dead, Line, Send
+from waypost.runtime.commands import Broken, Command, Dead, Line, Send
 from waypost.runtime.gate import NEVER, Gate
+from waypost.runtime.guarding import REASON, Guard
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.order import Order
 from waypost.runtime.outcome import Answer, backoff, outcome_of, wait_asked
@@ -65,6 +66,7 @@ class Lane:
         *,
         window_bytes: int = WINDOW,
         shared: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         """`shared`: other workers have some of the events (ELSEWHERE), and what lies between events is told as ended too."""
         self.shared = shared
@@ -74,7 +76,8 @@ class Lane:
         self.window_bytes = window_bytes
         self._held = 0
         self._ids = itertools.count(1)
-        self._flows = {name: Flow(name, kind, gates[name], self._ids) for name, kind in requests.items()}
+        self._guard = guard or Guard()
+        self._flows = {name: Flow(name, kind, gates[name], self._ids, self._guard) for name, kind in requests.items()}
         self._turns = list(self._flows.values())
         self._under_way: dict[int, tuple[Flow, Batch]] = {}
         self._waiting: list[tuple[float, int, Flow, Batch]] = []
@@ -297,12 +300,11 @@ class Lane:
         commands: list[Command] = []
         for result in results:
             if isinstance(result, Mapped):
-                too_large = self._flows[result.request].too_large(result, now)
-                if too_large:
-                    going.remove(result)
-                    result = Rejected(result.action, result.item, "message_too_large", too_large)
-                else:
+                refused = self._flows[result.request].refusal(result, now)
+                if refused is None:
                     continue
+                going.remove(result)
+                result = refused
             if isinstance(result, Filtered):
                 self.ledger.filtered[result.reason] += 1
             else:
@@ -390,17 +392,24 @@ class Lane:
     def settle(self, batch_id: int, answer: Answer, now: float) -> list[Command]:
         """The answer to a request that was sent."""
         flow, batch = self._under_way.pop(batch_id)
-        outcome = outcome_of(flow.policy, answer)
         gate = flow.gate
+        try:
+            outcome = outcome_of(flow.policy, answer)
+            asked = wait_asked(flow.policy.retry, answer, now) if outcome in ("retry", "throttle") else None
+        except Exception as error:
+            # It may have been accepted: it is not sent again.
+            message = self._guard.caught(error, "settled")
+            gate.ended(now, batch.ticket, flow.limit, failed=False, throttled=False)
+            return self._kill(batch, REASON, message, now, answer)
         # A 4xx that is to be retried is about this request: the destination itself works.
         failed = outcome == "retry" and not answer.status.startswith("4")
         gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle")
         if outcome == "ok":
             return self._delivered(flow, batch, now)
         if outcome == "retry":
-            return self._retry(flow, batch, answer, now)
+            return self._retry(flow, batch, answer, asked, now)
         if outcome == "throttle":
-            gate.throttle(now, wait_asked(flow.policy.retry, answer, now))
+            gate.throttle(now, asked)
             flow.ready.appendleft(batch)
             return []
         if outcome == "split" and batch.count > 1:
@@ -413,6 +422,23 @@ class Lane:
             return []
         return self._refused(flow, batch, outcome, answer, now)
 
+    def broke(self, batch_id: int, why: Broken, now: float) -> list[Command]:
+        """A request that could not be made or sent, by a fault: halved until the message to blame stands alone, which is a dead letter.
+
+        One that was made and not sent says little of its message: after LONE_REFUSALS of these, with nothing delivered, the lane stops."""
+        flow, batch = self._under_way.pop(batch_id)
+        flow.gate.ended(now, batch.ticket, flow.limit, failed=False, throttled=False)
+        if batch.count > 1:
+            flow.ready.extendleft(reversed(self._halves(batch)))
+            return []
+        if why.made:
+            flow.refused += 1
+            if flow.refused >= LONE_REFUSALS and not flow.delivered:
+                flow.ready.appendleft(batch)
+                self.stop(f"no request can be sent ({why.message})")
+                return []
+        return self._kill(batch, why.reason, why.message, now, field=why.field)
+
     def _delivered(self, flow: Flow, batch: Batch, now: float) -> list[Command]:
         count = batch.count
         self._successes += 1
@@ -423,7 +449,7 @@ class Lane:
         self._end(batch, now)
         return []
 
-    def _retry(self, flow: Flow, batch: Batch, answer: Answer, now: float) -> list[Command]:
+    def _retry(self, flow: Flow, batch: Batch, answer: Answer, asked: float | None, now: float) -> list[Command]:
         retry, ran = flow.policy.retry, flow.gate.ran(now)
         if batch.since is None:
             batch.since, batch.successes = ran, self._successes
@@ -431,8 +457,7 @@ class Lane:
         if ran - batch.since >= retry.for_s:
             because = f" ({answer.error})" if answer.error else ""
             message = f"no success in {retry.for_s:g} s of retries; the last answer was {answer.status}{because}"
-            return self._kill(batch, "retries_exhausted", message, answer, now)
-        asked = wait_asked(retry, answer, now)
+            return self._kill(batch, "retries_exhausted", message, now, answer)
         until = now + (backoff(batch.failures, self._jitter) if asked is None else asked)
         poisoned = batch.failures >= POISON_AFTER and self._successes > batch.successes
         if poisoned and not batch.split_once and batch.count > 1:
@@ -459,7 +484,7 @@ class Lane:
             if answer.status.isdecimal()
             else f"the request was {answer.status}"
         )
-        dead = self._kill(batch, "refused", said, answer, now)
+        dead = self._kill(batch, "refused", said, now, answer)
         if outcome == "split":
             family = batch.family or Family()
             family.refused += 1
@@ -469,7 +494,9 @@ class Lane:
                 self.stop(f"the destination refused {refused} messages one by one ({answer.status}) and took none")
         return dead
 
-    def _kill(self, batch: Batch, reason: str, message: str, answer: Answer, now: float) -> list[Command]:
+    def _kill(
+        self, batch: Batch, reason: str, message: str, now: float, answer: Answer | None = None, field: str = ""
+    ) -> list[Command]:
         self.ledger.dead[reason] += batch.count
         dead: list[Command] = [
             Dead(
@@ -479,6 +506,7 @@ class Lane:
                 message,
                 item.mapped.action,
                 item.mapped.item,
+                field,
                 attempts=batch.attempts,
                 answer=answer,
             )

@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 @dataclass(frozen=True)
 class LaneView:
     """One lane at an instant. `lag_bytes` and `lag_events`: what of its source has not ended, None where that is not known. `oldest_s`: how
-    long the oldest event on its way has been there. `state`: running, paused, failing, stopped or ended."""
+    long the oldest event on its way has been there. `state`: running, paused, failing, stopped, ended or fault."""
 
     connection: str
     source: str

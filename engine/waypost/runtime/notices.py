@@ -41,6 +41,7 @@ EVENTS = {
     "reload_refused": "they were to be, and nothing is changed",
     "stopping": "a signal came; `drain_seconds`",
     "stopped": "a lane sends no more; `reason`",
+    "fault": "a fault of waypost, each kind once: an event became a dead letter, or a lane has ended",
     "summary": "a lane has ended: its ledger, as `--json` gives it",
     "text": "what is not of the run itself: a refusal, a finding of a spec, a traceback",
 }

@@ -106,6 +106,7 @@ class Done(Struct, tag=True):
     stopped: str
     unread: bool
     fault: str
+    faults: int = 0
 
 
 Orders = Begin | Stop | Kept | Passed | Grown

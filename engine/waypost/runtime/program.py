@@ -25,6 +25,7 @@ from waypost.runtime.block import Block
 from waypost.runtime.chunks import Chunks
 from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
+from waypost.runtime.guarding import REASON, Guard
 from waypost.runtime.kernel import kernel_of
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -60,6 +61,7 @@ class Program:
         self.settings = bound
         self.text = generated.text
         self.requests = {name: RequestProgram(request, plan.auth, bound) for name, request in plan.requests.items()}
+        self.guard = Guard()
         self.slow = 0
         """How many lines took the general loader."""
         self._fields = generated.fields
@@ -69,7 +71,7 @@ class Program:
         self._by_type, self._any_type = self._dispatch(generated)
         express = generated.names[CHUNK], generated.express.decoder
         self.kernel = kernel_of(plan, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
-        self._chunks = Chunks(self.map, self.kernel, *express)
+        self._chunks = Chunks(self.map, self.kernel, *express, guard=self.guard)
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
         """The actions to try for each event type that a trigger names, and for every other type, in written order."""
@@ -111,14 +113,20 @@ class Program:
         if wrong is not None:
             return [wrong]
         try:
-            event = self._decode(line)
+            return self._encoded(self._actions(self._load(line), line, (offset, first_line), now))
+        except Exception as error:
+            return [Rejected(None, None, REASON, self.guard.caught(error, "mapped"))]
+
+    def _load(self, line: bytes) -> Any:
+        """The decoded event, or why it is none."""
+        try:
+            return self._decode(line)
         except msgspec.ValidationError:
-            event = self._load_general(line)
+            return self._load_general(line)
         except msgspec.DecodeError as error:
-            event = malformed(error)
+            return malformed(error)
         except RecursionError:
-            event = TOO_DEEP
-        return self._encoded(self._actions(event, line, (offset, first_line), now))
+            return TOO_DEEP
 
     def map_general(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
         """`map` without the fast decoder: the two give identical bytes (tests/test_differential.py)."""
@@ -173,6 +181,9 @@ class Program:
                 continue
             except RecursionError:
                 return [TOO_DEEP]
+            except Exception as error:
+                out.append(Rejected(linked.name, None, REASON, self.guard.caught(error, "mapped"), self._field(error)))
+                continue
             if linked.itemised:
                 disabled = disabled or (found is not None and not self.plan.actions[linked.name].enabled)
                 out.extend(found or [])
@@ -185,16 +196,16 @@ class Program:
                 disabled = disabled or found is OFF
         return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
 
-    @staticmethod
-    def _encoded(found: list[Any]) -> list[Result]:
-        return [
-            Mapped(item.linked.name, None, item.linked.request, item.group, values.encode(item.message))
-            if item.__class__ is Pending
-            else item
-            for item in found
-        ]
+    def _encoded(self, found: list[Any]) -> list[Result]:
+        return [self._message(item) if item.__class__ is Pending else item for item in found]
 
-    def _field(self, fault: Fault) -> str:
+    def _message(self, item: Pending) -> Result:
+        try:
+            return Mapped(item.linked.name, None, item.linked.request, item.group, values.encode(item.message))
+        except Exception as error:
+            return Rejected(item.linked.name, None, REASON, self.guard.caught(error, "mapped"))
+
+    def _field(self, fault: Exception) -> str:
         """The output field that a generated line computes, from where the fault was raised."""
         found = ""
         trace: TracebackType | None = fault.__traceback__

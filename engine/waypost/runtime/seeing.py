@@ -70,7 +70,9 @@ class Looking:
         elif not engine.started:
             found.append("starting: not every lane has begun")
         for (connection, source), courier in sorted(engine.couriers.items()):
-            if courier.keeping.fault is not None:
+            if courier.fault:
+                found.append(f"{connection} from {source}: ended by {courier.fault}")
+            elif courier.keeping.fault is not None:
                 found.append(
                     f"{connection} from {source}: the state cannot be written: {courier.keeping.fault.strerror}"
                 )
@@ -122,7 +124,17 @@ class Looking:
             at = kept.came.get((source.name, courier.at(source))) if journaled else None
             if at is not None:
                 ages.append(clock - at)
-        state = "ended" if courier.over else "stopped" if lane.stopped else "failing" if failing else "running"
+        state = (
+            "fault"
+            if courier.fault
+            else "ended"
+            if courier.over
+            else "stopped"
+            if lane.stopped
+            else "failing"
+            if failing
+            else "running"
+        )
         return LaneView(
             *name,
             "paused" if state == "running" and paused else state,
@@ -137,7 +149,7 @@ class Looking:
             lane.held_bytes,
             ledger.requests - courier.traffic.ended.total(),
             sum(gate.allowed for gate in gates),
-            lane.stopped,
+            lane.stopped or courier.fault,
         )
 
 

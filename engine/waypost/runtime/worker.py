@@ -68,7 +68,10 @@ class Remote:
             self._waiting.set_exception(OSError(*refused))
 
     def done(self, end: End) -> None:
-        pipe.send(self._writer, pipe.Done(self._lane, ledgers.pack(end.ledger), end.stopped, end.unread, end.fault))
+        pipe.send(
+            self._writer,
+            pipe.Done(self._lane, ledgers.pack(end.ledger), end.stopped, end.unread, end.fault, end.faults),
+        )
 
 
 class Work:
