@@ -1,4 +1,4 @@
-"""The guard: what is our fault while one event is handled is that event's dead letter, and everything else goes on. Faults are put in on purpose."""
+"""The guard: what is our fault while one event is handled is that event's dead letter. Faults are put in on purpose."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Wire], A
 def test_a_fault_ends_its_event_and_nothing_else(
     stage: str, kernel: bool, guarded: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Mutations that turn this red: no guard in `_actions`; `broke` without its split; `refusal` without its guard; the status without `caught`."""
+    """Mutations that turn this red: no guard in `_actions` or `refusal`; `broke` without its split; a status without `caught`."""
     put, answer = FAULTS[stage]
     put(monkeypatch)
     taking = Taking(answer)
