@@ -175,7 +175,7 @@ def make_mixed(folder: Path) -> None:
 def test_letters_are_listed_shown_and_exported(mixed: Path) -> None:
     state = ("--state", "state")
     listed = waypost(mixed, "dead", "list", *state)
-    assert len(listed.stdout.splitlines()) == 6
+    assert len(listed.stdout.splitlines()) == 7, "heads and six letters"
     assert "6 dead letters (malformed 1, not_object 1, refused 3, required 1)" in listed.stderr
     exported = rows(waypost(mixed, "dead", "export", *state, "--reason", "refused"))
     assert [row["event"]["messageId"] for row in exported] == ["r1", "r2", "r3"]
@@ -268,7 +268,7 @@ def test_letters_are_read_beside_a_running_engine_and_changed_only_without_one(t
         ):
             with receiver.arrived:
                 assert receiver.arrived.wait_for(lambda: len(receiver.requests) > 0, 30)
-            assert len(waypost(mixed, "dead", "list", "--state", "state").stdout.splitlines()) == 6
+            assert len(waypost(mixed, "dead", "list", "--state", "state").stdout.splitlines()) == 7
             refused = waypost(mixed, "dead", "drop", "--state", "state", "--all", wanted=2)
             assert "another engine is running" in refused.stderr
             engine.send_signal(signal.SIGTERM)

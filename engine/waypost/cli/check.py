@@ -10,7 +10,7 @@ import click
 
 from waypost import catalog
 from waypost.cli.common import USAGE, load_target, read_settings, refuse
-from waypost.cli.connecting import load_connections, settings_of
+from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.plan import Plan
 from waypost.runtime.outcome import Answer
 from waypost.runtime.probe import probe
@@ -68,11 +68,12 @@ def _given(target: str, pairs: tuple[str, ...], frozen: bool) -> list[tuple[Plan
         plans = [plan for plan in load_connections(path, frozen) if plan.connection and plan.connection.enabled]
         if not plans:
             refuse(f"no connection of {path} is enabled")
+        check_settings(plans, keys=False)
         return [(plan, settings_of(plan)) for plan in plans]
     if target == catalog.CONNECTIONS:
         refuse(f"there is no {catalog.CONNECTIONS} here: name a destination")
     plan = load_target(target)
-    return [(plan, {**settings_of(plan), **read_settings(pairs, plan)})]
+    return [(plan, {**settings_of(plan), **read_settings(pairs, plan, whole=plan.connection is None)})]
 
 
 def _holds_connections(path: Path) -> bool:

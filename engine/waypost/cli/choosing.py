@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import difflib
 import functools
 import sqlite3
 import time
@@ -23,6 +24,7 @@ from waypost.lang import fql
 from waypost.lang.errors import LangError
 from waypost.runtime import records, reference
 from waypost.runtime.records import Letter
+from waypost.runtime.results import ANSWERED, REASONS
 from waypost.runtime.store import StateError, Store, look
 
 
@@ -72,6 +74,8 @@ def choosing(function: Callable[..., Any]) -> Callable[..., Any]:
         where: str | None,
         **rest: Any,
     ) -> Any:
+        for code in reason:
+            known_reason(code)
         instant = None if since is None else read_since(since, time.time())
         return function(
             choice=Choice(state, ids, connection, reason, instant, None if where is None else read_where(where)), **rest
@@ -89,6 +93,15 @@ def choosing(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         taken = option(taken)
     return taken
+
+
+def known_reason(code: str) -> None:
+    """Refuses a reason that no dead letter can have."""
+    if code in REASONS or code in ANSWERED:
+        return
+    near = difflib.get_close_matches(code, [*REASONS, *ANSWERED], 1, 0.5)
+    guess = f"; did you mean `{near[0]}`?" if near else ""
+    refuse(f"no dead letter has the reason `{code}`{guess} (the reasons are {', '.join([*REASONS, *ANSWERED])})")
 
 
 def read_where(text: str) -> fql.Node:

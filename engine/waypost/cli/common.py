@@ -21,17 +21,24 @@ class Refused(click.ClickException):
     exit_code = USAGE
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"waypost: {self.format_message()}", err=True)
+        # Where several things are missing, each has its line.
+        for line in self.format_message().splitlines():
+            click.echo(f"waypost: {line}", err=True)
 
 
 def refuse(message: str) -> NoReturn:
     raise Refused(message)
 
 
-def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
-    """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of."""
-    from waypost.runtime.settings import SettingError, resolve
+def read_settings(
+    pairs: Iterable[str], plan: Plan, *, whole: bool = False, besides: Iterable[str] = ()
+) -> dict[str, str]:
+    """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of. All that is wrong
+    is told at once: variables and files that are missing, `besides`, and with `whole` settings that are missing or of a wrong type."""
+    from waypost.runtime.settings import SettingError, resolve, wrong
 
+    problems: list[str] = []
+    failed: set[str] = set()
     found: dict[str, str] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
@@ -40,7 +47,9 @@ def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
         try:
             found[name], bound = resolve(text)
         except SettingError as error:
-            refuse(str(error))
+            problems.append(str(error))
+            failed.add(name)
+            continue
         setting = plan.settings.get(name)
         if setting is not None and setting.secret and not bound:
             click.echo(
@@ -48,6 +57,11 @@ def read_settings(pairs: Iterable[str], plan: Plan) -> dict[str, str]:
                 f"see it; give it as {name}=env:VARIABLE or {name}=file:PATH",
                 err=True,
             )
+    if whole:
+        problems += wrong(plan, {**found, **dict.fromkeys(failed - found.keys(), "")}, but=frozenset(failed))
+    problems += besides
+    if problems:
+        refuse("\n".join(problems))
     return found
 
 

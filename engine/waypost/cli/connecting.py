@@ -6,6 +6,7 @@ known without reading YAML. Paths in the plans that are given (globs of sources,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 from waypost import catalog
 from waypost.cli.common import FINDINGS, read_plan, refuse
 from waypost.plan import Connection, Feed, Plan, fingerprint
-from waypost.runtime.settings import SettingError, resolve
+from waypost.runtime.settings import SettingError, resolve, wrong
 
 REFERENCE = "file:"
 
@@ -35,6 +36,32 @@ def settings_of(plan: Plan) -> dict[str, Any]:
         except SettingError as error:
             refuse(f"{plan.connection.name if plan.connection else plan.name}: the setting `{name}`: {error}")
     return found
+
+
+def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
+    """Ends the command with all that is missing for these connections: variables, files and settings, a line each, each once. `keys`: also those
+    of their sources."""
+    found: list[str] = []
+    for plan in plans:
+        held = plan.connection
+        given: dict[str, Any] = {}
+        failed: set[str] = set()
+        for name, value in (held.settings if held else {}).items():
+            try:
+                given[name] = resolve(value)[0] if isinstance(value, str) else value
+            except SettingError as error:
+                failed.add(name)
+                found.append(f"{held.name if held else plan.name}: the setting `{name}`: {error}")
+        # What a connection gives was checked when it was compiled; only what comes from outside is to be looked at.
+        found += [f"{held.name}: {text}" if held else text for text in wrong(plan, given, but=frozenset(failed))]
+        for feed in held.sources if held and keys else ():
+            for key in feed.write_keys:
+                try:
+                    resolve(key)
+                except SettingError as error:
+                    found.append(f"{feed.name}: a write key: {error}")
+    if found:
+        refuse("\n".join(dict.fromkeys(found)))
 
 
 def _compiled(path: Path) -> list[Plan]:

@@ -23,6 +23,7 @@ from waypost.runtime.dead_letters import line_of
 from waypost.runtime.records import Letter
 
 FEW = 50
+HEADS = ["ID", "AT (UTC)", "CONNECTION", "ACTION", "REASON", "WHAT WAS WRONG"]
 
 
 @click.group(name="dead")
@@ -42,7 +43,8 @@ def list_letters(choice: Choice, limit: int, as_json: bool) -> None:
             click.echo(json.dumps({"id": letter.id, **json.loads(letter.record)}, ensure_ascii=False))
         return
     rows = [_row(letter) for letter in found[-limit:]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    rows = [HEADS, *rows] if rows else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
     counts = Counter(letter.reason for letter in found)
@@ -68,13 +70,15 @@ def _row(letter: Letter) -> list[str]:
 @command.command()
 @click.argument("ids", nargs=-1, required=True, type=int)
 @click.option("--state", metavar="DIR", help="The folder of the state. Default: the one of ./waypost.yaml.")
-def show(ids: tuple[int, ...], state: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def show(ids: tuple[int, ...], state: str | None, as_json: bool) -> None:
     """Show dead letters whole: the event, the reason, the destination's answer."""
     found = {letter.id: letter for letter in chosen(Choice(state, ids))}
     for number in ids:
         if number not in found:
             refuse(f"there is no dead letter {number}")
-        click.echo(json.dumps(json.loads(_line(found[number])), indent=2, ensure_ascii=False))
+        row = {"id": number, **json.loads(_line(found[number]))} if as_json else json.loads(_line(found[number]))
+        click.echo(json.dumps(row, indent=None if as_json else 2, ensure_ascii=False))
 
 
 @command.command()
@@ -96,7 +100,8 @@ def export(choice: Choice, output: Path | None) -> None:
 @choosing
 @click.option("--all", "everything", is_flag=True, help="Drop every dead letter.")
 @click.option("--dry-run", is_flag=True, help="Say how many it would be.")
-def drop(choice: Choice, everything: bool, dry_run: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The number as one JSON object on standard output.")
+def drop(choice: Choice, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Give dead letters up. The ledger goes on counting them as dead."""
     if choice.all and not everything:
         refuse("this would drop every dead letter: say which (--reason, --connection, --since, --where, IDs), or --all")
@@ -104,6 +109,9 @@ def drop(choice: Choice, everything: bool, dry_run: bool) -> None:
         found = list(among(store.reader, choice))
         if not dry_run:
             store.do(lambda database: let_go(database, found))
+    if as_json:
+        click.echo(json.dumps({"dropped": 0 if dry_run else len(found), "chosen": len(found)}))
+        return
     click.echo(f"{len(found):,} dead letters {'would be ' if dry_run else ''}dropped", err=True)
 
 

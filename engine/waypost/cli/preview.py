@@ -27,9 +27,10 @@ from waypost.cli.show import stand_ins
 @click.option(
     "--line", default=1, show_default=True, type=click.IntRange(1), help="Which line of a file of JSON lines."
 )
-def command(target: str, event: str, pairs: tuple[str, ...], line: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object on standard output.")
+def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json: bool) -> None:
     """Show what EVENT (a file with one JSON object, or JSON lines; '-' is standard input) becomes at TARGET."""
-    from waypost.runtime.preview import preview
+    from waypost.runtime.preview import as_data, preview
     from waypost.runtime.program import link
     from waypost.runtime.settings import SettingError
 
@@ -43,6 +44,11 @@ def command(target: str, event: str, pairs: tuple[str, ...], line: int) -> None:
         data = sys.stdin.buffer.read() if event == "-" else Path(event).read_bytes()
     except OSError as error:
         refuse(f"cannot read {event}: {error.strerror}")
+    if as_json:
+        from waypost.runtime.told import text_of
+
+        click.echo(text_of(program, as_data(program, one_event(data, line), time.time())))
+        return
     click.echo(preview(program, one_event(data, line), time.time()), nl=False)
 
 

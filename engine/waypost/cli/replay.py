@@ -19,6 +19,7 @@ from waypost.cli.logs import note
 from waypost.cli.run import sender_for
 from waypost.cli.summary import report
 from waypost.plan import Plan
+from waypost.runtime import told
 from waypost.runtime.engine import Summary, status_of
 from waypost.runtime.options import Options
 from waypost.runtime.program import Program, link
@@ -82,7 +83,7 @@ def replay(
         except SettingError as error:
             refuse(str(error))
         if dry_run:
-            _foretell(groups)
+            _foretell(groups, as_json=as_json)
             return
         options = Options(None, drain_s=drain, notice=note)
         summaries = _send(groups, options, store)
@@ -140,12 +141,16 @@ def _groups(letters: list[Letter], plans: _Plans) -> Iterator[Group]:
     yield from found.values()
 
 
-def _foretell(groups: list[Group]) -> None:
+def _foretell(groups: list[Group], *, as_json: bool) -> None:
     """What the plan makes of each letter now."""
     for program, _, letters in groups:
         now = Options(None).clock()
         for letter in letters:
             for item in again(program, letter, now):
+                if as_json:
+                    about = {"id": letter.id, "connection": letter.connection}
+                    click.echo(told.text_of(program, {**about, **told.delivery(program, item, now)}))
+                    continue
                 if isinstance(item, Mapped):
                     said = f"would be sent by {item.action}: {item.body.decode()}"
                 elif isinstance(item, Filtered):

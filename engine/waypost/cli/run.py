@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +19,8 @@ from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
 from waypost.cli.summary import report
 from waypost.plan import Plan
+from waypost.runtime import told
+from waypost.runtime.courier import turned_away
 from waypost.runtime.engine import Summary, Watcher, run, status_of
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
@@ -25,7 +29,8 @@ from waypost.runtime.program import Program, link
 from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, local_url
-from waypost.runtime.sources.file import SourceError
+from waypost.runtime.sources.file import SourceError, expand
+from waypost.runtime.sources.lines import Line
 from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
 from waypost.runtime.store import StateError, Store
@@ -100,7 +105,12 @@ NOT_JOURNALED = "standard input is not journaled: what is not delivered when thi
     type=click.IntRange(min=1),
     help="So many processes share the files or the journal, by parts of them (with `order_by`, by its key).",
 )
-@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The summary as one JSON object on standard output; with --dry-run an object a line for each delivery.",
+)
 def command(
     target: str,
     files: tuple[str, ...],
@@ -132,6 +142,8 @@ def command(
     if log == "json":
         logs.as_json()
     options = Options(None if dry_run else dead_letters, connect_within, drain, masked=dry_run, notice=note)
+    if dry_run and as_json:
+        options.map_lines = tell_each
     folder = None if dry_run else state_folder.folder(state, target)
     several = frozen or _holds_connections(target)
     _refuse_mixtures(target, several, given=bool(files or pairs), watch=watch)
@@ -154,7 +166,15 @@ def command(
         words = (target, files, pairs, folder, endpoint_override, options)
         summary, letters, keeps = _single(*words, journal=journal, follow=follow, watcher=watcher, workers=workers)
         summaries = [summary]
-    report(summaries, letters, keeps, several=several, dry_run=dry_run, as_json=as_json, as_log=log == "json")
+    report(
+        summaries,
+        letters,
+        keeps,
+        several=several,
+        dry_run=dry_run,
+        as_json=as_json and not dry_run,
+        as_log=log == "json",
+    )
     click.get_current_context().exit(status_of(summaries))
 
 
@@ -195,7 +215,7 @@ def _single(
         folder = folder or state_folder.automatic(target)
     try:
         override = local_url(endpoint) if endpoint else None
-        given = read_settings(pairs, plan)
+        given = read_settings(pairs, plan, whole=True, besides=missing_files(files))
         program = link(plan, given, endpoint_override=override)
         sources = [] if journal else open_sources(files, options, follow=follow)
         store = Store(folder) if folder else None
@@ -330,7 +350,7 @@ def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Opt
 
 def sender_for(program: Program, options: Options) -> Sender:
     if options.masked:
-        return DryRun()
+        return DryRun(quiet=options.map_lines is not None)
     from waypost.runtime.transport import Transport
 
     return Transport(max(kind.policy.concurrency for kind in program.requests.values()))
@@ -350,6 +370,19 @@ def watching_at(text: str) -> Watcher:
         refuse(str(error))
 
 
+def missing_files(names: Iterable[str]) -> list[str]:
+    """What is to be said of files that are not there, and of patterns without files."""
+    found: list[str] = []
+    for name in names:
+        try:
+            paths = [] if name == "-" else expand(name)
+        except SourceError as error:
+            found.append(str(error))
+            continue
+        found += [f"cannot read {path}: No such file or directory" for path in paths if not path.exists()]
+    return found
+
+
 def open_sources(files: tuple[str, ...], options: Options, *, follow: bool = False) -> list[Source]:
     """The inputs that the command names. Of a pattern that is followed they become more."""
     names = files or ("-",)
@@ -366,9 +399,14 @@ def open_sources(files: tuple[str, ...], options: Options, *, follow: bool = Fal
 
 
 class DryRun:
-    """Prints each request instead of sending it."""
+    """Prints each request instead of sending it; `quiet` when each delivery is told already."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
 
     async def send(self, wire: Wire, timeout_s: float) -> Answer:
+        if self._quiet:
+            return Answer("200")
         rows = [
             f"{wire.method} {wire.url}",
             *(f"{name}: {value}" for name, value in wire.headers),
@@ -381,3 +419,18 @@ class DryRun:
 
     async def close(self) -> None:
         return None
+
+
+def tell_each(program: Program, source: Source, lines: list[Line], now: float) -> list[Any]:
+    """`courier.many`, each delivery told as a line of JSON (`runtime/told.py`)."""
+    found: list[Any] = []
+    for line in lines:
+        if line.__class__ is Line:
+            results = program.map(line.data, line.offset, source.first_line, now)
+        else:
+            results = [turned_away(line)]
+        for result in results:
+            about = {"connection": program.owner, **told.position(source.name, line)}
+            click.echo(told.text_of(program, {**about, **told.delivery(program, result, now)}))
+        found.append(results)
+    return found

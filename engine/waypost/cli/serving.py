@@ -20,7 +20,7 @@ import msgspec
 from waypost import catalog
 from waypost.cli import endings
 from waypost.cli.common import refuse
-from waypost.cli.connecting import load_connections, settings_of
+from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.plan import Feed, Plan
 from waypost.runtime.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
 from waypost.runtime.joined import News
@@ -58,6 +58,7 @@ class Service:
         ]
         if not plans:
             refuse(f"no connection of {self.path} is enabled")
+        check_settings(plans)
         return plans
 
     @property
@@ -201,7 +202,7 @@ class Service:
         except click.exceptions.Exit:
             raise Refused(f"{self.path} has findings") from None
         except click.ClickException as error:
-            raise Refused(error.format_message()) from None
+            raise Refused("; ".join(error.format_message().splitlines())) from None
         except (SettingError, SourceError) as error:
             raise Refused(str(error)) from None
         self.plans = plans

@@ -111,7 +111,7 @@ class Courier:
         self.fault = ""
         """What has ended the lane, and is our fault."""
         self._gates_of = gates
-        self._map_lines = map_lines
+        self._map_lines = map_lines or options.map_lines
         self._answered = answered
         self._news = news
         self._patient = patient

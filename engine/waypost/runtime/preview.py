@@ -13,12 +13,13 @@ import msgspec
 from waypost import plan as p
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import reference
+from waypost.runtime import reference, told
 from waypost.runtime.dead_letters import field_place
 from waypost.runtime.program import Program
 from waypost.runtime.results import Filtered, Mapped, Rejected
 
 WIDTH = 40
+LEFT_OUT = "(left out)"
 
 
 def preview(program: Program, line: bytes, now: float) -> str:
@@ -33,6 +34,47 @@ def preview(program: Program, line: bytes, now: float) -> str:
     for result in results:
         sections.append(_result(program, result, env, line, now))
     return "\n".join(sections)
+
+
+def as_data(program: Program, line: bytes, now: float) -> dict[str, Any]:
+    """The same as data: the actions, and of each delivery what `told.delivery` says and the fields with their sources."""
+    results = program.map(line, 0, line, now)
+    first = results[0]
+    if isinstance(first, Rejected) and first.action is None:
+        return {"actions": [], "deliveries": [told.delivery(program, first, now)]}
+    env = reference.Env(reference.decode_event(line), program.settings.masked(), int(now * 1000))
+    deliveries = []
+    for result in results:
+        row = told.delivery(program, result, now)
+        if not isinstance(result, Filtered):
+            row["fields"] = [_field(*found) for found in _rows(program, result, env, line)]
+        deliveries.append(row)
+    return {"actions": [_action(program, name, env) for name in program.plan.actions], "deliveries": deliveries}
+
+
+def _field(name: str, value: str, source: str, place: str) -> dict[str, Any]:
+    """`value` where there is one, `fault` where it cannot be had."""
+    row: dict[str, Any] = {"field": name, "source": source, "spec": place}
+    if value.startswith("! "):
+        row["fault"] = value[2:]
+    elif value != LEFT_OUT:
+        row["value"] = msgspec.Raw(value.encode())
+    return row
+
+
+def _action(program: Program, name: str, env: reference.Env) -> dict[str, Any]:
+    action = program.plan.actions[name]
+    node, resolve = fql.parse(action.trigger), reference.resolver(env)
+    holds = fql.evaluate(node, resolve)
+    fails = [] if holds else [{"term": term, "found": found} for term, found in fql.explain(node, resolve)]
+    return {
+        "action": name,
+        "trigger": action.trigger,
+        "enabled": action.enabled,
+        "matches": holds,
+        "fails": fails,
+        "spec": p.place(program.plan.source, f"actions.{name}.trigger"),
+    }
 
 
 def _actions(program: Program, env: reference.Env) -> str:
@@ -77,6 +119,21 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: referen
 
 def _fields(program: Program, result: Mapped | Rejected, env: reference.Env, line: bytes) -> list[str]:
     """A row for each output field: value, the event paths it comes from, and the line of the spec."""
+    rows = _rows(program, result, env, line)
+    names = max([len(row[0]) for row in rows] or [0])
+    sources = min(WIDTH, max([len(row[2]) for row in rows] or [0]))
+    return [
+        f"{result.action}: field, value, source",
+        *(
+            f"  {name:{names}}  {_cut(value):{WIDTH}}  {_cut(source):{sources}}  {place}".rstrip()
+            for name, value, source, place in rows
+        ),
+    ]
+
+
+def _rows(
+    program: Program, result: Mapped | Rejected, env: reference.Env, line: bytes
+) -> list[tuple[str, str, str, str]]:
     assert result.action is not None
     plan = program.plan
     action = plan.actions[result.action]
@@ -90,15 +147,7 @@ def _fields(program: Program, result: Mapped | Rejected, env: reference.Env, lin
     )
     rows: list[tuple[str, str, str, str]] = []
     _collect(plan, action.mapping, f"actions.{result.action}.mapping", "", inner, rows)
-    names = max([len(row[0]) for row in rows] or [0])
-    sources = min(WIDTH, max([len(row[2]) for row in rows] or [0]))
-    return [
-        f"{result.action}: field, value, source",
-        *(
-            f"  {name:{names}}  {_cut(value):{WIDTH}}  {_cut(source):{sources}}  {place}".rstrip()
-            for name, value, source, place in rows
-        ),
-    ]
+    return rows
 
 
 def _collect(
@@ -117,7 +166,7 @@ def _value(node: p.Value, env: reference.Env) -> str:
         value = reference.evaluate(node, env)
     except Fault as fault:
         return f"! {fault.reason}: {fault.message}"
-    return "(left out)" if value is MISSING else values.encode(value).decode()
+    return LEFT_OUT if value is MISSING else values.encode(value).decode()
 
 
 def _sources(node: p.Value) -> str:

@@ -32,6 +32,11 @@ REASONS: Final = {
     "fault": "a fault of waypost, which is to be reported: the event cannot be blamed for it",
     "message_too_large": "the message is larger than the destination takes",
 }
+ANSWERED: Final = {
+    "refused": "the destination refused it",
+    "retries_exhausted": "the destination took it at no attempt within the time of retries",
+}
+"""The reasons of dead letters after an answer."""
 FILTERED: Final = {
     "no_action": "no action's trigger matches",
     "where": "the action's `where` does not hold, or `each` found no item",

@@ -50,23 +50,14 @@ class Bound:
 
 
 def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = None) -> Bound:
-    """Checks the given values against the plan's settings, fills in defaults."""
-    for name in given:
-        if name not in plan.settings:
-            near = difflib.get_close_matches(name, plan.settings, 1, 0.67)
-            guess = f"; did you mean `{near[0]}`?" if near else ""
-            raise SettingError(
-                f"{plan.name} has no setting `{name}`{guess} (it has: {', '.join(plan.settings) or 'none'})"
-            )
+    """Checks the given values against the plan's settings, fills in defaults. Raises SettingError with all that is wrong, a line each."""
+    if problems := wrong(plan, given):
+        raise SettingError("\n".join(problems))
     values: dict[str, Any] = {}
     data: dict[str, dict[str, Any]] = {}
     for name, setting in plan.settings.items():
         value = given.get(name, setting.default)
         if value is None or value == "":
-            if not setting.optional:
-                raise SettingError(
-                    f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with --set {name}={_form(setting)}"
-                )
             continue
         values[name] = typed(plan.name, name, setting, value)
         if setting.type == "choice":
@@ -77,6 +68,29 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
     ]
     secret = frozenset([*bound_late, *(name for name, setting in plan.settings.items() if setting.secret)])
     return Bound(values, data, secret, endpoint_override)
+
+
+def wrong(plan: Plan, given: Mapping[str, Any], *, but: frozenset[str] = frozenset()) -> list[str]:
+    """What is wrong with given values: unknown names, wrong types, what is missing. Nothing is said of the settings in `but`."""
+    found: list[str] = []
+    for name in given:
+        if name not in plan.settings:
+            near = difflib.get_close_matches(name, plan.settings, 1, 0.67)
+            guess = f"; did you mean `{near[0]}`?" if near else ""
+            found.append(f"{plan.name} has no setting `{name}`{guess} (it has: {', '.join(plan.settings) or 'none'})")
+    for name, setting in plan.settings.items():
+        value = given.get(name, setting.default)
+        if name in but or (setting.optional and (value is None or value == "")):
+            continue
+        if value is None or value == "":
+            form = f"--set {name}={_form(setting)}"
+            found.append(f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with {form}")
+            continue
+        try:
+            typed(plan.name, name, setting, value)
+        except SettingError as error:
+            found.append(str(error))
+    return found
 
 
 def is_reference(value: Any) -> bool:
