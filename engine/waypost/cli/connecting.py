@@ -39,8 +39,8 @@ def settings_of(plan: Plan) -> dict[str, Any]:
 
 
 def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
-    """Ends the command with all that is missing for these connections: variables, files and settings, a line each, each once. `keys`: also those
-    of their sources."""
+    """Ends the command with all that is missing for these connections: variables, files and settings, a line each, each once. `keys`: also
+    those of their sources."""
     found: list[str] = []
     for plan in plans:
         held = plan.connection
