@@ -139,7 +139,17 @@ def test_what_is_gone_is_said_with_status_70(what: str, said: str, copy: Path, t
         if what.startswith("all"):
             (copy / "state.sqlite-wal").unlink()
     (tmp_path / "e.ndjson").write_bytes(b"")
-    run = ("run", "segment", "--set", "source_write_key=env:KEY", "--set", "endpoint=europe", "--state", str(copy), str(tmp_path / "e.ndjson"))
+    run = (
+        "run",
+        "segment",
+        "--set",
+        "source_write_key=env:KEY",
+        "--set",
+        "endpoint=europe",
+        "--state",
+        str(copy),
+        str(tmp_path / "e.ndjson"),
+    )
     for words in (run, ("state", str(copy)), ("dead", "list", "--state", str(copy))):
         status, _, told = waypost(*words, KEY="k")
         assert status == 70, told
