@@ -73,7 +73,7 @@ def room(path: Path) -> str:
 def test_imports_point_one_way(path: Path) -> None:
     """compiler and runtime never import each other, and neither reaches back to the command line."""
     own = room(path)
-    if own in ("__init__", "__main__"):
+    if own in ("__init__", "__main__", "api"):
         return
     rooms = {name.split(".")[1] for name in imported(path) if name.startswith("waypost.") and name.count(".") >= 1}
     assert rooms - {"__version__"} <= MAY_IMPORT[own], f"{own} imports {sorted(rooms - MAY_IMPORT[own])}"

@@ -146,6 +146,11 @@ class Program:
             yield self._chunks.block(data, start, stop, offset, first_line, now)
             start = stop + 1
 
+    def map_chunk(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[list[Result]]:
+        """`map` of many lines at once: for each line its results. `data` are whole lines, with a line feed between them."""
+        rows = (row for block in self.map_data(data.rstrip(b"\n"), offset, first_line, now) for row in block.rows())
+        return [row if isinstance(row, list) else [row] for row in rows]
+
     def map_many(
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:

@@ -1,0 +1,153 @@
+"""The public face: what `import waypost` gives (docs/python.md).
+
+Takes paths, plans, setting values and events. Gives plans, programs, results of mapping, and the summary of a delivery. Each function only
+joins rooms that the command line joins too, so that both mean the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost import catalog
+from waypost.plan import Plan, PlanError
+from waypost.plan import load as load_plan
+from waypost.runtime import program as programs
+from waypost.runtime.program import Program
+from waypost.runtime.results import Filtered, Mapped, Rejected
+from waypost.runtime.settings import SettingError, is_reference, local_url, resolve
+
+if TYPE_CHECKING:
+    from waypost.compiler.diagnostic import Report
+    from waypost.runtime.engine import Summary
+    from waypost.runtime.store import StateError
+
+__all__ = [
+    "Filtered",
+    "Mapped",
+    "Plan",
+    "PlanError",
+    "Program",
+    "Rejected",
+    "Report",
+    "SettingError",
+    "StateError",
+    "Summary",
+    "compile",
+    "deliver",
+    "link",
+    "load",
+]
+
+Event = bytes | str | Mapping[str, Any]
+"""One event: a JSON object as bytes or text, or decoded."""
+
+_LATE = {
+    "Report": "waypost.compiler.diagnostic",
+    "Summary": "waypost.runtime.engine",
+    "StateError": "waypost.runtime.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module 'waypost.api' has no attribute {name!r}")
+
+
+def compile(path: str | PathLike[str]) -> tuple[Plan | None, Report]:
+    """Compiles a spec: a file, a folder that holds a destination.yaml, or the name of a shipped destination.
+
+    Gives the plan, or None where there are errors, and the report of everything that was found: `report.diagnostics` are findings with a code,
+    a message and a place, `report.failed` says whether any of them is an error. Raises FileNotFoundError and other OSErrors; nothing that
+    stands in the file raises.
+    """
+    from waypost.compiler.pipeline import compile_file
+
+    try:
+        target = catalog.find_spec(str(path))
+    except catalog.NotFound as error:
+        raise FileNotFoundError(str(error)) from None
+    return compile_file(target.path)
+
+
+def load(path: str | PathLike[str]) -> Plan:
+    """Loads a compiled plan: a file such as compiled/shop.json, or the name of a shipped destination. The compiler is not needed for it.
+
+    Raises FileNotFoundError and other OSErrors, and PlanError where the file is no plan of this version.
+    """
+    text = str(path)
+    target = Path(text)
+    if not target.is_file() and "/" not in text and catalog.shipped_plan(text).is_file():
+        target = catalog.shipped_plan(text)
+    return load_plan(target.read_bytes(), str(target))
+
+
+def link(plan: Plan, settings: Mapping[str, Any] | None = None, *, endpoint: str | None = None) -> Program:
+    """The program of a plan with these setting values: `program.map(line)` gives what one event becomes, `program.map_chunk(data)` what many
+    lines become.
+
+    A value may be `env:NAME` or `file:PATH`, as on the command line. `endpoint` is a scheme, host and port of this machine to send to instead
+    (a receiver for tests). Raises SettingError with one line for a setting that is missing, unknown or ill-typed.
+    """
+    bound = {name: resolve(value)[0] if is_reference(value) else value for name, value in (settings or {}).items()}
+    return programs.link(plan, bound, endpoint_override=local_url(endpoint) if endpoint else None)
+
+
+async def deliver(
+    plan: Plan,
+    events: Iterable[Event] | AsyncIterable[Event],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    state: str | PathLike[str] | None = None,
+    dead_letters: str | PathLike[str] | None = None,
+    endpoint: str | None = None,
+    name: str = "events",
+    connect_within_s: float = 60.0,
+    notice: Callable[[str], None] = lambda text: None,
+) -> Summary:
+    """Delivers every event, in order, with the batches, limits, retries and waits that the plan says. Returns when all have ended.
+
+    `summary.ledger` counts what became of them, `summary.status` is the exit status that `waypost run` would have (0: all delivered or
+    filtered), `summary.stopped` says why it stopped before the end. Events that cannot be sent are dead letters: in the folder `state` where
+    one is given (`waypost dead list`), else in the file `dead_letters` (default: dead-letters.ndjson in the working folder).
+
+    `state` keeps how far the run came, under `name`: called again with the same events it goes on there, after a crash too. The same events
+    are those that begin with the same one; others begin at the beginning. Cancelling keeps what has ended and raises CancelledError.
+    `connect_within_s`: a destination that is not reached once in so many seconds ends the run. `notice` is told sentences as they come.
+    Raises SettingError, and StateError for a state that cannot be used.
+    """
+    from waypost.runtime.engine import Engine
+    from waypost.runtime.options import Options
+    from waypost.runtime.sources.iterable import opened
+    from waypost.runtime.store import Store
+    from waypost.runtime.transport import Transport
+
+    program = link(plan, settings, endpoint=endpoint)
+    letters = (
+        Path(dead_letters) if dead_letters is not None else None if state is not None else Path("dead-letters.ndjson")
+    )
+    options = Options(letters, connect_within_s, notice=notice)
+    store = Store(Path(state)) if state is not None else None
+    sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
+    began = time.monotonic()
+    try:
+        engine = Engine(options, store, lambda program: sender)
+        async with opened(events, name) as source:
+            courier = engine.courier(program, name, [source], sender)
+            engine.started = True
+            source.listen(courier.wake.set)
+            try:
+                end = await courier.run()
+            finally:
+                await sender.close()
+                engine.close()
+            return engine.summary(end, began)
+    finally:
+        if store is not None:
+            store.close()
