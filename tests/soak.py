@@ -46,6 +46,7 @@ def parts(given: argparse.Namespace) -> dict[str, Part]:
         "kills": Part("kills.py", "P1 P2 P3 P4", ("--kills", str(given.kills), *seed)),
         "simulation": Part("simulation.py", "P2 to P7 P9 P11", ("--schedules", str(given.schedules))),
         "million": Part("million.py", "P8 P11", ("--events", str(given.events), "--down", str(given.down))),
+        "rotations": Part("rotations.py", "P1", ("--rotations", str(given.rotations))),
         "sdks": Part("sdks.py", "P1 P3 P4 P6", ("--events", str(given.sdk_events))),
     }
 
@@ -84,13 +85,14 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="the long proofs of delivery, and a closing table")
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="kills, simulation, million, sdks; all when none is named"
+        "parts", nargs="*", metavar="PART", help="kills, simulation, million, rotations, sdks; all when none is named"
     )
     parser.add_argument("--kills", type=int, default=200, help="half over a file, half over HTTP")
     parser.add_argument("--seed", type=int, default=1, help="of the kills")
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=1_000_000, help="of the run with an outage")
     parser.add_argument("--down", type=float, default=120.0, help="seconds of the outage")
+    parser.add_argument("--rotations", type=int, default=20, help="of a log, of each kind")
     parser.add_argument("--sdk-events", type=int, default=10_000, help="of each SDK")
     given = parser.parse_args()
     known = parts(given)

@@ -166,8 +166,10 @@ class TestGzip:
         path = tmp_path / "e.gz"
         path.write_bytes(gzip.compress(lines("a", "b")) + b"rest")
         said: list[str] = []
-        assert drain(file_source(path, notice=said.append)) == ["a", "b"]
-        assert "is damaged after 22 bytes" in said[0]
+        source = file_source(path, notice=said.append)
+        assert drain(source) == ["a", "b"]
+        assert "after 22 bytes (decompressed): the lines up to there were read, not 4 bytes of the file" in said[0]
+        assert [loss.size for loss in source.losses] == [4]
 
     def test_it_cannot_be_followed(self, tmp_path: Path) -> None:
         path = tmp_path / "e.gz"
@@ -310,7 +312,9 @@ class TestFollow:
         path.write_bytes(lines("c"))
         said: list[str] = []
         assert drain(reopened(path, before, 11, said)) == ["c"]
-        assert said == [f"{path} is not the file that was read before: starting at its beginning"]
+        known = "11 bytes of the earlier one were not delivered and are gone"
+        assert said == [f"{path} is not the file that was read before: starting at its beginning; {known}"]
+        assert [loss.size for loss in OPEN[-1].losses] == [11]
         keeps_the_inode.close()
 
     def test_copied_and_truncated(self, tmp_path: Path) -> None:

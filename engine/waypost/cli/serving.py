@@ -144,6 +144,11 @@ class Service:
         begins = feed.stdin or feed.start == "start"
         return News(self.journal, feed.name, stream), 1 if begins else self.journal.next(feed.name)
 
+    def bind(self) -> None:
+        """As the engine's intake: nothing was read yet."""
+        for intake in self.intakes:
+            intake.bind()
+
     async def start(self) -> None:
         """As the engine's intake: every lane's place is on disk."""
         for intake in self.intakes:

@@ -92,6 +92,10 @@ def _troubles(summary: Summary, keeps: Keeps) -> Iterator[str]:
         yield f"{summary.caught:,} dead letters with the reason `fault` are a fault of waypost: please report what was said of it above"
     elif summary.faults:
         yield "a fault of waypost was met, and no event lost by it: please report what was said of it above"
+    if missing := summary.ledger.missing:
+        known = f", {summary.ledger.missing_bytes:,} bytes of it known" if summary.ledger.missing_bytes else ""
+        places = "at one place" if missing == 1 else f"at {missing:,} places"
+        yield f"some of the input is gone or damaged and was not read ({places}{known}): see above"
     if not summary.ledger.closes:
         yield "the ledger does not close: this is a fault of waypost, please report it"
 

@@ -59,13 +59,14 @@ class Lane:
 
 @dataclass
 class Planned:
-    """A lane with what each share of it has. `said`: what a person is to know of its files."""
+    """A lane with what each share of it has. `said`: what a person is to know of its files; `missing`: what of them is gone."""
 
     lane: Lane
     places: list[Place]
     portions: list[list[Portion]]
     followed: Followed | None
     said: list[str]
+    missing: Ledger = field(default_factory=Ledger)
 
     @property
     def shares(self) -> int:
@@ -139,9 +140,10 @@ def plan_of(lane: Lane, shares: int, store: Store | None, options: Options) -> P
         if lane.files.count(name) > 1:
             refuse(f"{name} is named twice: with --workers a file has one place")
     said: list[str] = []
-    places = [_place(name, saved.get(name), said) for name in lane.files]
+    missing = Ledger()
+    places = [_place(name, saved.get(name), said, missing) for name in lane.files]
     portions = _portions(places, shares, keyed=lane.keyed, options=options)
-    return Planned(lane, places, portions, None, said)
+    return Planned(lane, places, portions, None, said, missing)
 
 
 def _followed(lane: Lane, news: News, saved: dict[str, Cursor], store: Store) -> Followed:
@@ -207,7 +209,7 @@ def _gathered(one: Planned, store: Store | None) -> Gathered:
         starts = {(share, held.name): held.start for share in range(one.shares)}
     earlier = ledger_of(store.reader, program.owner, source) if store else Ledger()
     blocks = one.shares if held is not None and not one.lane.keyed else 0
-    return Gathered(program.owner, source, program.plan, before, earlier, starts, blocks)
+    return Gathered(program.owner, source, program.plan, before, earlier, starts, blocks, one.missing)
 
 
 def _portions(places: list[Place], workers: int, *, keyed: bool, options: Options) -> list[list[Portion]]:
@@ -263,13 +265,15 @@ def _allowed(programs: list[Program], workers: int, options: Options) -> list[in
     return found
 
 
-def _place(name: str, saved: Cursor | None, said: list[str]) -> Place:
-    """Where a file is to be read from; `said` gets what a person is to know of it."""
+def _place(name: str, saved: Cursor | None, said: list[str], missing: Ledger) -> Place:
+    """Where a file is to be read from; `said` gets what a person is to know of it, `missing` counts what is gone of it."""
     file = FileSource(Path(name), notice=said.append)
     if saved is None:
         at, identity = Snapshot(), file.identity
     elif text := file.resume(saved.at.cursor, saved.identity):
         said.append(text)
+        missing.missing += len(file.losses)
+        missing.missing_bytes += sum(loss.size for loss in file.losses)
         at, identity = Snapshot(), file.identity
     else:
         at, identity = saved.at, saved.identity

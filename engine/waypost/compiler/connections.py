@@ -122,5 +122,4 @@ def _lower(laid: Laid, file: ConnectionsFile, source: Source) -> p.Plan:
         ),
         inputs,
         list(file.connections),
-        connection.integrations,
     )

@@ -140,7 +140,6 @@ class Spec:
     title: str
     description: str
     docs: str
-    integrations: list[str] | None
     settings: dict[str, SettingSpec]
     auth: AuthSpec
     check: RequestSpec | None

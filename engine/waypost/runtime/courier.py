@@ -35,11 +35,11 @@ from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, Result
-from waypost.runtime.reader import JOURNAL, Source, waits
+from waypost.runtime.reader import JOURNAL, Source, losses, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
-from waypost.runtime.sources.journal import Unreadable
 from waypost.runtime.sources.lines import Chunk, Line, Piece, Turned, lines_of
+from waypost.runtime.sources.loss import Loss
 from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.taps import Attempt
 from waypost.runtime.traffic import Traffic
@@ -49,8 +49,6 @@ MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Res
 
 BIG = 32 << 10
 """A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
-
-GO_ON = "`waypost state DIR --accept-damage` goes on with what is there"
 
 POLL_S = 0.1
 """How often a source that cannot say when it has more is asked."""
@@ -128,6 +126,7 @@ class Courier:
         self._held: dict[str, Snapshot] = {}
         self._reading = 0
         self._opened: set[str] = set()
+        self._losses: set[tuple[str, Loss]] = set()
         self._next: Program | None = None
         self._changed = asyncio.Event()
         self._older: dict[tuple[str, int], Program] = {}
@@ -229,8 +228,6 @@ class Courier:
             return ""
         except OSError as error:
             self.lane.stop("")
-            if isinstance(error, Unreadable):
-                return f"{error.filename} cannot be read: {error.strerror}; {GO_ON}"
             return f"cannot write {error.filename or 'a file'}: {error.strerror}"
 
     def _raise_fault(self) -> None:
@@ -266,6 +263,7 @@ class Courier:
         held = self._held.pop(source.name, None)
         if held is None and saved is None:
             self.keeping.resumed(source.name, Snapshot(source.offset))
+            self.keeping.due()
             return
         at, identity = (held, source.identity) if held is not None else (saved.at, saved.identity)  # type: ignore[union-attr]
         said = source.resume(at.cursor, identity)
@@ -284,6 +282,7 @@ class Courier:
                 await self._wait()
                 continue
             pieces = source.read()
+            self._count_losses(source)
             if pieces is None:
                 return True
             if not pieces and waits(source):
@@ -293,6 +292,14 @@ class Courier:
             self.options.progress(source, self.lane.ledger, self._tried_again())
             await self._step()
         return False
+
+    def _count_losses(self, source: Source) -> None:
+        for loss in losses(source):
+            if (source.name, loss) not in self._losses:
+                self._losses.add((source.name, loss))
+                self.lane.ledger.missing += 1
+                self.lane.ledger.missing_bytes += loss.size
+                self.keeping.due()
 
     def _take(self, source: Source, pieces: list[Piece]) -> None:
         now = self.options.clock()

@@ -76,6 +76,8 @@ class Crew:
         closing = asyncio.create_task(self._close(intake, engine))
         try:
             with engine.signals(reload=True):
+                if intake is not None:
+                    intake.bind()
                 await self._begin()
                 if intake is not None:
                     await intake.start()

@@ -67,14 +67,14 @@ class Summary:
 
     @property
     def status(self) -> int:
-        """70 > 4 > 5 > 3 > 0: a ledger that does not close, stopped, interrupted with events kept, some dead, all well."""
+        """70 > 4 > 5 > 3 > 0: a ledger that does not close, stopped, interrupted with events kept, some dead or not to be read, all well."""
         if not self.ledger.closes or self.fault or self.faults or self.caught:
             return 70
         if self.stopped:
             return 4
         if self.interrupted and (self.unread or self.ledger.in_flight):
             return 5
-        return 3 if self.ledger.dead or self.ledger.rejected else 0
+        return 3 if self.ledger.dead or self.ledger.rejected or self.ledger.missing else 0
 
 
 def status_of(summaries: list[Summary]) -> int:
@@ -116,8 +116,9 @@ class Watcher(Protocol):
 
 
 class Intake(Protocol):
-    """What takes events in from outside: runtime/sources/ingest.py."""
+    """What takes events in from outside: runtime/sources/ingest.py. `bind` takes hold of what only one can have, such as a port."""
 
+    def bind(self) -> None: ...
     async def start(self) -> None: ...
     async def stop(self, drain_s: float) -> None: ...
 
@@ -131,6 +132,16 @@ class Running:
     sender: Sender
     key: Any
     taps: list[Source] = field(default_factory=list)
+
+
+@dataclass
+class Ready:
+    """A lane that is about to run: everything that it needs is open."""
+
+    item: Assignment
+    courier: Courier
+    sender: Sender
+    taps: list[Source]
 
 
 async def run(
@@ -286,6 +297,9 @@ class Engine:
         closing = asyncio.create_task(self._close_intake(intake))
         try:
             with self.signals(reload=load is not None):
+                # All that can be refused is bound before the first event is read.
+                if intake is not None:
+                    intake.bind()
                 if watcher is not None:
                     await watcher.start(self)
                 await self.apply(assignments)
@@ -353,33 +367,54 @@ class Engine:
             item = wanted.get(name)
             if item is None or item.key != running.key:
                 await self._end(name, running)
-        changes = []
-        for name, item in wanted.items():
-            held = self.lanes.get(name)
-            if held is None and self._done.get(name) == item.key:
-                # A lane that has read all there was does not read it once more because another connection was changed.
-                continue
-            if held is None:
-                await self._start(item)
-            elif (
-                held.courier.lane.stopped
-                or held.courier.program.plan != item.program.plan
-                or held.courier.program.settings != item.program.settings
-            ):
-                changes.append(self._change(held, item.program))
-        await asyncio.gather(*changes)
+        changes: list[tuple[Running, Program]] = []
+        ready: list[Ready] = []
+        try:
+            for name, item in wanted.items():
+                held = self.lanes.get(name)
+                if held is None and self._done.get(name) == item.key:
+                    # A lane that has read all there was does not read it once more because another connection was changed.
+                    continue
+                if held is None:
+                    ready.append(await self._prepare(item))
+                elif (
+                    held.courier.lane.stopped
+                    or held.courier.program.plan != item.program.plan
+                    or held.courier.program.settings != item.program.settings
+                ):
+                    changes.append((held, item.program))
+        except BaseException:
+            for one in ready:
+                await self._abandon(one)
+            raise
+        # No lane begins before all are ready: where one is refused, nothing was read or sent.
+        for one in ready:
+            self._start(one)
+        await asyncio.gather(*(self._change(held, program) for held, program in changes))
 
-    async def _start(self, item: Assignment) -> None:
+    async def _prepare(self, item: Assignment) -> Ready:
         key, shared = self._shared.get(item.source, (None, []))
         if not shared or key != item.key:
-            shared = [Shared(opener) for opener in item.inputs(partial(self._added, item.source, item.key))]
+            shared = []
             self._shared[item.source] = (item.key, shared)
+            for opener in item.inputs(partial(self._added, item.source, item.key)):
+                shared.append(Shared(opener))
         taps: list[Source] = [reader.tap() for reader in shared]
         await self._begin(item, taps)
         sender = self._sender_for(item.program)
         courier = self.courier(item.program, item.source, taps, sender, news=item.news, patient=item.endless)
-        task = asyncio.create_task(courier.run(), name=f"{item.program.owner} < {item.source}")
-        self.lanes[item.name] = Running(courier, task, sender, item.key, taps)
+        return Ready(item, courier, sender, taps)
+
+    def _start(self, one: Ready) -> None:
+        item = one.item
+        task = asyncio.create_task(one.courier.run(), name=f"{item.program.owner} < {item.source}")
+        self.lanes[item.name] = Running(one.courier, task, one.sender, item.key, one.taps)
+
+    async def _abandon(self, one: Ready) -> None:
+        self.couriers.pop(one.item.name, None)
+        for tap in one.taps:
+            tap.close()
+        await one.sender.close()
 
     def _added(self, source: str, key: Any, opener: Opener) -> None:
         """An input more of a source: every lane of it reads it after those that it has."""

@@ -190,7 +190,7 @@ class Joined:
             ledgers.unpack(self._ends[share].ledger) if share in self._ends else self._ledgers[share]
             for share in range(self.shares)
         ]
-        total = Ledger()
+        total = self.gathered.missing
         for row in rows:
             total = total.plus(row)
         ends = list(self._ends.values())

@@ -21,6 +21,7 @@ from waypost.runtime.lane import Dead, Lane
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
 from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
+from waypost.runtime.sources.rotation import since
 
 LEAST_S = 0.005
 SHARE = 20.0
@@ -215,17 +216,21 @@ class Keeping:
     def _step(self) -> LaneStep:
         letters, self._letters, self._letter_bytes = tuple(self._letters), [], 0
         trims, self._trims = self._trims, {}
-        rows = [Cursor(name, source.identity, self.snapshot(name)) for name, source in self._inputs.items()]
+        rows = [_cursor(source.identity, name, self.snapshot(name)) for name, source in self._inputs.items()]
         whole = self._earlier.plus(self.settled())
         return LaneStep(
             self.connection,
             self.source,
-            tuple(row for row in rows if not row.at.blank),
+            tuple(row for row in rows if row.kept),
             replace(whole, let_go=whole.let_go + self._let_go),
             letters,
             self._writer.plan,
             trims,
         )
+
+
+def _cursor(identity: str, name: str, at: Snapshot) -> Cursor:
+    return Cursor(name, since(identity, at.cursor), at)
 
 
 def merged(ranges: list[tuple[int, int]], cursor: int) -> tuple[tuple[int, int], ...]:

@@ -17,6 +17,7 @@ import msgspec
 @dataclass
 class Ledger:
     """Counts of one lane. `dead` and `filtered` by reason; `bytes` are of bodies as sent. `in_flight` is counted apart: it can disagree.
+    `missing`: so many places of the inputs could not be read, with `missing_bytes` that are known: gone, or damaged.
     `let_go`: so many dead letters are no longer held, because they were dropped or went to a file."""
 
     read: int = 0
@@ -31,6 +32,8 @@ class Ledger:
     attempts_again: int = 0
     bytes: int = 0
     let_go: int = 0
+    missing: int = 0
+    missing_bytes: int = 0
 
     @property
     def closes(self) -> bool:
@@ -50,6 +53,8 @@ class Ledger:
             "requests": self.requests,
             "retries": self.attempts_again,
             "bytes": self.bytes,
+            "missing": self.missing,
+            "missing_bytes": self.missing_bytes,
             "closes": self.closes,
         }
 

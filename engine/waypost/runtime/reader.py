@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from waypost.runtime.sources.lines import Chunk, Piece, behind
+from waypost.runtime.sources.loss import Loss
+from waypost.runtime.sources.rotation import Part, parts_of
 
 WINDOW = 64 << 20
 
@@ -50,6 +52,11 @@ class Source(Protocol):
 def resumable(source: Source) -> bool:
     """Whether a source can be read from an offset again."""
     return bool(getattr(source, "resumable", source.size is not None))
+
+
+def losses(source: Source) -> list[Loss]:
+    """What could not be read of a source so far."""
+    return getattr(source, "losses", [])
 
 
 def waits(source: Source) -> bool:
@@ -99,12 +106,18 @@ class Shared:
         self._taps.append(tap)
         return tap
 
-    def start(self, offset: int, identity: str) -> None:
-        """The first lane to read says where the leader begins."""
-        if self.head is None:
-            if offset != self.leader.offset:
-                self.leader.resume(offset, identity)
-            self.head = offset
+    def start(self, saved: tuple[int, str] | None) -> None:
+        """The first lane to read says where the leader begins: at a saved cursor (offset, identity), or where it stands."""
+        if saved is not None:
+            self.leader.resume(*saved)
+        self.head = self.leader.offset
+
+    def leads(self, part: Part) -> bool:
+        """Whether a file is one of the leader's, at the same offset of its stream."""
+        return any(
+            one.inode == part.inode and one.base == part.base and (one.first == part.first or not part.first)
+            for one in parts_of(self.leader.identity)
+        )
 
     def stretch(self, at: int) -> Stretch | None:
         """The stretch that holds what stands at an offset, where it is still kept."""
@@ -149,7 +162,8 @@ class Shared:
 
 
 class Tap:
-    """One lane's view. State: where the lane is, and its own reader while it is detached."""
+    """One lane's view. State: where the lane is, and its own reader while it is detached. A lane whose files are others than the leader's (a
+    log was rotated before the one had begun and after the other had) stays apart: their offsets mean different things."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -158,20 +172,32 @@ class Tap:
         self.name = leader.name
         self.resumable = resumable(leader)
         self.waits = waits(leader)
-        self._known = leader.identity
         self.at = leader.offset
+        self._saved: tuple[int, str] | None = None
+        self._mine = _at(leader.identity, leader.offset)
+        self._begun = False
+        self._apart = False
+        self._losses: list[Loss] = []
+
+    @property
+    def _source(self) -> Source:
+        return self._own if self._apart and self._own is not None else self._shared.leader
 
     @property
     def identity(self) -> str:
-        return self._shared.leader.identity
+        return self._source.identity
 
     @property
     def size(self) -> int | None:
-        return self._shared.size
+        return self._own.size if self._apart and self._own is not None else self._shared.size
 
     @property
     def first_line(self) -> bytes:
-        return self._shared.leader.first_line
+        return self._source.first_line
+
+    @property
+    def losses(self) -> list[Loss]:
+        return [*self._losses, *losses(self._source)]
 
     @property
     def offset(self) -> int:
@@ -182,20 +208,28 @@ class Tap:
         return self._own is not None
 
     def resume(self, offset: int, identity: str) -> str:
-        if identity == self.identity and offset == self._shared.leader.offset and self._shared.head is None:
+        leader = self._shared.leader
+        if not self.resumable:
+            # A second reader of it would take what this one is to have.
+            said = leader.resume(offset, identity)
+            self.at = leader.offset
+            return said
+        if identity == leader.identity and offset == leader.offset and self._shared.head is None:
             self.at = offset
             return ""
         own = self._shared.open()
         said = own.resume(offset, identity)
         own.close()
-        if not said:
-            # What one name had before (rotated files) is in the identity that was kept.
-            self._known = identity
-        self.at = own.offset if said else offset
+        self._saved = offset, identity
+        self._mine = _at(own.identity, own.offset)
+        self.at = own.offset
         return said
 
     def read(self) -> list[Piece] | None:
-        self._shared.start(self.at, self._known)
+        if not self._begun:
+            self._begin()
+        if self._apart:
+            return self._read_alone()
         stretch = self._shared.stretch(self.at)
         if stretch is not None:
             self._rejoin()
@@ -210,10 +244,20 @@ class Tap:
             return found
         return self._read_alone()
 
+    def _begin(self) -> None:
+        self._begun = True
+        if self._shared.head is None:
+            self._shared.start(self._saved)
+        elif self.resumable and not self._shared.leads(self._mine):
+            self._apart = True
+            self._own = self._shared.open()
+            if self._saved is not None:
+                self._own.resume(*self._saved)
+
     def _read_alone(self) -> list[Piece] | None:
         if self._own is None:
             self._own = self._shared.open()
-            self._own.resume(self.at, self._known if self._shared.head is None else self.identity)
+            self._own.resume(self.at, self.identity)
         lines = self._own.read()
         if lines:
             self.at = lines[-1].end
@@ -221,9 +265,20 @@ class Tap:
 
     def _rejoin(self) -> None:
         if self._own is not None:
+            known = self.losses
+            self._losses += [loss for loss in losses(self._own) if loss not in known]
             self._own.close()
             self._own = None
 
     def close(self) -> None:
-        self._rejoin()
+        if not self._apart:
+            self._rejoin()
+        elif self._own is not None:
+            self._own.close()
         self._shared.leave(self)
+
+
+def _at(identity: str, offset: int) -> Part:
+    """The file of an identity in which an offset lies."""
+    known = parts_of(identity) or [Part("")]
+    return max((part for part in known if part.base <= offset), key=lambda part: part.base, default=known[0])

@@ -16,7 +16,6 @@ import msgspec
 
 from waypost.plan import Plan, dump, load
 from waypost.runtime import ledger as ledgers
-from waypost.runtime.integrity import sealed
 from waypost.runtime.journal import trim
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
@@ -44,6 +43,11 @@ class Cursor:
     input: str
     identity: str
     at: Snapshot
+
+    @property
+    def kept(self) -> bool:
+        """A file is known by what is kept of it, though nothing of it has ended: it may have another name when the next run begins."""
+        return not self.at.blank or ":" in self.identity
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,9 @@ _parts = msgspec.msgpack.Decoder(tuple[tuple[int, str | None, int | str | None],
 
 def save_cursor(database: sqlite3.Connection, connection: str, source: str, cursor: Cursor) -> None:
     database.execute(
-        "insert or replace into cursor (connection, source, input, identity, byte_offset, settled, parts, crc) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?)",
-        sealed(
+        "insert or replace into cursor (connection, source, input, identity, byte_offset, settled, parts) "
+        "values (?, ?, ?, ?, ?, ?, ?)",
+        (
             connection,
             source,
             cursor.input,
@@ -128,8 +132,8 @@ def cursors_of(database: sqlite3.Connection, connection: str, source: str) -> di
 
 def save_ledger(database: sqlite3.Connection, connection: str, source: str, ledger: Ledger) -> None:
     database.execute(
-        "insert or replace into ledger (connection, source, counts, crc) values (?, ?, ?, ?)",
-        sealed(connection, source, ledgers.pack(ledger)),
+        "insert or replace into ledger (connection, source, counts) values (?, ?, ?)",
+        (connection, source, ledgers.pack(ledger)),
     )
 
 
@@ -157,7 +161,7 @@ def add_letters(database: sqlite3.Connection, letters: Iterable[Letter]) -> None
         if letter.first_line not in origins:
             origins[letter.first_line] = _origin(database, letter.first_line)
         rows.append(
-            sealed(
+            (
                 letter.connection,
                 letter.source,
                 origins[letter.first_line],
@@ -165,16 +169,16 @@ def add_letters(database: sqlite3.Connection, letters: Iterable[Letter]) -> None
                 letter.action,
                 msgspec.json.encode(letter.item),
                 letter.reason,
-                int(letter.whole),
-                float(letter.at),
+                letter.whole,
+                letter.at,
                 letter.plan,
                 letter.event,
                 letter.record,
             )
         )
     database.executemany(
-        "insert into dead (connection, source, origin, byte_offset, action, item, reason, whole, at, plan, event, record, crc) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into dead (connection, source, origin, byte_offset, action, item, reason, whole, at, plan, event, record) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 

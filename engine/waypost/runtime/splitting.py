@@ -163,6 +163,8 @@ class Gathered:
     earlier: Ledger
     starts: dict[tuple[int, str], int]
     blocks: int = 0
+    missing: Ledger = field(default_factory=Ledger)
+    """What was found to be gone before there were workers."""
     let_go: int = 0
     _at: dict[tuple[int, str], Snapshot] = field(default_factory=dict)
     _identities: dict[str, str] = field(default_factory=dict)
@@ -205,7 +207,7 @@ class Gathered:
 
     def ledger(self) -> Ledger:
         """What has ended in this run."""
-        found = Ledger()
+        found = self.missing
         for one in self._ledgers.values():
             found = found.plus(one)
         return found
@@ -220,7 +222,7 @@ class Gathered:
         return LaneStep(
             self.connection,
             self.source,
-            tuple(row for row in rows if not row.at.blank),
+            tuple(row for row in rows if row.kept),
             replace(whole, let_go=whole.let_go + self.let_go),
             tuple(letters),
             self.plan,

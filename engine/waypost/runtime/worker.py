@@ -119,11 +119,14 @@ class Work:
             return [self.following]
         for portion in task.portions:
             passed[portion.path] = portion.start
-        return [self._share(portion, keyed=task.keyed) for portion in task.portions]
+        return [
+            self._share(portion, keyed=task.keyed, tells=not task.keyed or not task.share) for portion in task.portions
+        ]
 
-    def _share(self, portion: Portion, *, keyed: bool) -> Share:
+    def _share(self, portion: Portion, *, keyed: bool, tells: bool) -> Share:
         passed = self.remote.passed
-        return Share(portion, notice=self.remote.notice, passed=(lambda: passed[portion.path]) if keyed else None)
+        ahead = (lambda: passed[portion.path]) if keyed else None
+        return Share(portion, notice=self.remote.notice, passed=ahead, tells=tells)
 
     def obey(self, order: Any) -> None:
         if isinstance(order, pipe.Stop):

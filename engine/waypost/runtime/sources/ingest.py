@@ -290,8 +290,8 @@ class Ingest:
         """HOST:PORT of every socket that is bound: with port 0, the one that was given."""
         return [address for server in self._servers for address in server.addresses]
 
-    async def start(self) -> None:
-        """Binds every address and serves. Raises SourceError; nothing is left open then."""
+    def bind(self) -> None:
+        """Binds every address. Raises SourceError; nothing is left open then."""
         try:
             from waypost.runtime.sources.serving import CONNECTIONS, SHARE, Server
         except ImportError:
@@ -300,6 +300,17 @@ class Ingest:
             limit = places(CONNECTIONS, SHARE / len(self.doors))
             for (host, port), door in self.doors.items():
                 self._servers.append(Server(door, host, port, limit=limit, notice=self._notice))
+        except BaseException:
+            servers, self._servers = self._servers, []
+            for server in servers:
+                server.close()
+            raise
+
+    async def start(self) -> None:
+        """Serves every address, bound before or now. Raises SourceError; nothing is left open then."""
+        if not self._servers:
+            self.bind()
+        try:
             for server in self._servers:
                 await server.start()
         except BaseException:

@@ -157,6 +157,11 @@ class Cutter:
         self._number = number
         self._long: tuple[bytes, int, hashlib._Hash] | None = None
 
+    @property
+    def pending(self) -> int:
+        """How many bytes are held of a line that has not ended."""
+        return len(self._rest) if self._long is None else self._long[1]
+
     def feed(self, chunk: bytes) -> list[Piece]:
         """The lines that end in this chunk; blank ones are passed over."""
         found: list[Piece] = []

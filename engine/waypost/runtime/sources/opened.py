@@ -19,18 +19,26 @@ CHUNK = 96 << 10
 
 FIRST_LINE = (1 << 20) + 2
 
+TAIL = 256
+"""So many of the bytes that were read last tell whether a file is still the one that was read."""
+
 
 class SourceError(Exception):
     """A source that cannot be read or opened. One clear line."""
 
 
 class Opened:
-    """State: the file, how far it is read, and the gzip member under way. `trouble` says why a gzip file ends before its end."""
+    """State: the file, how far it is read, and the gzip member under way. `trouble` says why a gzip file ends before its end, `unread` how
+    many of its bytes, as they stand in it, were of no use; `whole`: all the same its lines were all there. `tail` is what was read last."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trouble = ""
+        self.unread = 0
+        self.whole = False
         self.offset = 0
+        self.tail = b""
+        self._fed = 0
         self._file = _open(path)
         self._status = os.fstat(self._file.fileno())
         self._gunzip = Gunzip() if self._file.read(2) == b"\x1f\x8b" else None
@@ -46,12 +54,25 @@ class Opened:
         return f"{self._status.st_dev}:{self._status.st_ino}"
 
     @property
+    def changed(self) -> int:
+        """When it was changed last, in nanoseconds."""
+        return self._stat().st_mtime_ns
+
+    @property
     def size(self) -> int:
         """In plain bytes. Of a gzip file it is what its trailer says, until its end is reached."""
-        status = os.fstat(self._file.fileno())
+        status = self._stat()
         if self._gunzip is None:
             return status.st_size
+        if self._file.closed:
+            return self.offset
         return self.offset if self._ended and not self.trouble else max(self._trailer(status.st_size), self.offset + 1)
+
+    def _stat(self) -> os.stat_result:
+        """As it is now, and once it is closed as it was then: who looks at a lane asks on."""
+        if not self._file.closed:
+            self._status = os.fstat(self._file.fileno())
+        return self._status
 
     def _trailer(self, size: int) -> int:
         """The last four bytes: the plain size of the last member, modulo 4 GiB."""
@@ -89,7 +110,27 @@ class Opened:
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
         self.offset += len(piece)
+        self.tail = piece[-TAIL:] if len(piece) >= TAIL else (self.tail + piece)[-TAIL:]
         return piece
+
+    def before(self, offset: int) -> bytes:
+        """The bytes before an offset, at most TAIL; fewer where there are not so many. Of a gzip file they are read for, from its beginning."""
+        count = min(TAIL, offset)
+        if self._gunzip is None:
+            with contextlib.suppress(OSError):
+                return os.pread(self._file.fileno(), count, offset - count)
+            return b""
+        self._rewind()
+        self.skip(offset)
+        found = self.tail if self.offset == offset else b""
+        self._rewind()
+        return found
+
+    def starts(self, count: int) -> bytes:
+        """The first bytes of a plain file, as they stand there now."""
+        with contextlib.suppress(OSError):
+            return os.pread(self._file.fileno(), count, 0)
+        return b""
 
     def _unzipped(self, gunzip: Gunzip, most: int) -> bytes:
         while not self._ended:
@@ -99,24 +140,39 @@ class Opened:
                     return piece
                 raw = self._file.read(CHUNK)
                 if raw:
+                    self._fed += len(raw)
                     gunzip.feed(raw)
                     continue
                 if not gunzip.whole:
                     self.trouble = "is cut short"
             except NotGzip:
-                self.trouble = "is damaged"
+                self._damaged(gunzip)
             self._ended = True
         return b""
+
+    def _damaged(self, gunzip: Gunzip) -> None:
+        self.unread = self._stat().st_size - self._fed + gunzip.unused
+        self.whole = gunzip.behind or gunzip.complete
+        if gunzip.behind:
+            self.trouble = "has bytes behind its end that are not gzip"
+        elif gunzip.complete:
+            self.trouble = "has a wrong checksum, so what was read of it may be altered,"
+        else:
+            self.trouble = "is damaged"
 
     def _rewind(self) -> None:
         self._file.seek(0)
         self.offset = 0
+        self.tail = b""
         self.trouble = ""
+        self.unread = self._fed = 0
+        self.whole = False
         self._ended = False
         if self._gunzip is not None:
             self._gunzip = Gunzip()
 
     def close(self) -> None:
+        self._stat()
         self._file.close()
 
 

@@ -7,6 +7,7 @@ given nothing from one look to the next. A file that was only renamed is none.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,9 @@ def openers(
     SourceError where a name means no file."""
     if follow:
         return Pattern(names, steady, notice, added).inputs()
-    return [partial(FileSource, path, notice=notice) for name in names for path in expand(name)]
+    paths = [path for name in names for path in expand(name)]
+    others = frozenset(paths)
+    return [partial(FileSource, path, notice=notice, others=others - {path}) for path in paths]
 
 
 class Pattern:
@@ -70,6 +73,18 @@ class Pattern:
         """A source is done with a file of this identity."""
         if not identity.endswith(":"):
             self._were.add(identity)
+
+    def reads(self, path: Path, besides: FileSource) -> bool:
+        """Whether another source reads this file, or has."""
+        try:
+            file = Opened(path)
+        except SourceError:
+            return False
+        with contextlib.closing(file):
+            line, whole = file.first_line()
+            identity = identity_of(file.inode, line if whole else b"")
+            others = (source for source in self._open if source.name != besides.name)
+            return identity in self._were or any(source.inode == file.inode for source in others)
 
     def closed(self, source: FileSource) -> None:
         self._open.discard(source)

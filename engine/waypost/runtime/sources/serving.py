@@ -211,11 +211,15 @@ class Server:
         while not self._server.started and not self._task.done():
             await asyncio.sleep(0)
 
+    def close(self) -> None:
+        """The sockets of a server that never served."""
+        for one in self._sockets:
+            one.close()
+
     async def stop(self, drain_s: float) -> None:
         """Closes the sockets, waits for what is under way, then closes every connection."""
         if self._task is None:
-            for one in self._sockets:
-                one.close()
+            self.close()
             return
         self._server.config.timeout_graceful_shutdown = drain_s  # type: ignore[assignment]
         self._server.should_exit = True

@@ -13,6 +13,7 @@ from pathlib import Path
 from waypost.runtime.progress import Part
 from waypost.runtime.sources.file import FileSource, SourceError
 from waypost.runtime.sources.lines import Piece, before
+from waypost.runtime.sources.loss import Loss
 
 SPREAD = 32 << 20
 """Workers that share a file by key wait for the slowest when they are so many bytes ahead: what each has ended alone must be kept."""
@@ -39,17 +40,24 @@ class Share:
         *,
         notice: Callable[[str], None] = lambda text: None,
         passed: Callable[[], int] | None = None,
+        tells: bool = True,
     ) -> None:
+        """`tells`: what cannot be read is this worker's to count. Where each reads all of a file, it is one's of them."""
         self.portion = portion
         self.waits = False
         self._file = FileSource(Path(portion.path), notice=notice)
         self.name = self._file.name
         self._passed = passed
+        self._tells = tells
         self._ended = False
 
     @property
     def identity(self) -> str:
         return self._file.identity
+
+    @property
+    def losses(self) -> list[Loss]:
+        return self._file.losses if self._tells else []
 
     @property
     def first_line(self) -> bytes:

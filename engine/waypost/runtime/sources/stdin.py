@@ -131,6 +131,9 @@ class StdinIntake:
         self._opened.add(source)
         return source
 
+    def bind(self) -> None:
+        return None
+
     async def start(self) -> None:
         self._reading = asyncio.create_task(self._read())
 

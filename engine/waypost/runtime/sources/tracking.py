@@ -96,8 +96,6 @@ _encode: Final = msgspec.json.Encoder().encode
 
 _KNOWN: Final = {f'"{name}"'.encode() for name in TYPES}
 _NOTHING: Final = (Raw(b"null"), Raw(b'""'))
-_EMPTY: Final = (Raw(b"null"), Raw(b"[]"))
-"""No object: PHP writes an empty one as an empty list."""
 _MS: Final = dt.timedelta(milliseconds=1)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ESCAPE: Final = re.compile(
@@ -295,7 +293,7 @@ def _spread(event: Event, envelope: Envelope) -> None:
 
 def _lay_under(event: Event, name: str, under: Event) -> None:
     own = event.get(name)
-    if own is None or own in _EMPTY:
+    if own is None or own == _NOTHING[0]:
         event[name] = Raw(_encode(under))
     elif (mine := _object(own)) is not None:
         event[name] = Raw(_encode({**under, **mine}))
