@@ -133,12 +133,20 @@ class Maker:
                     ]
                 ),
             )
-        for key in ("integrations", "sentAt", "receivedAt", "extra"):
+        self.maybe(pairs, "integrations", self.integrations(("Segment", "segment")), missing=0.7)
+        for key in ("sentAt", "receivedAt", "extra"):
             self.maybe(pairs, key, self.any(), missing=0.7)
         if self.rng.random() < 0.01:
             pairs.append(("properties", self.object([("big", json.dumps("x" * self.rng.randrange(31_000, 34_000)))])))
         self.rng.shuffle(pairs)
         return self.object(pairs)
+
+    def integrations(self, names: tuple[str, ...]) -> str:
+        """Mostly what switches nothing off, for what is switched off tests nothing else."""
+        held = ("true", "true", "null", "{}", '{"a":false}', "0", "false")
+        return self.object(
+            [(name, self.rng.choice(held)) for name in ("All", "Other", *names) if self.rng.random() < 0.4]
+        )
 
     def context(self) -> str:
         pairs: list[tuple[str, str]] = []

@@ -375,6 +375,7 @@ def event_lines(seed: int) -> list[bytes]:
                 if maker.rng.random() < 0.4
             ]
             maker.maybe(pairs, key, maker.object(members))
+        maker.maybe(pairs, "integrations", maker.integrations(("any", "Any")), missing=0.7)
         found.append(maker.object(pairs).encode())
     return found
 
@@ -394,7 +395,15 @@ def plan_of(
     for index, (trigger, other) in enumerate(more or []):
         actions[f"more_{index}"] = p.Action(trigger=trigger, request="request", mapping=other)
     region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
-    return p.seal(p.Plan(name="any", requests={"request": request}, actions=actions, settings={"region": region}))
+    return p.seal(
+        p.Plan(
+            name="any",
+            integrations=["any", "Any"],
+            requests={"request": request},
+            actions=actions,
+            settings={"region": region},
+        )
+    )
 
 
 groups = st.sampled_from([p.Const(value=""), p.Path(path="$.userId")])

@@ -162,3 +162,25 @@ def test_values_that_python_holds_for_equal_make_requests_of_their_own() -> None
     assert groups(body, ['{"a":1,"b":2}', '{ "a": 1, "b" : 2 }']) == 1
     url = 'post: "https://api.example.com/{{ event.context.v }}"\n  body: {all: $messages}\n  batch: {max_messages: 10}'
     assert groups(url, ["1", '"1"', "true", '"true"', "1.0", "1e0", "1.5"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("responses", "refused"),
+    [
+        ("201: [{if: body.errors != null, then: split}]", True),
+        ("2xx: split", True),
+        ("207: [{if: body.ok = true, then: ok}, split]", True),
+        ("200: retry", True),
+        ("2xx: throttle", True),
+        ('200: [{if: body.status = "busy", then: retry}]', False),
+        ("200: [{if: body.ok = true, then: ok}, retry]", False),
+        ("202: [{if: body.errors != null, then: reject}]", False),
+        ("2xx: [{if: body.code = 401, then: stop}]", False),
+        ("413: split", False),
+    ],
+)
+def test_no_outcome_of_a_success_sends_accepted_messages_again(responses: str, refused: bool) -> None:
+    request = "post: https://api.example.com/x\n  body: {all: $messages}\n  batch: {max_messages: 10}\n  responses: "
+    plan, report = compile_text(SPEC.format(request=f"{request}{{{responses}}}"), "shop/destination.yaml")
+    assert (["D113"] if refused else []) == [found.code for found in report.diagnostics if found.code.startswith("D")]
+    assert (plan is None) is refused

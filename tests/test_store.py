@@ -19,7 +19,7 @@ from waypost.runtime.ledger import Ledger, pack, unpack
 from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
 from waypost.runtime.schema import SCHEMA
 from waypost.runtime.sources.journal import JournalFull
-from waypost.runtime.store import SPARE, StateError, Store, look
+from waypost.runtime.store import SPARE, Damaged, StateError, Store, look
 
 
 def letter(number: int) -> Letter:
@@ -69,12 +69,14 @@ def test_log_cut_anywhere_leaves_a_state_that_agrees(tmp_path: Path) -> None:
     # Without this, the log would be folded into the file now and then, and there would be nothing to cut.
     store.do(lambda database: database.execute("pragma wal_autocheckpoint = 0").fetchall() and None)
     ends: list[int] = []
+    marks: list[bytes] = [(folder / "lock").read_bytes()]
     wal = folder / "state.sqlite-wal"
     journal = Journal(store)
     for number in range(1, 17):
         store.do(step(number))
         asyncio.run(journal.append("j", [b"e%d" % number], 1.0))
         ends.append(wal.stat().st_size)
+        marks.append((folder / "lock").read_bytes())
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     store.close()
@@ -83,18 +85,27 @@ def test_log_cut_anywhere_leaves_a_state_that_agrees(tmp_path: Path) -> None:
     frames = list(range(32, size + 1, page + 24))
     rng = random.Random(11)
     places = frames + [rng.randrange(32, size) for _ in range(40)] + [size]
-    found = {cut: state_after_cut(copy, tmp_path / "cut", cut) for cut in places}
+    # A power loss: nothing is gone that was acknowledged, so nothing is said to be.
+    acknowledged = {cut: sum(end <= cut for end in ends) for cut in places}
+    found = {cut: state_after_cut(copy, tmp_path / "cut", cut, marks[acknowledged[cut]]) for cut in places}
     for cut, at in found.items():
         assert at == sum(end <= cut for end in ends)
     assert found[size] == 16
+    # Damage: the log ends before what was acknowledged.
+    for cut in places:
+        if acknowledged[cut] < 16:
+            with pytest.raises(Damaged, match=r"commits are gone|holds nothing|count is gone"):
+                state_after_cut(copy, tmp_path / "cut", cut, marks[-1])
+    assert state_after_cut(copy, tmp_path / "cut", size, marks[-1]) == 16
 
 
-def state_after_cut(copy: Path, place: Path, cut: int) -> int:
-    """The number of pairs of commits that are left when the log ends at a byte."""
+def state_after_cut(copy: Path, place: Path, cut: int, mark: bytes) -> int:
+    """The number of pairs of commits that are left when the log ends at a byte, with the mark that there was by then."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     shutil.copy(copy / "state.sqlite", place)
     (place / "state.sqlite-wal").write_bytes((copy / "state.sqlite-wal").read_bytes()[:cut])
+    (place / "lock").write_bytes(mark)
     store = Store(place)
     try:
         return check(store)

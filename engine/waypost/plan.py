@@ -342,7 +342,10 @@ class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A destination, checked and resolved. `digest` is the SHA-256 of everything but `digest` and `source`."""
+    """A destination, checked and resolved. `digest` is the SHA-256 of everything but `digest` and `source`.
+
+    `integrations` are the names that mean it in an event's `integrations`; none: what that says is ignored.
+    """
 
     waypost_plan: int = VERSION
     name: str
@@ -354,6 +357,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     auth: Auth = field(default_factory=Auth)
     check: Probe | None = None
     connection: Connection | None = None
+    integrations: list[str] = []
     requests: dict[str, Request]
     actions: dict[str, Action]
     source: Source = field(default_factory=lambda: Source(file="", positions={}))

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from waypost.cli import state_folder
-from waypost.cli.common import refuse
+from waypost.cli.common import refuse, refuse_for
 from waypost.compiler import units
 from waypost.lang import fql
 from waypost.lang.errors import LangError
@@ -131,7 +131,7 @@ def chosen(choice: Choice) -> Iterator[Letter]:
     try:
         database = look(state_folder.to_look_at(choice.state))
     except StateError as error:
-        refuse(str(error))
+        refuse_for(error)
     with contextlib.closing(database):
         yield from among(database, choice)
 
@@ -149,7 +149,7 @@ def writing(state: str | None) -> Iterator[Store]:
         look(folder).close()
         store = Store(folder)
     except StateError as error:
-        refuse(str(error))
+        refuse_for(error)
     try:
         yield store
     finally:

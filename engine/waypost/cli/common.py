@@ -18,7 +18,9 @@ USAGE = 2
 class Refused(click.ClickException):
     """One clear line and exit status 2."""
 
-    exit_code = USAGE
+    def __init__(self, message: str, status: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = status  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
         # Where several things are missing, each has its line.
@@ -28,6 +30,11 @@ class Refused(click.ClickException):
 
 def refuse(message: str) -> NoReturn:
     raise Refused(message)
+
+
+def refuse_for(error: Exception) -> NoReturn:
+    """What cannot be used, in its own words. A state that lacks what was acknowledged is no mistake of who typed: status 70."""
+    raise Refused(str(error), getattr(error, "status", USAGE))
 
 
 def read_settings(

@@ -13,7 +13,7 @@ import click
 from waypost import catalog
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
-from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.common import load_target, read_settings, refuse, refuse_for
 from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
@@ -218,9 +218,9 @@ def _single(
         given = read_settings(pairs, plan, whole=True, besides=missing_files(files))
         program = link(plan, given, endpoint_override=override)
         sources = [] if journal else open_sources(files, options, follow=follow)
-        store = Store(folder) if folder else None
+        store = _store_beside(sources, folder)
     except (SettingError, SourceError, StateError) as error:
-        refuse(str(error))
+        refuse_for(error)
     if any(source.size is None for source in sources) and not options.masked:
         note(NOT_JOURNALED)
     letters = _letters(options, store)
@@ -249,6 +249,16 @@ def _single(
         if store is not None:
             store.close()
     return summary, letters, _keeps(kind, options, store)
+
+
+def _store_beside(sources: list[Source], folder: Path | None) -> Store | None:
+    """The state; sources are not left open when it is refused."""
+    try:
+        return Store(folder) if folder else None
+    except StateError:
+        for source in sources:
+            source.close()
+        raise
 
 
 def _letters(options: Options, store: Store | None) -> str:
@@ -315,7 +325,7 @@ def _connections(
             folder = state_folder.automatic(str(path))
         store = Store(folder) if folder else None
     except (SettingError, StateError) as error:
-        refuse(str(error))
+        refuse_for(error)
     letters = _letters(options, store)
     keeps = _keeps(FILES, options, store, {feed.name: service.kind_of(feed) for feed in feeds(service.plans)})
     try:

@@ -11,28 +11,53 @@ from typing import Any
 import click
 
 from waypost.cli import state_folder
-from waypost.cli.common import refuse
+from waypost.cli.common import refuse_for
+from waypost.cli.logs import note
 from waypost.runtime import records
 from waypost.runtime.reader import JOURNAL
-from waypost.runtime.store import StateError, look
+from waypost.runtime.store import Damaged, StateError, look
 
 
 @click.command(name="state")
 @click.argument("folder", required=False, metavar="[DIR]")
+@click.option(
+    "--accept-damage",
+    is_flag=True,
+    help="Of a state that was refused as damaged: keep what can be read, say what is gone, and set the rest aside.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object on standard output.")
-def command(folder: str | None, as_json: bool) -> None:
+def command(folder: str | None, accept_damage: bool, as_json: bool) -> None:
     """Show what a state holds (DIR; default: the one of ./waypost.yaml): each lane's cursors, lag, ledger and dead letters; the journal's size.
 
     It may be asked while an engine runs on the state.
     """
     place = state_folder.to_look_at(folder)
+    if accept_damage:
+        _accept(place)
     try:
         database = look(place)
     except StateError as error:
-        refuse(str(error))
+        refuse_for(error)
     with contextlib.closing(database):
         found = {"state": str(place), **contents(database)}
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(_told(found)))
+
+
+def _accept(place: Path) -> None:
+    from waypost.runtime.mending import mend
+
+    try:
+        look(place).close()
+    except Damaged:
+        try:
+            said = mend(place)
+        except StateError as error:
+            refuse_for(error)
+        note(f"{place}: " + "; ".join(said or ["nothing is gone that was counted"]))
+    except StateError as error:
+        refuse_for(error)
+    else:
+        note(f"{place} is not damaged: nothing is changed")
 
 
 def contents(database: sqlite3.Connection) -> dict[str, Any]:

@@ -49,6 +49,7 @@ PLACES = {
     "sources": "a connections file or a connection",
     "destination": "a connection",
     "order_by": "a connection",
+    "integrations": "the top level or a connection",
     "write_keys": "a source",
     "emits": "a source",
     "follow": "a source",

@@ -122,4 +122,5 @@ def _lower(laid: Laid, file: ConnectionsFile, source: Source) -> p.Plan:
         ),
         inputs,
         list(file.connections),
+        connection.integrations,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from waypost import plan as p
+from waypost.compiler.reader_integrations import meaning
 from waypost.compiler.source import Source
 from waypost.compiler.spec import ActionSpec, AuthSpec, RequestSpec, Spec, Val
 
@@ -22,8 +23,11 @@ def lower(
     connection: p.Connection | None = None,
     inputs: Mapping[str, str] = MappingProxyType({}),
     together: Sequence[str] = (),
+    integrations: list[str] | None = None,
 ) -> p.Plan:
-    """`inputs` and `together` are what the plan's source map says of a connection's origin."""
+    """`integrations` are a connection's, which replace the spec's.
+
+    `inputs` and `together` are what the plan's source map says of a connection's origin."""
     requests, names = _requests(spec)
     positions: dict[str, str] = {}
     note = _noting(source, positions)
@@ -42,6 +46,9 @@ def lower(
             auth=_auth(spec.auth),
             check=_probe(spec.check) if spec.check else None,
             connection=connection,
+            integrations=meaning(
+                spec.integrations if integrations is None else integrations, spec.title, spec.name.value
+            ),
             requests=requests,
             actions={name: _action(action, names[name]) for name, action in spec.actions.items()},
             source=p.Source(file=source.path, positions=positions, inputs=dict(inputs), together=list(together)),

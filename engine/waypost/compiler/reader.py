@@ -14,6 +14,7 @@ from waypost import plan as p
 from waypost.compiler.closed import Closed, describe
 from waypost.compiler.diagnostic import Fix, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
+from waypost.compiler.reader_integrations import read_names
 from waypost.compiler.reader_request import read_auth, read_request
 from waypost.compiler.reader_values import MAPPING, TRIGGER, Place, Values
 from waypost.compiler.reuse import Blocks, Layer, check_own_omits, is_omit, lay_actions, lay_over
@@ -21,7 +22,20 @@ from waypost.compiler.source import Span
 from waypost.compiler.spec import ActionSpec, Located, RequireSpec, SettingSpec, Spec, Val
 
 VERSION = 1
-TOP = ("spec", "name", "title", "description", "docs", "settings", "auth", "check", "request", "shared", "actions")
+TOP = (
+    "spec",
+    "name",
+    "title",
+    "description",
+    "docs",
+    "integrations",
+    "settings",
+    "auth",
+    "check",
+    "request",
+    "shared",
+    "actions",
+)
 BLOCK = ("require", "mapping", "request", "each", "where")
 ACTION = ("title", "description", "trigger", "use", "like", "enabled", *BLOCK)
 SETTING = ("type", "choices", "default", "optional", "secret", "label", "description")
@@ -51,6 +65,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         title=closed.text(top.get("title"), "`title`"),
         description=closed.text(top.get("description"), "`description`"),
         docs=closed.text(top.get("docs"), "`docs`"),
+        integrations=read_names(top.get("integrations"), closed),
         settings=settings,
         auth=read_auth(top.get("auth"), values),
         check=read_request(check_node, values, probe=True) if check_node is not None else None,

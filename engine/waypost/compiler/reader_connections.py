@@ -14,6 +14,7 @@ from waypost import plan as p
 from waypost.compiler.closed import Closed, describe
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.document import Map, Node, Scalar, Seq
+from waypost.compiler.reader_integrations import read_names
 from waypost.compiler.reuse import Layer
 from waypost.compiler.source import Span
 from waypost.compiler.spec import Located
@@ -22,7 +23,17 @@ from waypost.lang import fql
 from waypost.lang.urls import LOOPBACK
 
 TOP = ("connections", "sources")
-CONNECTION = ("destination", "enabled", "sources", "order_by", "settings", "request", "shared", "actions")
+CONNECTION = (
+    "destination",
+    "enabled",
+    "sources",
+    "order_by",
+    "integrations",
+    "settings",
+    "request",
+    "shared",
+    "actions",
+)
 KINDS = ("files", "http", "stdin")
 SOURCE = (*KINDS, "write_keys", "emits", "from", "follow")
 OWNERS = {"write_keys": "http", "follow": "files"}
@@ -42,7 +53,8 @@ class FeedSpec:
 
 @dataclass(frozen=True)
 class ConnectionSpec:
-    """`settings` and `order_by` are nodes: what they may hold is known once the destination's spec is read."""
+    """`settings` and `order_by` are nodes: what they may hold is known once the destination's spec is read. `integrations` is None where the
+    spec's names hold, and empty where events' `integrations` are ignored."""
 
     name: Located[str]
     destination: Located[str]
@@ -50,6 +62,7 @@ class ConnectionSpec:
     sources: tuple[Located[str], ...]
     settings: Map | None
     order_by: Node | None
+    integrations: list[str] | None
     layer: Layer
 
 
@@ -99,6 +112,7 @@ def _connection(name: Scalar, node: Map, sources: dict[str, FeedSpec], closed: C
         sources=tuple(_used(closed.texts(used, "`sources`"), sources, closed)),
         settings=closed.map(node.get("settings"), "`settings`"),
         order_by=node.get("order_by"),
+        integrations=read_names(node.get("integrations"), closed, may_ignore=True),
         layer=Layer(
             request=closed.map(node.get("request"), "`request`"),
             shared=closed.map(node.get("shared"), "`shared`"),

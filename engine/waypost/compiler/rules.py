@@ -101,6 +101,7 @@ D109 dedupe-field | The destination deduplicates by a field that the mapping doe
 D110 auth-body | `auth: body` adds members to the JSON object around the messages, and the body is no such object.
 D111 header-twice | One header from two places: only one of them can be sent.
 D112 loses-messages | The outcome takes messages as delivered that the destination has not taken.
+D113 sends-again | The outcome sends messages again that the destination has accepted: its status says so.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.

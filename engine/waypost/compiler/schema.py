@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from waypost.compiler import reader, reader_connections, reader_request, units
+from waypost.compiler import reader, reader_connections, reader_integrations, reader_request, units
 from waypost.compiler.closed import NAME
 from waypost.compiler.reader_values import OPERATORS
 from waypost.compiler.reuse import METHODS
@@ -52,6 +52,7 @@ def connections() -> Schema:
             "enabled": {"type": "boolean"},
             "sources": words,
             "order_by": _ref("value"),
+            "integrations": {"anyOf": [{"const": reader_integrations.IGNORE}, _integrations()]},
             "settings": {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")},
             "request": _ref("request"),
             "shared": _named(_or_omit(_ref("block"))),
@@ -128,6 +129,7 @@ def _top() -> Mapping[str, Schema]:
     return shapes | {
         "spec": {"const": reader.VERSION},
         "name": {"type": "string", "pattern": f"^{reader.SPEC_NAME}$"},
+        "integrations": _integrations(),
         "settings": _named(_setting()),
         "auth": _auth(),
         "check": _check(),
@@ -138,6 +140,11 @@ def _top() -> Mapping[str, Schema]:
 
 
 # Parts of a spec.
+
+
+def _integrations() -> Schema:
+    name: Schema = {"type": ["string", "number", "boolean"], "not": {"enum": [reader_integrations.ALL, ""]}}
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": name}
 
 
 def _setting() -> Schema:

@@ -140,6 +140,7 @@ class Spec:
     title: str
     description: str
     docs: str
+    integrations: list[str] | None
     settings: dict[str, SettingSpec]
     auth: AuthSpec
     check: RequestSpec | None

@@ -13,6 +13,7 @@ a spec
   title | What people call the destination.
   description | What the destination is for, in a sentence.
   docs | Where the API is documented.
+  integrations | The names by which an event's `integrations` switches this destination off; without it, its title and name.
   settings | What a user fills in: credentials, a region, an id.
   auth | The credentials that go with every request and with the check.
   check | One request that tests the credentials.
@@ -165,6 +166,7 @@ a connection
   destination | A shipped destination's name, or the path to a spec.
   enabled | `false` keeps the connection but sends nothing.
   sources | The sources whose events it takes: a name, or a list.
+  integrations | The names by which an event's `integrations` switches this connection off, or `ignore`; without it, the destination's.
   order_by | Two messages with equal values of this are never in two requests at once, such as `$.userId`.
   settings | The destination's settings; a secret is `env:NAME` or `file:PATH`.
   request | Laid over the destination's request.
@@ -198,7 +200,7 @@ an expectation
   message | A part of the message; `<absent>` says that a key must not be there.
   rejected | Why it is a dead letter before sending.
   field | The output field at fault.
-  filtered | Why nothing is sent: no_action, where or disabled.
+  filtered | Why nothing is sent: no_action, where, disabled or integrations.
   outcome | How the delivery ends: ok, dead or stop.
   attempts | How many requests were sent.
   waited | How long the retries waited, such as `2s`.

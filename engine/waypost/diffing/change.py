@@ -28,6 +28,7 @@ BREAKING: Final = {
     "action_renamed": "an action has another name, which goes into `meta.id`",
     "action_disabled": "an action is switched off: its messages stop",
     "action_clash": "a new action sends the events of another one under the same id: the destination keeps one of the two",
+    "integrations_changed": "other names of an event's `integrations` switch the destination off, or none does any more",
     "trigger_narrower": "a condition takes fewer events",
     "trigger_unclear": "a condition changed, and it cannot be told which events that costs",
     "items_changed": "an action makes its messages from other items",

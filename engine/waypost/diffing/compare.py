@@ -58,7 +58,15 @@ def _plan(sides: Sides) -> Iterator[Change]:
             yield sides.change(
                 "title_changed", f"another {word}", word, field=word, old=getattr(old, word), new=getattr(new, word)
             )
+    if set(old.integrations) != set(new.integrations):
+        before, after = (_names(side.integrations) for side in (old, new))
+        reason = "other events are sent and held back"
+        yield sides.change("integrations_changed", reason, "integrations", field="integrations", old=before, new=after)
     yield from _connection(sides)
+
+
+def _names(integrations: list[str]) -> str:
+    return notation.constant(integrations) if integrations else "ignore"
 
 
 def _connection(sides: Sides) -> Iterator[Change]:

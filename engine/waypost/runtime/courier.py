@@ -38,6 +38,7 @@ from waypost.runtime.program import Program, Result
 from waypost.runtime.reader import JOURNAL, Source, losses, waits
 from waypost.runtime.records import Snapshot
 from waypost.runtime.results import Mapped, Rejected
+from waypost.runtime.sources.journal import Unreadable
 from waypost.runtime.sources.lines import Chunk, Line, Piece, Turned, lines_of
 from waypost.runtime.sources.loss import Loss
 from waypost.runtime.sources.opened import SourceError
@@ -49,6 +50,8 @@ MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Res
 
 BIG = 32 << 10
 """A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
+
+GO_ON = "`waypost state DIR --accept-damage` goes on with what is there"
 
 POLL_S = 0.1
 """How often a source that cannot say when it has more is asked."""
@@ -228,6 +231,8 @@ class Courier:
             return ""
         except OSError as error:
             self.lane.stop("")
+            if isinstance(error, Unreadable):
+                return f"{error.filename} cannot be read: {error.strerror}; {GO_ON}"
             return f"cannot write {error.filename or 'a file'}: {error.strerror}"
 
     def _raise_fault(self) -> None:

@@ -69,11 +69,16 @@ class Express:
         return name
 
     def _event(self, kind: str, takers: list[Maker], w: Writer) -> None:
-        """The statements for one event type: a message of each action that takes it."""
+        """The statements for one event type: a message of each action that takes it. What is switched off goes the line path, which says so."""
+        layout = self._layouts.setdefault(kind, Layout(kind))
+        if self._plan.integrations:
+            layout.use(("integrations",), "raw")
+            with w.block("if e.integrations.__class__ is Raw and switched_off(e.integrations):"):
+                w.line("rest.append(index)")
+                w.line("continue")
         if not takers:
             w.line("idle.append(index)")
             return
-        layout = self._layouts.setdefault(kind, Layout(kind))
         if len(takers) == 1:
             self._only(kind, takers[0], layout, w)
             return

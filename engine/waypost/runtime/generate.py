@@ -20,7 +20,7 @@ import msgspec
 from waypost import plan as p
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING
-from waypost.runtime import codegen, codegen_fql
+from waypost.runtime import codegen, codegen_fql, integrations
 from waypost.runtime.emit import Expr, Writer
 from waypost.runtime.express import Express
 from waypost.runtime.layout import Layout, nameable
@@ -71,6 +71,8 @@ class Generated:
 def generate(plan: p.Plan, bindings: Bindings) -> Generated:
     layout, express = Layout(), Express(plan)
     layout.use(("type",), "scalar")
+    if plan.integrations:
+        layout.use(("integrations",), "raw")
     _generate(plan, bindings, layout, express)
     layout.build()
     return _generate(plan, bindings, layout, express)
@@ -88,6 +90,7 @@ def _generate(plan: p.Plan, bindings: Bindings, layout: Layout, express: Express
         NO_MATCH=NO_MATCH,
         OFF=OFF,
         WHERE=WHERE,
+        switched_off=integrations.switch(plan.integrations),
     )
     makers = {name: Maker(plan, name, bindings, w, layout) for name in plan.actions if plan.actions[name].each is None}
     functions = {name: maker.function() for name, maker in makers.items()}

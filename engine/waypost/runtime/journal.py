@@ -7,13 +7,15 @@ has passed is removed."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 import weakref
 from collections.abc import Callable
 
 import msgspec
 
-from waypost.runtime.sources.journal import JournalFull
+from waypost.runtime.integrity import seal, sealed
+from waypost.runtime.sources.journal import JournalFull, Unreadable
 from waypost.runtime.store import Store
 
 BOUND = 1 << 30
@@ -95,12 +97,14 @@ def rows(
     left = limit_bytes
     # The append that holds `start` is looked for by its key: a long journal is not walked through.
     held = database.execute(
-        "select first, received_at, events from journal where source = ? and last >= ? and first >= "
+        "select first, last, received_at, size, events, crc from journal where source = ? and last >= ? and first >= "
         "coalesce((select max(first) from journal where source = ? and first <= ?), 0) order by first",
         (source, start, source, start),
     )
     try:
-        for first, received_at, packed in held:
+        for first, last, received_at, size, packed, crc in held:
+            if seal(source, first, last, received_at, size, packed) != crc:
+                raise Unreadable(errno.EIO, f"the events {first:,} to {last:,} of {source} are damaged", "the state")
             for number, event in enumerate(_unpack(packed), first):
                 if number < start:
                     continue
@@ -108,6 +112,8 @@ def rows(
                     return found
                 found.append((number, event, received_at))
                 left -= len(event)
+    except sqlite3.DatabaseError as error:
+        raise Unreadable(errno.EIO, f"the journal of {source} is damaged ({error})", "the state") from None
     finally:
         held.close()
     return found
@@ -122,13 +128,13 @@ def _append(
         raise JournalFull(f"the journal holds {held:,} of at most {bound:,} bytes for {source}")
     last = first + len(rows) - 1
     database.execute(
-        "insert into journal (source, first, last, received_at, size, events) values (?, ?, ?, ?, ?, ?)",
-        (source, first, last, received_at, size, msgspec.msgpack.encode(rows)),
+        "insert into journal (source, first, last, received_at, size, events, crc) values (?, ?, ?, ?, ?, ?, ?)",
+        sealed(source, first, last, float(received_at), size, msgspec.msgpack.encode(rows)),
     )
     database.execute(
-        "insert into journaled (source, next, size) values (?, ?, ?) "
-        "on conflict (source) do update set next = excluded.next, size = size + excluded.size",
-        (source, last + 1, size),
+        "insert into journaled (source, next, size, crc) values (?, ?, ?, ?) "
+        "on conflict (source) do update set next = excluded.next, size = size + excluded.size, crc = excluded.crc",
+        (source, last + 1, size, seal(source, last + 1)),
     )
 
 

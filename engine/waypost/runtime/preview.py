@@ -13,7 +13,7 @@ import msgspec
 from waypost import plan as p
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import reference, told
+from waypost.runtime import integrations, reference, told
 from waypost.runtime.dead_letters import field_place
 from waypost.runtime.program import Program
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -31,6 +31,8 @@ def preview(program: Program, line: bytes, now: float) -> str:
     event = reference.decode_event(line)
     env = reference.Env(event, program.settings.masked(), int(now * 1000))
     sections = [_actions(program, env)]
+    if results == [integrations.OFF]:
+        return "\n".join([*sections, _switched_off(program.plan, event["integrations"])])
     for result in results:
         sections.append(_result(program, result, env, line, now))
     return "\n".join(sections)
@@ -92,6 +94,12 @@ def _actions(program: Program, env: reference.Env) -> str:
             reasons = "; ".join(f"{term} fails: {found}" for term, found in fql.explain(node, resolve))
             rows.append(f"  {name:{width}}  no: {reasons}{place}")
     return "\n".join(rows) + "\n"
+
+
+def _switched_off(plan: p.Plan, held: Any) -> str:
+    said = {name: held[name] for name in (integrations.ALL, *plan.integrations) if name in held}
+    names = " or ".join(f"`{name}`" for name in plan.integrations)
+    return f"nothing is sent (integrations): the event switches this destination off with {values.encode(said).decode()}; here it is {names}\n"
 
 
 def _place(plan: p.Plan, pointer: str) -> str:

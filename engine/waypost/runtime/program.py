@@ -15,12 +15,13 @@ from types import CodeType, TracebackType
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import fql, values
 from waypost.lang.values import Fault
+from waypost.runtime import integrations, parts, reference, settings
 from waypost.runtime import layout as layouts
-from waypost.runtime import parts, reference, settings
 from waypost.runtime.block import Block
 from waypost.runtime.chunks import Chunks
 from waypost.runtime.express import CHUNK
@@ -65,6 +66,7 @@ class Program:
         self.slow = 0
         """How many lines took the general loader."""
         self._fields = generated.fields
+        self._off = integrations.switch(plan.integrations) if plan.integrations else None
         self._layout = generated.layout
         self._decode = msgspec.json.Decoder(generated.layout.root.struct).decode
         self._code = _compile(generated, plan)
@@ -174,6 +176,8 @@ class Program:
         """Every action that the event may match: results, with messages still to be encoded as Pending."""
         if event.__class__ is Rejected:
             return [event]
+        if self._off is not None and event.integrations.__class__ is Raw and self._off(event.integrations):
+            return [integrations.OFF]
         kind = event.type
         actions = self._by_type.get(kind, self._any_type) if kind.__class__ is str else self._any_type
         out: list[Any] = []

@@ -16,6 +16,7 @@ import msgspec
 
 from waypost.plan import Plan, dump, load
 from waypost.runtime import ledger as ledgers
+from waypost.runtime.integrity import sealed
 from waypost.runtime.journal import trim
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
@@ -101,9 +102,9 @@ _parts = msgspec.msgpack.Decoder(tuple[tuple[int, str | None, int | str | None],
 
 def save_cursor(database: sqlite3.Connection, connection: str, source: str, cursor: Cursor) -> None:
     database.execute(
-        "insert or replace into cursor (connection, source, input, identity, byte_offset, settled, parts) "
-        "values (?, ?, ?, ?, ?, ?, ?)",
-        (
+        "insert or replace into cursor (connection, source, input, identity, byte_offset, settled, parts, crc) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?)",
+        sealed(
             connection,
             source,
             cursor.input,
@@ -132,8 +133,8 @@ def cursors_of(database: sqlite3.Connection, connection: str, source: str) -> di
 
 def save_ledger(database: sqlite3.Connection, connection: str, source: str, ledger: Ledger) -> None:
     database.execute(
-        "insert or replace into ledger (connection, source, counts) values (?, ?, ?)",
-        (connection, source, ledgers.pack(ledger)),
+        "insert or replace into ledger (connection, source, counts, crc) values (?, ?, ?, ?)",
+        sealed(connection, source, ledgers.pack(ledger)),
     )
 
 
@@ -161,7 +162,7 @@ def add_letters(database: sqlite3.Connection, letters: Iterable[Letter]) -> None
         if letter.first_line not in origins:
             origins[letter.first_line] = _origin(database, letter.first_line)
         rows.append(
-            (
+            sealed(
                 letter.connection,
                 letter.source,
                 origins[letter.first_line],
@@ -169,16 +170,16 @@ def add_letters(database: sqlite3.Connection, letters: Iterable[Letter]) -> None
                 letter.action,
                 msgspec.json.encode(letter.item),
                 letter.reason,
-                letter.whole,
-                letter.at,
+                int(letter.whole),
+                float(letter.at),
                 letter.plan,
                 letter.event,
                 letter.record,
             )
         )
     database.executemany(
-        "insert into dead (connection, source, origin, byte_offset, action, item, reason, whole, at, plan, event, record) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into dead (connection, source, origin, byte_offset, action, item, reason, whole, at, plan, event, record, crc) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 

@@ -19,7 +19,7 @@ from msgspec import Raw
 from waypost import plan as p
 from waypost.lang import filters, fql, jsonpath, values
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import parts
+from waypost.runtime import integrations, parts
 from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present, require_message
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -337,6 +337,8 @@ def map_event(plan: p.Plan, settings: Bound, origin: Origin, now: float) -> list
         event = decode_event(origin.line)
     except BadEvent as error:
         return [Rejected(None, None, error.reason, str(error))]
+    if integrations.switched_off(plan.integrations, event.get("integrations")):
+        return [integrations.OFF]
     out: list[Result] = []
     disabled = False
     for name in plan.actions:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from waypost.runtime import integrations
 from waypost.runtime.courier import MapLines
 from waypost.runtime.dead_letters import Writer
 from waypost.runtime.engine import Summary, run_with
@@ -85,6 +86,8 @@ def again(program: Program, letter: Letter, now: float) -> list[Result]:
     if letter.whole or (len(results) == 1 and results[0].action is None and not isinstance(results[0], Filtered)):
         return results
     found = [item for item in results if (item.action, item.item) == (letter.action, letter.item)]
+    if not found and results == [integrations.OFF]:
+        return [Filtered(letter.action, letter.item, integrations.OFF.reason)]
     return found or [Filtered(letter.action, letter.item, "no_action")]
 
 

@@ -41,6 +41,7 @@ FILTERED: Final = {
     "no_action": "no action's trigger matches",
     "where": "the action's `where` does not hold, or `each` found no item",
     "disabled": "the only actions whose trigger matches are disabled",
+    "integrations": "the event's `integrations` switches this destination off",
 }
 
 

@@ -21,13 +21,16 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+from waypost.runtime.integrity import Mark, mark_of, missing, read_mark, seal, write_mark
 from waypost.runtime.schema import APPLICATION, SCHEMA, bring_up_to_date
 
 T = TypeVar("T")
 Step = Callable[[sqlite3.Connection], T]
 """Reads and writes in the transaction. One that raises must not have written: the other steps of its transaction go on."""
 
-FILE = "state.sqlite"
+FILE, LOCK = "state.sqlite", "lock"
+
+BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 MAX_GROUP = 1000
 """At most so many steps share a transaction, so that none waits for ever."""
@@ -50,6 +53,9 @@ LOG = 16 << 20
 CHECKED = 32 << 20
 """A file of at most so many bytes is checked whole when it is opened."""
 
+SYNCED_S = 1.0
+"""The mark (integrity.py) waits for the disk no more often than this."""
+
 
 AUTO_VACUUM = 2
 """`incremental`, as the database numbers it."""
@@ -57,6 +63,18 @@ AUTO_VACUUM = 2
 
 class StateError(Exception):
     """A state folder that cannot be used. One clear line."""
+
+
+class Damaged(StateError):
+    """A state that lacks something of what was acknowledged. The line says what, and how to go on with what is there."""
+
+    status = 70
+
+    def __init__(self, folder: Path, what: str) -> None:
+        super().__init__(
+            f"the state in {folder} is damaged: {what}; put the whole folder back from a copy, or go on with what is there: "
+            f"`waypost state {folder} --accept-damage`"
+        )
 
 
 class Store:
@@ -67,7 +85,7 @@ class Store:
         self.path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StateError(f"cannot use {folder} for state: {error.strerror}") from None
         try:
@@ -78,11 +96,15 @@ class Store:
                 f"another engine is running on {folder}: stop it, or give this one a state of its own"
             ) from None
         try:
-            self._database = connect(self.path)
+            self._database = connect(self.path, read_mark(self._lock))
             self.reader = reading(self.path)
         except StateError:
             os.close(self._lock)
             raise
+        mark = mark_of(self._database)
+        assert mark is not None
+        self._generation, self._synced_at = mark.generation, 0.0
+        self._note(mark)
         self._waiting: queue.SimpleQueue[tuple[Step[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._giving, self._given_at, self._shrinks = True, 0.0, False
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
@@ -150,7 +172,9 @@ class Store:
         group = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
         ended: list[tuple[Future[Any], Any, Exception | None]] = []
         try:
+            mark = None
             self._database.execute("begin immediate")
+            before = self._database.total_changes
             for step, future in group:
                 try:
                     ended.append((future, step(self._database), None))
@@ -158,7 +182,12 @@ class Store:
                     raise
                 except Exception as error:
                     ended.append((future, None, error))
+            if self._database.total_changes != before:
+                self._database.execute("update mark set commits = commits + 1")
+                mark = mark_of(self._database)
             self._database.execute("commit")
+            if mark is not None:
+                self._note(mark)
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("rollback")
@@ -169,6 +198,14 @@ class Store:
                 future.set_result(result)
             else:
                 future.set_exception(fault)
+
+    def _note(self, mark: Mark) -> None:
+        """What is on disk is counted beside it. A disk that refuses costs only that less is noticed."""
+        with contextlib.suppress(OSError):
+            write_mark(self._lock, mark)
+            if time.monotonic() >= self._synced_at + SYNCED_S:
+                os.fsync(self._lock)
+                self._synced_at = time.monotonic()
 
     def close(self) -> None:
         """When every step that was given has been carried out."""
@@ -181,15 +218,15 @@ class Store:
         os.close(self._lock)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, mark: Mark | None) -> sqlite3.Connection:
     """The database, checked and of this version. Raises StateError."""
-    new = not path.exists()
     try:
-        if new:
+        if not _is_there(path, mark):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
         try:
-            _check(database, path)
+            database.create_function("seal", -1, seal, deterministic=True)
+            _check(database, path, mark)
             # Before anything is in it: space can be given back later.
             database.execute("pragma auto_vacuum = incremental")
             database.execute("pragma journal_mode = wal")
@@ -201,9 +238,11 @@ def connect(path: Path) -> sqlite3.Connection:
             database.close()
             raise
     except sqlite3.DatabaseError as error:
-        if (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        if mark is not None and (error.sqlite_errorcode & 0xFF) in BROKEN:
+            raise Damaged(path.parent, str(error)) from None
+        if (error.sqlite_errorcode & 0xFF) in BROKEN:
             raise StateError(
-                f"{path} is not a state of waypost or is damaged ({error}): move it away to start afresh"
+                f"{path} is not a state of waypost or is damaged ({error}): move its folder away to start afresh"
             ) from None
         raise StateError(f"cannot use {path}: {error}") from None
     except OSError as error:
@@ -221,7 +260,19 @@ def _make_shrinkable(database: sqlite3.Connection) -> None:
         database.execute("vacuum")
 
 
-def _check(database: sqlite3.Connection, path: Path) -> None:
+def _is_there(path: Path, mark: Mark | None) -> bool:
+    """Whether there is a database. Raises Damaged when there was one that had taken something in."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        size = -1
+    if size <= 0 and mark is not None and mark.commits:
+        what = "its database is gone" if size < 0 else "its database is empty"
+        raise Damaged(path.parent, f"{what}, and had {mark.commits:,} commits with {mark.events:,} acknowledged events")
+    return size >= 0
+
+
+def _check(database: sqlite3.Connection, path: Path, mark: Mark | None) -> None:
     version = database.execute("pragma user_version").fetchone()[0]
     application = database.execute("pragma application_id").fetchone()[0]
     empty = not database.execute("select count(*) from sqlite_schema").fetchone()[0]
@@ -230,17 +281,25 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
         raise StateError(f"{path} is a database of something else, not a state of waypost: name another folder")
     if version > SCHEMA:
         raise StateError(f"{path} was written by a newer waypost (schema {version}, this one knows {SCHEMA}): upgrade")
-    if path.stat().st_size <= CHECKED:
-        found = database.execute("pragma quick_check(1)").fetchone()[0]
+    whole = path.stat().st_size <= CHECKED
+    if whole and not empty:
+        found = database.execute("pragma integrity_check(1)").fetchone()[0]
         if found != "ok":
-            raise StateError(
-                f"{path} is not a state of waypost or is damaged ({' '.join(found.split())}): move it away to start afresh"
-            )
+            raise Damaged(path.parent, " ".join(found.split()))
+    if version == SCHEMA and not empty:
+        lacks = missing(database, mark, whole=whole)
+        if lacks:
+            raise Damaged(path.parent, ", ".join(lacks))
+    elif mark is not None and mark.commits:
+        raise Damaged(
+            path.parent, f"it holds nothing of {mark.commits:,} commits with {mark.events:,} acknowledged events"
+        )
 
 
 def reading(path: Path) -> sqlite3.Connection:
     """A connection that sees what is committed and writes nothing: also beside an engine that runs."""
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    database.create_function("seal", -1, seal, deterministic=True)
     database.execute("pragma query_only = 1")
     return database
 
@@ -248,23 +307,38 @@ def reading(path: Path) -> sqlite3.Connection:
 def look(folder: Path) -> sqlite3.Connection:
     """A state, to be read only. Raises StateError where there is none."""
     path = folder / FILE
-    if not path.is_file():
+    # Before the database: an engine that is at work moves both, the database first.
+    mark = _mark_in(folder)
+    if not (_is_there(path, mark) and path.is_file()):
         raise StateError(f"there is no state in {folder}")
     database: sqlite3.Connection | None = None
     try:
         database = reading(path)
-        _check(database, path)
+        _check(database, path, mark)
         if database.execute("pragma user_version").fetchone()[0] < SCHEMA:
             database.close()
             Store(folder).close()
             database = reading(path)
     except sqlite3.DatabaseError as error:
+        if mark is not None and (error.sqlite_errorcode & 0xFF) in BROKEN:
+            raise Damaged(folder, str(error)) from None
         raise StateError(f"{path} is not a state of waypost or is damaged ({error})") from None
     except StateError:
         if database is not None:
             database.close()
         raise
     return database
+
+
+def _mark_in(folder: Path) -> Mark | None:
+    try:
+        file = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return read_mark(file)
+    finally:
+        os.close(file)
 
 
 def as_os_error(error: sqlite3.Error, path: Path) -> OSError:

@@ -21,6 +21,7 @@ from waypost.plan import Plan
 from waypost.runtime import reference
 from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present
+from waypost.runtime.integrations import switched_off
 from waypost.runtime.outcome import Answer, outcome_of
 from waypost.runtime.reference import BadEvent, Env, Origin
 from waypost.runtime.results import Mapped
@@ -53,6 +54,8 @@ class Tracer:
         try:
             event = reference.decode_event(case.event)
         except BadEvent:
+            return
+        if switched_off(self.plan.integrations, event.get("integrations")):
             return
         bound = bind(self.plan, case.settings)
         origin = Origin(case.event, 0, case.event, self.plan.name)

@@ -257,6 +257,7 @@ def _outcomes(request: RequestSpec, report: Report) -> None:
         span = request.spans.get(f"responses.{status}", request.span)
         for rule in rules:
             _outcome(request, status, rule.then, span, report)
+        _accepted(status, rules, span, report)
         if len(rules) > 1 and any(rule.test is None for rule in rules[:-1]):
             _add(report, "D108", "what follows an outcome without `if` is never reached", span)
 
@@ -292,6 +293,32 @@ def _by_name(path: str) -> str:
     if path.startswith("$$"):
         return f"`by` names a field as it is sent: `{path[1:]}`"
     return f"`by` names output fields, without `$.`: `{path[2:]}`" if path.startswith("$.") else ""
+
+
+def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Report) -> None:
+    """A success says that messages were accepted, some of them where the answer names errors: what halves the batch sends those again. `retry` and
+    `throttle` may be right where a condition tells that nothing was accepted, never for the status as such."""
+    if status != "2xx" and not (status.isdecimal() and 200 <= int(status) < 300):
+        return
+    if any(rule.then == "split" for rule in rules):
+        _add(
+            report,
+            "D113",
+            f"`split` on {status} sends accepted messages again",
+            span,
+            "the status says that the destination has accepted the batch, or a part of it",
+            "use `reject`, which keeps the batch with the answer; or `retry` where the answer says that nothing was accepted",
+        )
+    first = rules[0] if rules else None
+    if first is not None and first.test is None and first.then in ("retry", "throttle"):
+        _add(
+            report,
+            "D113",
+            f"`{first.then}` on every {status} sends accepted messages again",
+            span,
+            "the status says that the destination has accepted them",
+            f"say when nothing was accepted: `{status}: [{{if: …, then: {first.then}}}]`",
+        )
 
 
 def _dedupe(action: ActionSpec, report: Report) -> None:

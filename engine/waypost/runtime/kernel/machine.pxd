@@ -51,6 +51,7 @@ cpdef enum Op:
     NOTHING         # a: slot: null or missing
     YES             # a: slot
     NO              # a: slot
+    BRACED          # a: slot: an object
     NEITHER         # child
     ALL             # children
     ANY             # children

@@ -17,7 +17,7 @@ from waypost.lang.values import MISSING, Fault, decode, encode
 
 from waypost.runtime.kernel cimport read
 from waypost.runtime.kernel.machine cimport DONE, NONE, NOT_MINE, Child, Need, Node, Slot, State, Tag, Taker, Wanted
-from waypost.runtime.kernel.scan cimport ESCAPED, PLAIN, Text
+from waypost.runtime.kernel.scan cimport ESCAPED, OBJECT, PLAIN, Text
 from waypost.runtime.kernel.write cimport test, write
 
 cdef extern from *:
@@ -59,7 +59,7 @@ cdef class Kernel:
     cdef Tag* _tags
     cdef Taker* _takers
     cdef Need* _needs
-    cdef int _slots, _tag_count, _type, _id
+    cdef int _slots, _tag_count, _type, _id, _switch_slot, _switch
     cdef Text _whole
     cdef Text _line
     cdef Text _end
@@ -85,6 +85,7 @@ cdef class Kernel:
         self._needs = <Need*>_laid_out(tables.needs, 2)
         self._slots, self._tag_count = tables.slots, len(tables.tags) - 1
         self._type, self._id = tables.type_slot, tables.id_slot
+        self._switch_slot, self._switch = tables.switch_slot, tables.switch
         # A message is made of texts and of slots, each of which may be in it several times.
         self._fixed, self._copies = tables.fixed, tables.copies
         self._size = 1 << 16
@@ -167,6 +168,8 @@ cdef class Kernel:
         cdef int k, at = 0, found
         cdef Tag* tag
         if type_.kind != PLAIN:
+            return -1
+        if self._switch >= 0 and self._state.slots[self._switch_slot].kind == OBJECT and test(&self._state, self._switch):
             return -1
         while at < self._tag_count and not read.same(
             &self._state, type_.start, type_.end - type_.start, self._tags[at].text, self._tags[at].size

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from waypost import plan as p
 from waypost.lang import fql, values
-from waypost.runtime import parts
+from waypost.runtime import integrations, parts
 from waypost.runtime.kernel import conditions, nodes
+from waypost.runtime.kernel.machine import Op
 from waypost.runtime.kernel.rows import Rows, Steps, Unfit
 from waypost.runtime.layout import Layout
 from waypost.runtime.results import Mapped
@@ -43,6 +44,7 @@ class Tables(Rows):
         self._plan = plan
         self.type_slot = self.slot(("type",))
         self.id_slot = self.slot(("messageId",))
+        self.switch_slot, self.switch = self._switch(plan.integrations)
         self._tags()
         self.spread_names()
 
@@ -65,6 +67,18 @@ class Tables(Rows):
                 self.actions.append(name)
                 self.owners.append(partial(Mapped, name, None, self._plan.actions[name].request, ()))
             self.tags.append((*text, first, len(names)))
+
+    def _switch(self, names: list[str]) -> tuple[int, int]:
+        """The slot of the event's `integrations`, and the test that they switch this destination off; -1 for both where they say nothing."""
+        if not names:
+            return -1, -1
+        named = [self.slot(("integrations", name)) for name in names]
+        off = [self.node(Op.NO, slot) for slot in named]
+        on = [self.node(op, slot) for slot in named for op in (Op.YES, Op.BRACED)]
+        none = self.node(Op.NEITHER, child=self.node(Op.ANY, child=self.chain(on)))
+        every = self.node(Op.NO, self.slot(("integrations", integrations.ALL)))
+        off.append(self.node(Op.ALL, child=self.chain([every, none])))
+        return self.slot(("integrations",)), self.node(Op.ANY, child=self.chain(off))
 
     def _action(self, name: str, rest: fql.Node | None) -> tuple[int, int, int, int] | None:
         """The row of one action; None, with its reason in `left_out`, where the kernel cannot do it."""

@@ -41,6 +41,8 @@ cdef inline int test(State* s, int which) noexcept nogil:
         return slot.kind == TRUE_
     if node.op == Op.NO:
         return slot.kind == FALSE_
+    if node.op == Op.BRACED:
+        return slot.kind == OBJECT
     if node.op == Op.NEITHER:
         found = test(s, node.child)
         return found if found == 2 else 1 - found

@@ -24,6 +24,10 @@ class JournalFull(Exception):
     """The journal has no room for these rows; none of them is in it."""
 
 
+class Unreadable(OSError):
+    """What was taken in cannot be read back: the disk, or whoever else writes to the file, has damaged it."""
+
+
 class Journal(Protocol):
     """Where events are kept between their acknowledgement and their delivery."""
 

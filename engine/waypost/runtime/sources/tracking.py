@@ -96,6 +96,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 _KNOWN: Final = {f'"{name}"'.encode() for name in TYPES}
 _NOTHING: Final = (Raw(b"null"), Raw(b'""'))
+_EMPTY: Final = (Raw(b"null"), Raw(b"[]"))
+"""No object: PHP writes an empty one as an empty list."""
 _MS: Final = dt.timedelta(milliseconds=1)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ESCAPE: Final = re.compile(
@@ -293,7 +295,7 @@ def _spread(event: Event, envelope: Envelope) -> None:
 
 def _lay_under(event: Event, name: str, under: Event) -> None:
     own = event.get(name)
-    if own is None or own == _NOTHING[0]:
+    if own is None or own in _EMPTY:
         event[name] = Raw(_encode(under))
     elif (mine := _object(own)) is not None:
         event[name] = Raw(_encode({**under, **mine}))
