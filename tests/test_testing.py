@@ -51,7 +51,7 @@ auth: {bearer: "{{ settings.key }}"}
 request:
   post: https://api.small.example/{{ settings.size }}
   body: $message
-  responses: {200: throttle, 201: ok}
+  responses: {200: [{if: body.done = null, then: throttle}], 201: ok}
 actions:
   send:
     trigger: type = "track"
