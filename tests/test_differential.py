@@ -464,3 +464,24 @@ def test_depth(shipped: Both) -> None:
     rows = all_ways(shipped, [deep, deeper])
     assert isinstance(rows[0][0], Mapped)
     assert rows[1][0].reason == "too_deep"
+
+
+HALVES = st.lists(
+    st.sampled_from(["a", "\\ud83d", "\\uDE00", "\\ud83d\\ude00", "\\\\", "\\\\ud83d", "\\n", "é"]), max_size=6
+).map("".join)
+
+
+@settings(max_examples=300)
+@given(st.lists(HALVES, min_size=5, max_size=5))
+def test_half_a_surrogate_is_repaired_in_every_way(texts: list[str]) -> None:
+    """Mutation that turns this red: `repaired` left out of `map`, `map_general` or the reference interpreter."""
+    user, event, key, value, more = texts
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    line = f'{{"type":"track","userId":"u{user}","event":"e{event}","properties":{{"{key}":["{value}"]}},"x":"{more}"}}'
+    [[found]] = all_ways(both(plan, {"source_write_key": "k"}), [line.encode()])
+    assert isinstance(found, Mapped)
+    whole = json.loads(line)
+    fixed = json.loads(json.dumps(whole).encode().decode("ascii"))
+    sent = json.loads(found.body)
+    repair = lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # noqa: E731
+    assert (sent["userId"], sent["event"]) == (repair(fixed["userId"]), repair(fixed["event"]))

@@ -501,6 +501,7 @@ NAMES: dict[str, Any] = {
     "as_object": support.as_object,
     "arith": filters.arith,
     "each_of": codegen_each.each_of,
+    "items_of": codegen_each.items_of,
 }
 """What generated code may call by a fixed name."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from waypost import plan as p
 from waypost.lang import fql, jsonpath, values
 from waypost.lang.values import Fault
-from waypost.runtime import codegen_fql
+from waypost.runtime import codegen_fql, lists
 from waypost.runtime.emit import Expr
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def loops(node: p.Each) -> bool:
 
 def generate(v: Values, node: p.Each) -> Expr:
     w, outer = v.w, v.item
-    of = v.assign(f"each_of({v.decoded(v.value(node.of))})", "value", "of").text
+    call = "items_of" if lists.reads_members(node.to, node.where) else "each_of"
+    of = v.assign(f"{call}({v.decoded(v.value(node.of))})", "value", "of").text
     result, key, item = w.fresh("each"), w.fresh("key"), w.fresh("item")
     with w.block(f"if {of} is None:"):
         w.line(f"{result} = MISSING")
@@ -72,3 +73,10 @@ def each_of(value: Any) -> Any:
     if isinstance(value, (list, dict)):
         return value
     raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(value)}")
+
+
+def items_of(value: Any) -> Any:
+    """The same where members of the items are read: one object in the place of a list is a Fault too."""
+    if isinstance(value, dict):
+        lists.check_map(value)
+    return each_of(value)

@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import fql, values
+from waypost.lang.surrogates import repaired
 from waypost.lang.values import Fault
 from waypost.runtime import integrations, parts, reference, settings
 from waypost.runtime import layout as layouts
@@ -115,7 +116,10 @@ class Program:
         if wrong is not None:
             return [wrong]
         try:
-            return self._encoded(self._actions(self._load(line), line, (offset, first_line), now))
+            event = self._load(line)
+            if event.__class__ is Rejected and (whole := repaired(line)) != line:
+                return self.map(whole, offset, first_line, now)
+            return self._encoded(self._actions(event, line, (offset, first_line), now))
         except Exception as error:
             return [Rejected(None, None, REASON, self.guard.caught(error, "mapped"))]
 
@@ -135,6 +139,7 @@ class Program:
         wrong = _not_utf8(line)
         if wrong is not None:
             return [wrong]
+        line = repaired(line)
         return self._encoded(self._actions(self._load_general(line), line, (offset, first_line), now))
 
     def map_data(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Iterator[Block]:

@@ -18,8 +18,9 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import filters, fql, jsonpath, values
+from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import integrations, parts
+from waypost.runtime import integrations, lists, parts
 from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present, require_message
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -58,9 +59,9 @@ class BadEvent(Exception):
 
 
 def decode_event(line: bytes) -> dict[str, Any]:
-    """The event of a line, number tokens kept; of members with one name the last wins. Raises BadEvent."""
+    """The event of a line, number tokens kept; of members with one name the last wins, half a surrogate pair is U+FFFD. Raises BadEvent."""
     try:
-        text = line.decode()
+        text = repaired(line).decode()
     except UnicodeDecodeError as error:
         raise BadEvent("invalid_utf8", f"byte {error.start} of the line is not UTF-8") from None
     try:
@@ -232,6 +233,8 @@ def _each(node: p.Each, env: Env) -> Any:
     if isinstance(of, list):
         return [value for value in (_each_item(node, env, item) for item in of) if value is not MISSING]
     if isinstance(of, dict):
+        if lists.reads_members(node.to, node.where):
+            lists.check_map(of)
         pairs = ((key, _each_item(node, env, item)) for key, item in of.items())
         return {key: value for key, value in pairs if value is not MISSING}
     raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(of)}")
@@ -333,6 +336,7 @@ class Origin:
 
 def map_event(plan: p.Plan, settings: Bound, origin: Origin, now: float) -> list[Result]:
     """What Program.map gives for the same line."""
+    origin = replace(origin, line=repaired(origin.line))
     try:
         event = decode_event(origin.line)
     except BadEvent as error:
@@ -372,7 +376,10 @@ def map_action_on(
     if action.each is None:
         return [_deliver(plan, name, replace(env, meta=origin.meta(event, name, None)), None)]
     try:
-        found = _each_pairs(evaluate(action.each, env))
+        of = evaluate(action.each, env)
+        if isinstance(of, dict) and lists.reads_members(action.mapping, action.where):
+            lists.check_map(of)
+        found = _each_pairs(of)
     except Fault as fault:
         return [Rejected(name, None, fault.reason, fault.message, fault.field)]
     if not found:

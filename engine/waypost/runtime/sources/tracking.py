@@ -12,15 +12,15 @@ line breaks between tokens become blanks; half a surrogate pair, which is no cha
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from waypost.lang import values
+from waypost.lang.surrogates import repaired
 from waypost.runtime.sources.journal import turned_row
 
 Event = dict[str, Raw]
@@ -100,10 +100,6 @@ _EMPTY: Final = (Raw(b"null"), Raw(b"[]"))
 """No object: PHP writes an empty one as an empty list."""
 _MS: Final = dt.timedelta(milliseconds=1)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_ESCAPE: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
-    re.DOTALL,
-)
 
 
 def opened(call: str, body: bytes, limits: Limits) -> Envelope:
@@ -120,7 +116,7 @@ def opened(call: str, body: bytes, limits: Limits) -> Envelope:
         raise Refused(400, "invalid_request", _wrong_shape(call, str(error))) from None
     except msgspec.DecodeError as error:
         # Text that was cut inside an emoji is common in browsers, and must not drag a whole batch down.
-        whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+        whole = repaired(body)
         if whole == body:
             raise Refused(400, "malformed_json", _malformed(body, str(error))) from None
         return opened(call, whole, limits)
@@ -258,20 +254,32 @@ def _stamp(event: Event, now: Raw, shift: dt.timedelta | None) -> None:
 
 def _shift(sent: Raw | UnsetType, received: dt.datetime) -> dt.timedelta | None:
     """By how much the sender's clock is behind ours, in whole milliseconds: the digits after them stay the sender's."""
-    moment = None if sent is UNSET else _moment(sent)
-    return None if moment is None else (received - moment) // _MS * _MS
+    moment = None if isinstance(sent, UnsetType) else _moment(sent)
+    # A small number is no clock.
+    if moment is None or isinstance(sent, UnsetType) or (moment.year < 2000 and bytes(sent)[:1] != b'"'):
+        return None
+    return (received - moment) // _MS * _MS
 
 
 def _moment(raw: Raw) -> dt.datetime | None:
-    """The instant of ISO 8601 text, in UTC (no zone: UTC); None for anything else."""
+    """The instant of ISO 8601 text (no zone: UTC) or of a number, in UTC; None for anything else."""
+    if raw and bytes(raw)[0] in b"-0123456789":
+        return _instant(values.decode(bytes(raw)))
     try:
         found = _decode_time(raw)
         return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
     except (msgspec.DecodeError, OverflowError):
         pass
     try:
-        return _EPOCH + dt.timedelta(microseconds=values.to_unix_us(_decode_text(raw)))
-    except (msgspec.DecodeError, values.Fault):
+        return _instant(_decode_text(raw))
+    except msgspec.DecodeError:
+        return None
+
+
+def _instant(value: Any) -> dt.datetime | None:
+    try:
+        return _EPOCH + dt.timedelta(microseconds=values.to_unix_us(value))
+    except (values.Fault, OverflowError):
         return None
 
 
