@@ -71,7 +71,9 @@ def test_the_web_handler(monkeypatch: pytest.MonkeyPatch, receiver: Receiver, tm
 
     async def ask() -> Any:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
-            return [(await client.post("/track", json=one)).json() for one in (event(1), {"type": "track", "event": "A"})]
+            return [
+                (await client.post("/track", json=one)).json() for one in (event(1), {"type": "track", "event": "A"})
+            ]
 
     assert asyncio.run(ask()) == [{"delivered": 1, "dead": {}}, {"delivered": 0, "dead": {"require": 1}}]
     assert ids(receiver) == ["m1"]

@@ -16,7 +16,7 @@ from running import waypost
 from waypost.cli import explain
 from waypost.cli.main import COMMANDS, STATUSES, cli
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.rules import RULES
+from waypost.compiler.rules import JUDGEMENT, RULES
 from waypost.lang import filters
 from waypost.runtime.metrics import METRICS
 from waypost.runtime.notices import EVENTS
@@ -48,6 +48,12 @@ def test_filter_table(golden: Callable[[Path, str], None]) -> None:
         lines.append(f"| `{name}{words}` | {row.doc} | {given} -> {shown} |")
     path = DOCS / "spec-reference.md"
     golden(path, filled(path, "filters", rows("| filter | gives | example |", lines)))
+
+
+def test_excusable_rules(golden: Callable[[Path, str], None]) -> None:
+    lines = [f"| `{code}` {RULES[code].name} | {RULES[code].why} |" for code in JUDGEMENT]
+    path = DOCS / "spec-reference.md"
+    golden(path, filled(path, "judgement", rows("| rule | what it finds |", lines)))
 
 
 def test_reason_table(golden: Callable[[Path, str], None]) -> None:

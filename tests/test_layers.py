@@ -50,6 +50,7 @@ DOORS = {
     "httpx": {"runtime/transport.py"},
     "uvicorn": {"runtime/sources/serving.py"},
     "httptools": set(),
+    "re2": {"lang/patterns.py"},
 }
 
 
@@ -128,7 +129,7 @@ def loaded(*words: str) -> set[str]:
 
 
 RUN = ("run", "segment", "--set", "source_write_key=env:KEY", "examples/events.ndjson")
-NOT_FOR_A_RUN = {"ruamel", "jinja2", "jsonpath_ng", "uvicorn", "httptools", "rich", "pygments", "markdown_it"}
+NOT_FOR_A_RUN = {"ruamel", "jinja2", "jsonpath_ng", "re2", "uvicorn", "httptools", "rich", "pygments", "markdown_it"}
 """Libraries that a run of a shipped plan has no use for: those of the compiler, of the ingest, and of the progress bar."""
 
 

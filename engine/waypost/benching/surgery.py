@@ -68,7 +68,7 @@ def without(plan: p.Plan, field: Field) -> p.Plan:
     The event's type, where a trigger names it, is made a constant instead: a message that begins with it is encoded another way without it.
     """
     action = plan.actions[field.action]
-    kind, _ = fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
+    kind, _ = fql.simple_type(fql.read(action.trigger))
     constant = p.Const(value=kind) if field.path == ("type",) and kind is not None else None
     kept = [need for need in action.require if not any(_within(path, field.path) for path in need.any)]
     mapping = _less(action.mapping, field.path, constant)
@@ -106,7 +106,7 @@ def idle(plan: p.Plan, *, tested: bool = False) -> p.Plan:
 
 
 def _never(trigger: str, tested: bool) -> str:
-    kind, rest = fql.simple_type(fql.parse(trigger, roots=fql.TRIGGER_ROOTS))
+    kind, rest = fql.simple_type(fql.read(trigger))
     terms = [NEVER] if rest is None else [NEVER, f"({fql.show(rest)})"]
     if tested:
         terms.reverse()

@@ -15,7 +15,8 @@ from waypost.compiler.closed import describe
 from waypost.compiler.document import Map, Node, Scalar, Seq
 from waypost.compiler.source import Span
 from waypost.compiler.spec import Val
-from waypost.lang import jsonpath
+from waypost.lang import jsonpath, patterns
+from waypost.lang.errors import LangError
 from waypost.lang.values import TYPES
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         enum=[closed.constant(item) for item in enum_node.items]
         if isinstance(enum_node, Seq) and enum_node.items
         else None,
-        pattern=closed.text(node.get("pattern"), "`pattern`") or None,
+        pattern=_pattern(values, node.get("pattern")),
         max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
         max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),
         max_age_s=closed.quantity(node.get("max_age"), "`max_age`", units.seconds, units.TIME_HELP),
@@ -164,6 +165,19 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         required=closed.boolean(node.get("required"), "`required`", False),
     )
     return Val(built, node.span, (of,), words=_spans(node))
+
+
+def _pattern(values: Values, node: Node | None) -> str | None:
+    """A pattern that can be read."""
+    text = values.closed.text(node, "`pattern`")
+    try:
+        if text:
+            patterns.compiled(text)
+    except LangError as error:
+        if isinstance(node, Scalar):
+            values.lang_fault({"pattern": "M214"}, error, node)
+        return None
+    return text or None
 
 
 def no_path(values: Values, node: Node, what: str) -> None:

@@ -45,6 +45,8 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$when": ("then", "else"),
     "$lookup": ("in", "else"),
 }
+OTHER_ROOTS = ("item", "settings", "meta", "now", "status", "headers", "body")
+"""Names of the language that are no fields of an event: where one stands, it is meant as what it is elsewhere."""
 WORDS = ("$omit", "$message", "$messages", "$item")
 
 _PATH_CODES = {"syntax": "P101", "unsupported": "P102", "unknown_root": "P104"}
@@ -137,7 +139,7 @@ class Values:
         if node.text == "$omit":
             self.add("M208", "`$omit` stands only as the value of a key", node.span, help="leave the value out instead")
             return nothing
-        if node.text.startswith("$"):
+        if node.text.startswith("$") and not _is_text(node.text):
             return self.path(node, place) or nothing
         if template.has_template(node.text) or "{%" in node.text or "}}" in node.text:
             found = self.template(node, place)
@@ -424,7 +426,9 @@ class Values:
             self.add("S104", "this is text", node.span, f"found {describe(node)}")
             return nothing
         found = _TEXT_PATH.fullmatch(node.text)
-        if node.text.startswith("$") or (found and (found[1] != "settings" or found[2] in self.settings)):
+        if (node.text.startswith("$") and not _is_text(node.text)) or (
+            found and (found[1] != "settings" or found[2] in self.settings)
+        ):
             bare = node.text.lstrip("$.")
             named = bare if re.match(r"(settings|meta|event|now)\b", bare) else f"event.{bare}"
             self.named_anyhow(Scalar(named, named, "text", "plain", node.span, node.source))
@@ -461,26 +465,44 @@ class Values:
             return None
         of_event = place.what != "a response"
         faults = fql.lint(tree, roots=place.fql_roots, event_types=of_event)
+        broken = False
         for fault in faults:
             named = node.text[fault.start : fault.end]
             if fault.kind == "unknown_root" and fault.replacement is None and "item" in place.fql_roots:
                 fault.help = f"a field of the item is `item.{named}`"
             elif fault.kind == "unknown_root" and named == "item":
                 fault.help = "`item` stands only in `where`, beside `each` or within `$each`"
-            self.lang_fault(_FQL_CODES, fault, node)
+            elsewhere = fault.kind == "unknown_root" and (not of_event or named in OTHER_ROOTS)
+            if fault.kind == "unknown_root" and not elsewhere:
+                excuse = f"excuse the line when your events carry it: `# waypost: allow Q102 ({named} is ours)`"
+                near = (fault.replacement or "").isidentifier()
+                fault.help = f"or {excuse}" if near else f"{fault.help}; or {excuse}"
+            self.lang_fault({**_FQL_CODES, "unknown_root": "Q112"} if elsewhere else _FQL_CODES, fault, node)
+            broken = broken or elsewhere or fault.kind != "unknown_root"
         for path in fql.paths(tree):
             if of_event and path.steps[0] == "context":
                 self.known_fields(path.steps, node, path.span[0])
             if path.steps[0] == "settings" and "settings" in place.fql_roots:
                 if len(path.steps) < 2:
-                    self.add("Q102", "`settings` is used as `settings.name`", node.locate(*path.span))
+                    self.add("Q112", "`settings` is used as `settings.name`", node.locate(*path.span))
                 else:
                     self.setting(".".join(map(str, path.steps[:3])), node.locate(*path.span))
-        return None if faults else Condition(tree, node)
+        # A field that the specification does not name may be excused, so it is judged no further.
+        return None if broken else Condition(tree, node)
 
 
 _TEXT_PATH = re.compile(r"\$?(settings|event|meta)\.(\w+)(?:\.\w+)*")
 """What in a text position can only be a template without its braces."""
+
+
+def _is_text(text: str) -> bool:
+    """Whether a `$` at the start is text before a template (`$device:{{ … }}`), and no path with something behind it."""
+    head = re.match(r"\$(\w*)([.\[]?)", text.partition("{{")[0])
+    if head is None or "{{" not in text:
+        return False
+    name, sign = head.groups()
+    return not sign or (name not in ("", "item", "messages", "message", *OTHER_ROOTS) and name not in fql.EVENT_ROOTS)
+
 
 _FIELD = r"[A-Za-z_]\w*"
 _DOTTED = re.compile(rf"\.?({_FIELD})((?:\.{_FIELD}|\[(?:\d+|\*)\])*)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.rules import JUDGEMENT, RULES
+from waypost.compiler.rules import JUDGEMENT, RETIRED, RULES
 from waypost.compiler.source import Span
 
 _MARK = re.compile(
@@ -18,13 +18,18 @@ _MARK = re.compile(
 )
 
 
+_REMOVE = "remove the suppression"
+
+
 def excuse(report: Report) -> None:
     """Applies the suppressions of the file."""
     source = report.source
     for mark in _MARK.finditer(source.text):
         code, reason = mark["code"].upper(), (mark["reason"] or "").strip()
         span = Span(*mark.span())
-        if code not in JUDGEMENT:
+        if code in RETIRED:
+            _report(report, "C102", f"there is no rule {code} any more: {RETIRED[code]}", span, _REMOVE, "warning")
+        elif code not in JUDGEMENT:
             known = code in RULES
             message = (
                 f"{code} cannot be excused: what it finds has no meaning"
@@ -47,7 +52,7 @@ def excuse(report: Report) -> None:
                     "C102",
                     f"nothing on this line is found by {code}",
                     span,
-                    "remove the suppression",
+                    _REMOVE,
                     "warning",
                 )
 

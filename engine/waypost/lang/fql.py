@@ -246,7 +246,10 @@ def order(sign: str, left: Any, right: Any) -> bool:
 
 
 def parse(text: str, *, roots: frozenset[str] = TRIGGER_ROOTS) -> Node:
-    """The tree of a trigger. Raises LangError: syntax, arity, bare_path, type, unknown_root, unknown_function."""
+    """The tree of a condition that a person types. Raises LangError: syntax, arity, bare_path, type, unknown_root, unknown_function.
+
+    A plan's conditions are `read`: the compiler has judged their names, and a line may be excused for a field that only some events have.
+    """
     node = read(text)
     for fault in lint(node, roots=roots, event_types=False):
         raise fault

@@ -34,7 +34,7 @@ def calls(plan: p.Plan) -> list[str]:
     """The event types that an action's trigger names, in the usual order; all of them where a trigger names none."""
     found: set[str] = set()
     for action in plan.actions.values():
-        kinds = _types(fql.parse(action.trigger))
+        kinds = _types(fql.read(action.trigger))
         found |= kinds if kinds is not None else set(fql.EVENT_TYPES)
     return [name for name in fql.EVENT_TYPES if name in found]
 

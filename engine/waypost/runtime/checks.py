@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from typing import Any
 
-from waypost.lang import values
+from waypost.lang import patterns, values
 from waypost.lang.values import MISSING, Fault
 from waypost.plan import From
 
@@ -35,7 +33,7 @@ def _judge(node: From, value: Any, now: float) -> Any:
         value = values.TYPES[node.type](value)
     if node.enum is not None and not any(same(value, member) for member in node.enum):
         raise Fault("not_in_enum", f"{shown(value)} is not one of {', '.join(shown(member) for member in node.enum)}")
-    if node.pattern is not None and compiled(node.pattern).fullmatch(_text(value, "pattern")) is None:
+    if node.pattern is not None and not patterns.compiled(node.pattern).fits(_text(value, "pattern")):
         raise Fault("pattern", f"{shown(value)} does not match the pattern {node.pattern}")
     if node.max_length is not None and len(_text(value, "max_length")) > node.max_length:
         raise Fault("too_long", f"{len(value)} characters, at most {node.max_length} are allowed")
@@ -71,8 +69,3 @@ def shown(value: Any) -> str:
     """A value for a message, cut at 80 characters."""
     text = values.encode(value).decode()
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-@functools.lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

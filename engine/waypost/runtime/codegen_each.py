@@ -51,7 +51,7 @@ def generate(v: Values, node: p.Each) -> Expr:
         v.item = item
         with w.block(f"for {key}, {item} in ({of}.items() if {of}.__class__ is dict else enumerate({of})):"):
             if node.where is not None:
-                test = codegen_fql.condition(fql.parse(node.where, roots=fql.WHERE_ROOTS), v)
+                test = codegen_fql.condition(fql.read(node.where), v)
                 with w.block(f"if not ({test}):"):
                     w.line("continue")
             to = v.value(node.to)

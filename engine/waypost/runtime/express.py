@@ -183,7 +183,7 @@ def _assign(v: Values, layout: Layout, top: dict[str, Expr]) -> str:
 def _takers(plan: p.Plan, makers: dict[str, Maker], kind: str) -> list[Maker] | None:
     """The actions that may take events of a type, in written order; None where one of them is not for this way."""
     for name, action in plan.actions.items():
-        if name not in makers and fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))[0] in (
+        if name not in makers and fql.simple_type(fql.read(action.trigger))[0] in (
             None,
             kind,
         ):

@@ -104,7 +104,7 @@ class Maker:
     def __init__(self, plan: p.Plan, name: str, bindings: Bindings, w: Writer, layout: Layout) -> None:
         self.name = name
         self.action = plan.actions[name]
-        self.type, self.rest = fql.simple_type(fql.parse(self.action.trigger, roots=fql.TRIGGER_ROOTS))
+        self.type, self.rest = fql.simple_type(fql.read(self.action.trigger))
         self.grouping = bindings.groupings[self.action.request]
         self._plan = plan
         self._bindings = bindings
@@ -130,8 +130,7 @@ class Maker:
         held: list[codegen.Values] = []
 
         def condition(text: str) -> str:
-            roots = fql.TRIGGER_ROOTS if held[0].item is None else fql.WHERE_ROOTS
-            return codegen_fql.condition(fql.parse(text, roots=roots), held[0])
+            return codegen_fql.condition(fql.read(text), held[0])
 
         def interpret(node: p.Value) -> Callable[..., Any]:
             return self._bindings.interpret(self.name, node)

@@ -44,7 +44,7 @@ def _path_reads(path: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _condition_reads(text: str) -> bool:
-    found = [path.steps for path in fql.paths(fql.parse(text, roots=fql.WHERE_ROOTS))]
+    found = [path.steps for path in fql.paths(fql.read(text))]
     return any(steps[0] == "item" and len(steps) > 1 and isinstance(steps[1], str) for steps in found)
 
 

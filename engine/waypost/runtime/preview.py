@@ -66,7 +66,7 @@ def _field(name: str, value: str, source: str, place: str) -> dict[str, Any]:
 
 def _action(program: Program, name: str, env: reference.Env) -> dict[str, Any]:
     action = program.plan.actions[name]
-    node, resolve = fql.parse(action.trigger), reference.resolver(env)
+    node, resolve = fql.read(action.trigger), reference.resolver(env)
     holds = fql.evaluate(node, resolve)
     fails = [] if holds else [{"term": term, "found": found} for term, found in fql.explain(node, resolve)]
     return {
@@ -84,7 +84,7 @@ def _actions(program: Program, env: reference.Env) -> str:
     width = max(map(len, plan.actions))
     rows = ["Actions"]
     for name, action in plan.actions.items():
-        node = fql.parse(action.trigger)
+        node = fql.read(action.trigger)
         resolve = reference.resolver(env)
         place = _place(plan, f"actions.{name}.trigger")
         if fql.evaluate(node, resolve):

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Raw
 
 from waypost import plan as p
-from waypost.lang import fql, values
+from waypost.lang import fql, patterns, values
+from waypost.lang.errors import LangError
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import Fault
 from waypost.runtime import integrations, parts, reference, settings
@@ -81,7 +82,7 @@ class Program:
         rows: list[tuple[str | None, Linked]] = []
         for name, action in self.plan.actions.items():
             if action.each is not None:
-                event_type, _ = fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
+                event_type, _ = fql.simple_type(fql.read(action.trigger))
                 rows.append((event_type, Linked(name, action.request, self._itemised(name), itemised=True)))
                 continue
             event_type, function = generated.functions[name]
@@ -270,6 +271,7 @@ def link(
     Without `use_kernel` generated Python does all the work, as where no compiled kernel is installed: the same bytes, more slowly.
     """
     bound = settings.bind(plan, given, endpoint_override)
+    _patterns(plan)
     owner = connection or (plan.connection.name if plan.connection else plan.name)
     bindings = Bindings(
         settings=bound.get,
@@ -278,6 +280,22 @@ def link(
         groupings={name: reference.grouping_of(request, bound) for name, request in plan.requests.items()},
     )
     return Program(plan, bound, owner, generate(plan, bindings), use_kernel=use_kernel)
+
+
+def _patterns(plan: p.Plan) -> None:
+    """A pattern of a plan that another version compiled may be none here: said before any event is read."""
+
+    def look(node: p.Value) -> None:
+        if isinstance(node, p.From) and node.pattern is not None:
+            patterns.compiled(node.pattern)
+
+    for name, action in plan.actions.items():
+        try:
+            p.rewrite(action.mapping, look)
+        except LangError as error:
+            raise settings.SettingError(
+                f"{plan.name}: `{name}` has a pattern that this version cannot run: {error.message}; compile its spec again"
+            ) from None
 
 
 def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) -> Callable[..., Any]:

@@ -296,7 +296,7 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
 
 def holds(text: str, env: Env) -> bool:
     """Whether an FQL condition holds over the event (and settings, and the item)."""
-    return fql.evaluate(fql.parse(text, roots=fql.WHERE_ROOTS), resolver(env))
+    return fql.evaluate(fql.read(text), resolver(env))
 
 
 def resolver(env: Env) -> fql.Resolve:

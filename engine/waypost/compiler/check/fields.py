@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from waypost.compiler import event_fields
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.source import Span
 from waypost.compiler.spec import Condition, Spec
 from waypost.lang import fql, fql_sat
 
 
 def check(spec: Spec, report: Report) -> None:
+    taken: dict[Span, list[frozenset[str] | None]] = {}
+    conditions: dict[Span, Condition] = {}
     for action in spec.actions.values():
-        taken = fql_sat.types(action.trigger.node)
+        types = fql_sat.types(action.trigger.node) or None
         for condition in (action.trigger, action.where):
-            if condition is not None and taken:
-                _condition(condition, taken, report)
+            if condition is not None:
+                conditions[condition.scalar.span] = condition
+                taken.setdefault(condition.scalar.span, []).append(types)
+    for span, condition in conditions.items():
+        # A `where` of a shared block is judged over all the actions that use it.
+        known = [types for types in taken[span] if types is not None]
+        if len(known) == len(taken[span]):
+            _condition(condition, frozenset().union(*known), report)
 
 
 def _condition(condition: Condition, taken: frozenset[str], report: Report) -> None:

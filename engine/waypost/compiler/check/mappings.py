@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from waypost import plan as p
@@ -11,10 +10,8 @@ from waypost.compiler.event_fields import SAID, can_be, kind_of
 from waypost.compiler.source import Span
 from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
 from waypost.compiler.suggest import nearest
-from waypost.lang import filters, jsonpath, values
-
-_RISKY = re.compile(r"\\[1-9]|\(\?[=!<P#]|\(\?<|\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)[+*{]")
-"""Backreferences, lookaround, and a repeated group that repeats inside: what makes matching slower than linear."""
+from waypost.lang import filters, jsonpath, patterns, values
+from waypost.lang.errors import LangError
 
 TIMES = ("datetime", "unix", "unix_ms", "unix_us")
 _KIND_OF_CONSTANT = {"string": "string", "number": "number", "boolean": "boolean", "object": "object", "array": "array"}
@@ -156,8 +153,6 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
                     "use `type: datetime`, `unix`, `unix_ms` or `unix_us`",
                 )
             )
-    if node.pattern is not None:
-        _pattern(node.pattern, val.words.get("pattern", val.span), report)
     for member in node.enum or []:
         if result is not None and values.typeof(member) != result:
             report.add(
@@ -221,29 +216,11 @@ def _members(node: p.From, members: Sequence[object], span: Span, report: Report
 
 
 def _fits(pattern: str, text: str) -> bool:
-    """Only for patterns that M214 and M215 have nothing to say of: a slow one is not tried."""
+    """Whether a pattern lets the text through; of one that cannot be read M214 has spoken."""
     try:
-        return _RISKY.search(pattern) is not None or re.fullmatch(pattern, text) is not None
-    except (re.error, RecursionError, OverflowError):
+        return patterns.compiled(pattern).fits(text)
+    except LangError:
         return True
-
-
-def _pattern(pattern: str, span: Span, report: Report) -> None:
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        report.add(Diagnostic("M214", f"this pattern cannot be read: {error}", Label(span)))
-        return
-    risky = _RISKY.search(pattern)
-    if risky:
-        report.add(
-            Diagnostic(
-                "M215",
-                f"`{risky[0]}` can take very long to match",
-                Label(span),
-                "write it without a repeated group that repeats inside, lookaround or backreferences",
-            )
-        )
 
 
 def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:

@@ -298,7 +298,8 @@ def _by_name(path: str) -> str:
 def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Report) -> None:
     """A success says that messages were accepted, some of them where the answer names errors: what halves the batch sends those again.
 
-    `retry` and `throttle` may be right where a condition tells that nothing was accepted, never for the status as such."""
+    `retry` and `throttle` may be right where a condition tells that nothing was accepted, never for the status as such.
+    """
     if status != "2xx" and not (status.isdecimal() and 200 <= int(status) < 300):
         return
     if any(rule.then == "split" for rule in rules):

@@ -10,6 +10,7 @@ from itertools import combinations
 from waypost import plan as p
 from waypost.compiler import event_fields
 from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.source import Span
 from waypost.compiler.spec import ActionSpec, Condition, Spec
 from waypost.compiler.suggest import nearest
 from waypost.lang import fql, fql_sat, values
@@ -17,14 +18,21 @@ from waypost.lang import fql, fql_sat, values
 TEXT_ONLY = ("match", "contains", "lowercase", "uppercase", "snakecase", "kebabcase", "titlecase")
 
 
+Use = tuple[Condition, str, Condition]
+"""A condition that can match, what it is called, and the trigger that has held where it is asked."""
+
+
 def check(spec: Spec, report: Report) -> None:
+    uses: dict[Span, list[Use]] = {}
     for action in spec.actions.values():
         for condition, what, beside in _conditions(action):
             before = len(report.found)
             _kinds(condition, report)
             _choices(condition, spec, report)
-            if len(report.found) == before:
-                _never(condition, what, beside, report)
+            if len(report.found) == before and not _contradiction(condition, what, report) and beside is not None:
+                uses.setdefault(condition.scalar.span, []).append((condition, what, beside))
+    for same in uses.values():
+        _excluded(same, report)
     for first, second in combinations([item for item in spec.actions.values() if item.enabled], 2):
         _same_key(first, second, report)
 
@@ -43,30 +51,41 @@ def _conditions(action: ActionSpec) -> Iterator[tuple[Condition, str, Condition 
                 yield inner.condition, "`$when`" if isinstance(inner.node, p.When) else "`where`", action.trigger
 
 
-def _never(condition: Condition, what: str, trigger: Condition | None, report: Report) -> None:
+def _contradiction(condition: Condition, what: str, report: Report) -> bool:
+    """Whether a condition contradicts itself, which is reported."""
     found = fql_sat.conflict(condition.node)
-    if found is not None:
-        *others, last = [condition.span(*term.node.span) for term in found.terms]
-        label = f"excludes the term{'s' * (len(others) > 1)} before it" if others else "this holds for no event"
-        report.add(
-            Diagnostic(
-                "Q108",
-                f"{what} can never match",
-                Label(last, label),
-                _advice(found),
-                tuple(Label(span) for span in dict.fromkeys(others) if span != last),
-            )
+    if found is None:
+        return False
+    *others, last = [condition.span(*term.node.span) for term in found.terms]
+    label = f"excludes the term{'s' * (len(others) > 1)} before it" if others else "this holds for no event"
+    report.add(
+        Diagnostic(
+            "Q108",
+            f"{what} can never match",
+            Label(last, label),
+            _advice(found),
+            tuple(Label(span) for span in dict.fromkeys(others) if span != last),
         )
-    elif trigger is not None and not fql_sat.overlap(condition.node, trigger.node):
-        report.add(
-            Diagnostic(
-                "Q108",
-                f"{what} can never match an event that the trigger takes",
-                Label(condition.scalar.span, "excluded by the trigger"),
-                "change one of the two",
-                (Label(trigger.scalar.span, "the trigger"),),
-            )
+    )
+    return True
+
+
+def _excluded(uses: list[Use], report: Report) -> None:
+    """A condition of a shared block is asked by several actions: it has a use when the trigger of one of them leaves it one."""
+    if any(fql_sat.overlap(condition.node, trigger.node) for condition, _, trigger in uses):
+        return
+    condition, what, _ = uses[0]
+    triggers = list({trigger.scalar.span: None for _, _, trigger in uses})
+    whose = "the trigger takes" if len(triggers) == 1 else f"one of the {len(triggers)} triggers takes"
+    report.add(
+        Diagnostic(
+            "Q108",
+            f"{what} can never match an event that {whose}",
+            Label(condition.scalar.span, f"excluded by {'the trigger' if len(triggers) == 1 else 'each trigger'}"),
+            "change one of the two" if len(triggers) == 1 else "change it, or the triggers of the actions that use it",
+            tuple(Label(span, "the trigger" if len(triggers) == 1 else "") for span in triggers),
         )
+    )
 
 
 def _advice(found: fql_sat.Conflict) -> str:

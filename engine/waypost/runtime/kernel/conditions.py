@@ -21,7 +21,7 @@ LONGEST = 15
 
 def condition(t: Rows, text: str) -> int:
     """The test of a condition's text."""
-    return test(t, fql.parse(text, roots=fql.TRIGGER_ROOTS))
+    return test(t, fql.read(text))
 
 
 def test(t: Rows, node: fql.Node) -> int:

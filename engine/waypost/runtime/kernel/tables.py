@@ -114,4 +114,4 @@ class Tables(Rows):
 
 
 def _trigger(action: p.Action) -> tuple[str | None, fql.Node | None]:
-    return fql.simple_type(fql.parse(action.trigger, roots=fql.TRIGGER_ROOTS))
+    return fql.simple_type(fql.read(action.trigger))
