@@ -70,7 +70,13 @@ class Specs:
         self.rng = random.Random(seed)
 
     def path(self) -> str:
-        roots = [*(f"{root}.{field}" for root in ROOTS for field in FIELDS), "userId", "event", "timestamp", "messageId"]
+        roots = [
+            *(f"{root}.{field}" for root in ROOTS for field in FIELDS),
+            "userId",
+            "event",
+            "timestamp",
+            "messageId",
+        ]
         return self.rng.choice(roots)
 
     def code(self, *, now: bool = False) -> str:
@@ -115,7 +121,11 @@ class Specs:
         if kind == "const":
             return rng.choice(("3", "true", "null", "{$literal: x}", "1.5"))
         if kind == "from":
-            checks = [f"type: {rng.choice(TYPES)}, invalid: {rng.choice(('error', 'omit', 'omit'))}"] if rng.random() < 0.7 else []
+            checks = (
+                [f"type: {rng.choice(TYPES)}, invalid: {rng.choice(('error', 'omit', 'omit'))}"]
+                if rng.random() < 0.7
+                else []
+            )
             checks += rng.sample(CHECKS, rng.randrange(3))
             if not checks:
                 checks = ["empty: omit"]
@@ -163,12 +173,17 @@ class Specs:
         members.insert(rng.randrange(len(members) + 1), f"sent: {'$messages' if many else '$message'}")
         rows.append("  body: {" + ", ".join(members) + "}")
         if many:
-            rows.append(f"  batch: {{max_messages: {rng.choice((1, 3, 50))}, max_bytes: {rng.choice(('2kB', '1MB'))}, max_wait: 1s}}")
+            rows.append(
+                f"  batch: {{max_messages: {rng.choice((1, 3, 50))}, max_bytes: {rng.choice(('2kB', '1MB'))}, max_wait: 1s}}"
+            )
         rows.append('  responses: {400: %s, 202: [{if: body.e = "x", then: reject}]}' % ("split" if many else "reject"))
         rows.append("  gzip: true" if rng.random() < 0.2 else "  timeout: 5s")
         rows.append("actions:")
         for number in range(rng.choice((1, 1, 2))):
-            rows += [f"  act_{number}:", f"    trigger: {rng.choice(('type = ' + chr(34) + 'track' + chr(34), 'userId != null'))}"]
+            rows += [
+                f"  act_{number}:",
+                f"    trigger: {rng.choice(('type = ' + chr(34) + 'track' + chr(34), 'userId != null'))}",
+            ]
             if rng.random() < 0.25:
                 rows.append(f"    each: {rng.choice(('$.properties.a', '$.context', '$.traits.b'))}")
             if rng.random() < 0.1:
@@ -232,7 +247,13 @@ class Checking:
     def __init__(self, seed: int) -> None:
         self.requests = 0
         rng = random.Random(seed)
-        answers = [("200", b"")] * 6 + [("202", b'{"e":"y"}'), ("202", b"[[["), ("400", b""), ("503", b""), ("202", b'{"e":"x"}')]
+        answers = [("200", b"")] * 6 + [
+            ("202", b'{"e":"y"}'),
+            ("202", b"[[["),
+            ("400", b""),
+            ("503", b""),
+            ("202", b'{"e":"x"}'),
+        ]
         self._answers = itertools.cycle(rng.sample(answers, len(answers)))
 
     async def send(self, wire: Wire, timeout_s: float) -> Answer:
@@ -301,7 +322,10 @@ def fuzz(specs: int, events: int, seed: int, *, show: bool = False) -> tuple[Cou
             total += found
             requests += sent
             if show and number % 50 == 49:
-                print(f"  {number + 1} specs, {total['events']:,} events, {requests:,} requests, {len(faults)} faults", flush=True)
+                print(
+                    f"  {number + 1} specs, {total['events']:,} events, {requests:,} requests, {len(faults)} faults",
+                    flush=True,
+                )
     return total, requests, faults
 
 
@@ -347,7 +371,9 @@ def main() -> int:
         ends = ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.items()) if reason != "events")
         print(f"  {ends}")
         seconds = time.monotonic() - began
-        print(f"{name}: {total['events']:,} events, {requests:,} requests, {len(faults)} faults of ours in {seconds:.0f} s")
+        print(
+            f"{name}: {total['events']:,} events, {requests:,} requests, {len(faults)} faults of ours in {seconds:.0f} s"
+        )
         failed = failed or bool(faults)
     return 1 if failed else 0
 
