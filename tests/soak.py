@@ -48,6 +48,8 @@ def parts(given: argparse.Namespace) -> dict[str, Part]:
         "million": Part("million.py", "P8 P11", ("--events", str(given.events), "--down", str(given.down))),
         "rotations": Part("rotations.py", "P1", ("--rotations", str(given.rotations))),
         "sdks": Part("sdks.py", "P1 P3 P4 P6", ("--events", str(given.sdk_events))),
+        "fuzz": Part("fuzz.py", "P2 P5", ("--specs", "300", "--events", str(given.fuzz_events))),
+        "ways": Part("fuzz_ways.py", "P2 P5", ("--events", str(given.way_events))),
     }
 
 
@@ -85,7 +87,10 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="the long proofs of delivery, and a closing table")
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="kills, simulation, million, rotations, sdks; all when none is named"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help="kills, simulation, million, rotations, sdks, fuzz, ways; all when none is named",
     )
     parser.add_argument("--kills", type=int, default=200, help="half over a file, half over HTTP")
     parser.add_argument("--seed", type=int, default=1, help="of the kills")
@@ -94,6 +99,10 @@ def main() -> int:
     parser.add_argument("--down", type=float, default=120.0, help="seconds of the outage")
     parser.add_argument("--rotations", type=int, default=20, help="of a log, of each kind")
     parser.add_argument("--sdk-events", type=int, default=10_000, help="of each SDK")
+    parser.add_argument("--fuzz-events", type=int, default=200_000, help="hostile ones over 300 random specs")
+    parser.add_argument(
+        "--way-events", type=int, default=60_000, help="hostile ones each way: HTTP, standard input, files"
+    )
     given = parser.parse_args()
     known = parts(given)
     unknown = [name for name in given.parts if name not in known]
