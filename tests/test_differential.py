@@ -436,6 +436,18 @@ def test_three_ways_agree_on_messages_that_are_the_event(count: int) -> None:
     agree_on(relaying_plan, count)
 
 
+def test_a_line_of_two_values_before_one_that_the_decoder_refuses(shipped: Both) -> None:
+    """The decoder counts values: the place that it names may lie behind the last line. Mutation that turns this red: `bad` is not bounded."""
+    good = b'{"type":"track","userId":"u","event":"A","messageId":"m"}'
+    wrong = b'{"type":"track","userId":"u","event":"A","timestamp":12345678901234567890123}'
+    for lines in (
+        [good + b" " + good, wrong],
+        [good, good + good + good, wrong, good],
+        [good + good, good, wrong, wrong],
+    ):
+        all_ways(shipped, lines)
+
+
 def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Both) -> None:
     """`decode_lines` would count these right: two values on one line, one value on two, blank lines."""
     good = b'{"type":"track","userId":"u","event":"A","messageId":"m%d"}'

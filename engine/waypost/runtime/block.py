@@ -102,7 +102,8 @@ def decode_clean(decoder: msgspec.json.Decoder[Any], data: bytes, count: int) ->
             if len(events) != count:
                 break
             return found + events if found else events
-        if bad < 0:
+        if not 0 <= bad < count:
+            # A line before that holds two values: what is counted then are values, not lines.
             break
         head, data = _cut(data, bad)
         found += [*_decoded(decoder, head, bad), None]
