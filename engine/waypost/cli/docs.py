@@ -62,9 +62,9 @@ def samples(plan: Plan, spec: Path) -> dict[str, Sample]:
         click.get_current_context().exit(FINDINGS)
     found: dict[str, Sample] = {}
     for outcome in ran.outcomes:
-        for row in golden.rows(outcome.course.ended):
+        for item, row in zip(outcome.course.ended, golden.rows(outcome.course.ended), strict=True):
             if row.get("outcome") == "ok" and row["action"] not in found:
-                found[row["action"]] = _sample(outcome.case.event, row["request"])
+                found[row["action"]] = _sample(outcome.case.events[item.event], row["request"])
     return found
 
 

@@ -101,13 +101,16 @@ def tests() -> Schema:
         DOCS["a test"],
         {
             "name": {"type": "string"},
+            "events": {"type": "array", "minItems": 1, "items": {"type": ["object", "string"]}},
+            "now": _scalar("string", "number"),
+            "requests": {"type": "array", "items": _ANY_OF_MAP},
             "settings": settings,
             "replies": {"type": "array", "items": reply},
             "expect": _one_or_list(_ref("expectation")),
         },
         required=("name", "expect"),
     )
-    test["anyOf"] = [{"required": ["event"]}, {"required": ["line"]}]
+    test["anyOf"] = [{"required": ["event"]}, {"required": ["line"]}, {"required": ["events"]}]
     return {
         "$schema": DIALECT,
         "title": "The tests of a Waypost destination",
@@ -115,7 +118,11 @@ def tests() -> Schema:
         **_closed(
             "a tests file",
             DOCS["a tests file"],
-            {"settings": settings, "tests": {"type": "array", "items": _ref("test")}},
+            {
+                "settings": settings,
+                "now": _scalar("string", "number"),
+                "tests": {"type": "array", "items": _ref("test")},
+            },
             required=("tests",),
         ),
         "$defs": {"test": test, "expectation": expectation, "time": _words()["time"]},

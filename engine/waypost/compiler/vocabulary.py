@@ -182,14 +182,18 @@ a source
   follow | Whether files are read on as they grow, and files of a glob that come later.
 a tests file
   settings | The settings of every test.
+  now | The instant at which the clock of every test begins: ISO 8601, or Unix seconds.
   tests | The tests, in order.
 a test
   name | What the test shows; unique, a key of golden.json.
   event | The event.
   line | The event's line as raw text, for what is not an event.
+  events | Several events, or lines as text, in order: they share batches as in a run.
+  now | The instant at which the clock begins, instead of the file's.
   settings | Settings of this test, over those of the file.
   replies | The destination's answers, in order: `{status, headers, body}`; then 200.
   expect | What becomes of the event: one expectation, or a list, one a delivery.
+  requests | The requests that result, in order: of each a part, and `messages`, how many it carries.
 a reply
   status | The HTTP status, or `unsent` or `unanswered`. Default 200.
   headers | Header -> text.

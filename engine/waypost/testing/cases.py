@@ -25,11 +25,15 @@ from waypost.runtime.outcome import Answer
 from waypost.runtime.results import FILTERED, REASONS
 from waypost.runtime.settings import SettingError, typed
 
-TEST = ("name", "event", "line", "settings", "replies", "expect")
+TEST = ("name", "event", "line", "events", "now", "settings", "replies", "expect", "requests")
+FILE = ("settings", "now", "tests")
 EXPECT = ("action", "request", "message", "rejected", "field", "filtered", "outcome", "attempts", "waited")
 REPLY = ("status", "headers", "body")
 OUTCOMES = ("ok", "dead", "stop", "rejected", "filtered")
 MAX_REPLIES = 500
+MAX_EVENTS = 500
+START = 1_800_000_000.0
+"""The virtual clock's first instant where a test names no other (`now`), Unix seconds: 2027-01-15T08:00:00Z."""
 
 _STATUS = re.compile(r"[1-5][0-9][0-9]|unsent|unanswered")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -53,15 +57,33 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Case:
-    """One test. `event` is the line's bytes; `span` is that of its name, `expect_span` that of all its expectations."""
+    """One test. `events` are the lines' bytes; `span` is that of its name, `expect_span` that of all its expectations. `requests`: what is
+    expected of each request, where the test says so. `several`: it is written with `events`."""
 
     name: str
     span: Span
-    event: bytes
+    events: tuple[bytes, ...]
     settings: dict[str, Any]
     replies: tuple[Reply, ...]
     expect: tuple[Expectation, ...]
     expect_span: Span
+    now: float = START
+    requests: tuple[Expectation, ...] | None = None
+    requests_span: Span | None = None
+    several: bool = False
+
+    @property
+    def event(self) -> bytes:
+        """The first of them."""
+        return self.events[0]
+
+    def offsets(self) -> list[int]:
+        """Where each event's line would begin in a file."""
+        found, at = [], 0
+        for event in self.events:
+            found.append(at)
+            at += len(event) + 1
+        return found
 
 
 def read_cases(path: Path, plan: Plan) -> tuple[list[Case], Report]:
@@ -101,20 +123,21 @@ class _Reader:
         top = self.closed.map(root, "a tests file")
         if top is None:
             return []
-        self.closed.keys(top, ("settings", "tests"), "a tests file")
+        self.closed.keys(top, FILE, "a tests file")
         shared = self.settings(top.get("settings"))
+        now = self.now(top.get("now"), START)
         tests = self.closed.need(top, "tests", "a tests file", "add at least one: `- {name: …, event: …, expect: …}`")
         if tests is not None and not (isinstance(tests, Seq) and tests.items):
             found = "found none" if isinstance(tests, Seq) else f"found {describe(tests)}"
             self.closed.add("S104", "`tests` is a list of tests", tests.span, found)
-        found_cases = [self.case(node, shared) for node in (tests.items if isinstance(tests, Seq) else ())]
+        found_cases = [self.case(node, shared, now) for node in (tests.items if isinstance(tests, Seq) else ())]
         cases = [case for case in found_cases if case is not None]
         settings_key = top.key("settings") or top.key("tests")
         for case in cases:
             self.need_settings(case, settings_key.span if settings_key else top.span)
         return cases
 
-    def case(self, node: Node, shared: Mapping[str, Any]) -> Case | None:
+    def case(self, node: Node, shared: Mapping[str, Any], now: float) -> Case | None:
         closed = self.closed
         held = closed.map(node, "a test")
         if held is None:
@@ -122,14 +145,59 @@ class _Reader:
         closed.keys(held, TEST, "a test")
         name_node = closed.need(held, "name", "a test", "say in one sentence what should happen")
         name = self.name(name_node)
-        event = self.event(held)
+        events = self.events(held)
+        now = self.now(held.get("now"), now)
+        requests = self.requests(held.get("requests"))
         own = self.settings(held.get("settings"))
         replies = self.replies(held.get("replies"))
         expect_node = closed.need(held, "expect", "a test", "such as `expect: {outcome: ok}`")
         expect = self.expectations(expect_node)
         if name_node is None or expect_node is None:
             return None
-        return Case(name, name_node.span, event, {**shared, **own}, replies, expect, expect_node.span)
+        requests_key = held.key("requests")
+        return Case(
+            name,
+            name_node.span,
+            events,
+            {**shared, **own},
+            replies,
+            expect,
+            expect_node.span,
+            now,
+            requests,
+            requests_key.span if requests_key is not None else expect_node.span,
+            held.get("events") is not None,
+        )
+
+    def now(self, node: Node | None, default: float) -> float:
+        """The instant at which the virtual clock begins."""
+        if node is None:
+            return default
+        try:
+            if isinstance(node, Scalar) and node.kind not in ("null", "bool"):
+                # YAML has a kind of its own for an instant without quotes.
+                given = values.number_token(node.text) if node.kind in ("int", "float") else node.text
+                return values.to_unix_us(given) / 1e6
+            found = f"found {describe(node)}"
+        except values.Fault as fault:
+            found = fault.message
+        help_text = "such as `now: 2026-11-24T10:00:00Z`"
+        self.closed.add("S104", "`now` is an instant: ISO 8601, or Unix seconds", node.span, found, help_text)
+        return default
+
+    def requests(self, node: Node | None) -> tuple[Expectation, ...] | None:
+        if node is None:
+            return None
+        if not isinstance(node, Seq):
+            help_text = "write `requests: [{messages: 2}, {messages: 1}]`"
+            self.closed.add("S104", "`requests` is a list", node.span, f"found {describe(node)}", help_text)
+            return None
+        found = []
+        for item in node.items:
+            held = self.closed.map(item, "a request that is expected")
+            if held is not None:
+                found.append(Expectation(self.tokens(held), held))
+        return tuple(found)
 
     def name(self, node: Node | None) -> str:
         if node is None:
@@ -147,6 +215,26 @@ class _Reader:
         return name
 
     # The event.
+
+    def events(self, test: Map) -> tuple[bytes, ...]:
+        node = test.get("events")
+        if node is None:
+            return (self.event(test),)
+        for name in ("event", "line"):
+            if (key := test.key(name)) is not None:
+                self.closed.add("S108", f"a test has `events` or `{name}`, and this has both", key.span)
+        if not isinstance(node, Seq) or not 0 < len(node.items) <= MAX_EVENTS:
+            found = f"found {len(node.items):,}" if isinstance(node, Seq) else f"found {describe(node)}"
+            what = f"`events` is a list of events, at most {MAX_EVENTS:,}"
+            self.closed.add("S104", what, node.span, found, "write `events: [{…}, {…}]`")
+            return (b"",)
+        found_events = []
+        for item in node.items:
+            if isinstance(item, Map):
+                found_events.append(values.encode(self.tokens(item)))
+            else:
+                found_events.append(self.closed.text(item, "a line").encode())
+        return tuple(found_events)
 
     def event(self, test: Map) -> bytes:
         event, line = test.get("event"), test.get("line")

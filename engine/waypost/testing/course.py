@@ -18,10 +18,9 @@ from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, Result
 from waypost.runtime.results import Filtered, Mapped
 from waypost.runtime.transport import Sent, Transport, url_as_sent
-from waypost.testing.cases import MAX_REPLIES, Case, Reply
+from waypost.testing.cases import MAX_REPLIES, START, Case, Reply
 
-START = 1_800_000_000.0
-"""The virtual clock's first instant, Unix seconds."""
+__all__ = ["MAX_ATTEMPTS", "START", "Course", "Delivered", "Destination", "deliver"]
 
 MAX_ATTEMPTS = 2 * MAX_REPLIES
 """A test that is not over by then never ends: the answers keep asking for another attempt."""
@@ -31,7 +30,8 @@ IDLE_STEP = 0.001
 
 @dataclass
 class Delivered:
-    """What became of one delivery. `request` is what golden.json keeps of the request that carried it."""
+    """What became of one delivery of an event (`event` counts from 0, `offset` is its line's). `request` is what golden.json keeps of the
+    request that carried it first."""
 
     action: str | None
     item: int | str | None
@@ -40,6 +40,11 @@ class Delivered:
     at: str = ""
     body: bytes = b""
     request: dict[str, Any] = field(default_factory=dict)
+    event: int = 0
+    offset: int = 0
+
+    def is_of(self, offset: int, action: str | None, item: int | str | None) -> bool:
+        return (self.offset, self.action, self.item) == (offset, action, item)
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Course:
     unasked: tuple[Reply, ...] = ()
     answered: list[tuple[str, Answer]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """Every attempt, as golden.json shows it."""
 
 
 class Destination:
@@ -74,11 +81,14 @@ class Destination:
 async def deliver(program: Program, case: Case, transport: Transport, destination: Destination) -> Course:
     """Runs one test. `destination` answers for `transport`."""
     destination.expect(case.replies)
-    results = program.map(case.event, 0, case.event, START)
-    course = Course([_undelivered(item) for item in results])
+    course = Course([])
     lane = Lane(dict(program.requests), dict.fromkeys(program.requests, Gate(1, lambda: 1.0)), lambda: 1.0)
-    now = START
-    commands = lane.offer(list(results), case.event, Position("test", 0, 1, len(case.event)), now)
+    now = case.now
+    commands: list[Command] = []
+    for index, (line, offset) in enumerate(zip(case.events, case.offsets(), strict=True)):
+        results = program.map(line, offset, case.event, case.now)
+        course.ended += [_undelivered(item, index, offset) for item in results]
+        commands += lane.offer(list(results), line, Position("test", offset, index + 1, offset + len(line)), now)
     for _ in range(10 * MAX_ATTEMPTS):
         for command in [*commands, *lane.tick(now, flush=True)]:
             await _obey(command, program, lane, course, transport, now)
@@ -93,7 +103,7 @@ async def deliver(program: Program, case: Case, transport: Transport, destinatio
     for item in course.ended:
         if item.outcome == "waiting":
             item.outcome = "stop"
-    course.waited, course.stopped = now - START, lane.stopped
+    course.waited, course.stopped = now - case.now, lane.stopped
     course.unasked, course.sent = tuple(destination.replies), destination.sent
     return course
 
@@ -105,7 +115,9 @@ async def _obey(
         _note_dead(course, command)
         return
     course.attempts += 1
-    _note_request(program, course, command, now)
+    carried = [(of.position.offset, of.mapped.action, of.mapped.item) for of in lane.under_way(command.batch)]
+    mine = [item for key in carried for item in course.ended if item.is_of(*key)]
+    _note_request(program, course, command, mine, now)
     kind = program.requests[command.request]
     answer = await transport.send(kind.render(command.group, command.bodies, now), kind.policy.timeout_s)
     course.answered.append((command.request, answer))
@@ -114,28 +126,29 @@ async def _obey(
         if isinstance(dead, Dead):
             _note_dead(course, dead)
     if lane.ledger.delivered > before:
-        for body in command.bodies:
-            item = next((item for item in course.ended if item.outcome == "waiting" and item.body == body), None)
-            if item is not None:
-                item.outcome = "ok"
+        for item in mine:
+            item.outcome = "ok"
 
 
-def _undelivered(result: Result) -> Delivered:
+def _undelivered(result: Result, event: int, offset: int) -> Delivered:
+    found = Delivered(result.action, result.item, "waiting", event=event, offset=offset)
     if isinstance(result, Mapped):
-        return Delivered(result.action, result.item, "waiting", body=result.body)
-    if isinstance(result, Filtered):
-        return Delivered(result.action, result.item, "filtered", result.reason)
-    return Delivered(result.action, result.item, "rejected", result.reason, result.field)
+        found.body = result.body
+    elif isinstance(result, Filtered):
+        found.outcome, found.reason = "filtered", result.reason
+    else:
+        found.outcome, found.reason, found.at = "rejected", result.reason, result.field
+    return found
 
 
 def _note_dead(course: Course, dead: Dead) -> None:
     for item in course.ended:
-        if item.outcome == "waiting" and (item.action, item.item) == (dead.action, dead.item):
+        if item.outcome == "waiting" and item.is_of(dead.position.offset, dead.action, dead.item):
             item.outcome, item.reason = ("rejected" if dead.answer is None else "dead"), dead.reason
             return
 
 
-def _note_request(program: Program, course: Course, command: Send, now: float) -> None:
+def _note_request(program: Program, course: Course, command: Send, carried: list[Delivered], now: float) -> None:
     kind = program.requests[command.request]
     wire = kind.render(command.group, command.bodies, now, masked=True)
     around = kind.envelope(command.group, now, masked=True)
@@ -143,10 +156,9 @@ def _note_request(program: Program, course: Course, command: Send, now: float) -
     if around is not None:
         messages = [body.decode() for body in command.bodies]
         shown["body"] = {"before": around[0].decode(), "messages": messages, "after": around[1].decode()}
-    for body in command.bodies:
-        item = next((item for item in course.ended if not item.request and item.body == body), None)
-        if item is not None:
-            item.request = shown
+    course.requests.append(shown)
+    for item in carried:
+        item.request = item.request or shown
 
 
 def _shown_url(masked: str) -> str:

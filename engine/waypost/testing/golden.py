@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,19 @@ from waypost.testing.course import Delivered
 Rows = list[dict[str, Any]]
 
 
-def rows(ended: Iterable[Delivered]) -> Rows:
-    """What is kept of one test."""
-    return [_row(item) for item in ended]
+def rows(ended: Sequence[Delivered], *, several: bool = False) -> Rows:
+    """What is kept of one test. Of several events each row says which, and a request that carries many messages is shown with its first."""
+    found = [_row(item) for item in ended]
+    if not several:
+        return found
+    shown: list[Any] = []
+    for number, (row, item) in enumerate(zip(found, ended, strict=True)):
+        found[number] = row = {"event": item.event + 1, **row}
+        first = next((at for at, other in enumerate(shown) if other is item.request and item.request), None)
+        if first is not None:
+            row["request"] = f"that of delivery {first + 1}"
+        shown.append(item.request)
+    return found
 
 
 def _row(item: Delivered) -> dict[str, Any]:

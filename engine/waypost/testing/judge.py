@@ -42,13 +42,14 @@ def judge(case: Case, course: Course) -> list[Failure]:
         return [Failure(f"the delivery never ends{because}", label)]
     found: list[Failure] = []
     if len(case.expect) != len(course.ended):
-        label = Label(case.expect_span, f"found {'; '.join(told(item) for item in course.ended)}")
+        label = Label(case.expect_span, f"found {'; '.join(_told(item, case) for item in course.ended)}")
         found.append(Failure(f"expected {_deliveries(len(case.expect))}, found {len(course.ended)}", label))
     else:
         for wanted, item in zip(case.expect, course.ended, strict=True):
             failure = _judge_one(wanted, item, course)
             if failure is not None:
                 found.append(failure)
+    found += _judge_requests(case, course)
     if course.unasked:
         count = len(course.unasked)
         label = Label(course.unasked[0].span, "never asked for")
@@ -62,6 +63,35 @@ def told(item: Delivered) -> str:
     """One delivery in a few words."""
     reason = f": {item.reason}" if item.reason else ""
     return f"{item.action or 'no action'} {item.outcome}{reason}{f' at {item.at}' if item.at else ''}"
+
+
+def _told(item: Delivered, case: Case) -> str:
+    return f"event {item.event + 1}: {told(item)}" if case.several else told(item)
+
+
+def _judge_requests(case: Case, course: Course) -> Iterator[Failure]:
+    """Each request in turn, where the test says what is expected of them."""
+    if case.requests is None:
+        return
+    found = [_request(shown) for shown in course.requests]
+    if len(found) != len(case.requests):
+        sizes = ", ".join(str(row["messages"]) for row in found) or "none"
+        label = Label(case.requests_span or case.span, f"found {len(found)}, with so many messages: {sizes}")
+        yield Failure(f"expected {len(case.requests)} requests, found {len(found)}", label)
+        return
+    for number, (expected, row) in enumerate(zip(case.requests, found, strict=True), 1):
+        labels = list(_differences(expected.wanted, row, expected.node, expected.node))
+        if labels:
+            paths = ", ".join(f"`{path}`" for path, _ in labels)
+            text = f"request {number}: {paths} {'is' if len(labels) == 1 else 'are'} not as expected"
+            diff = _diff(expected.wanted, _shown(expected.wanted, row))
+            yield Failure(text, labels[0][1], tuple(label for _, label in labels[1:]), diff)
+
+
+def _request(shown: dict[str, Any]) -> dict[str, Any]:
+    """A request as golden.json shows it, and the number of its messages."""
+    body = shown.get("body", {})
+    return {**shown, "messages": len(body.get("messages", []))}
 
 
 def _deliveries(count: int) -> str:

@@ -122,7 +122,7 @@ async def _deliver_all(plan: Plan, cases: list[Case]) -> list[Course]:
 
 def _golden(path: Path, cases: list[Case], outcomes: tuple[Outcome, ...], wanted: Wanted) -> str:
     """The difference from the reviewed file; with `update` the file is written instead."""
-    ran = {outcome.case.name: golden.rows(outcome.course.ended) for outcome in outcomes}
+    ran = {outcome.case.name: golden.rows(outcome.course.ended, several=outcome.case.several) for outcome in outcomes}
     if not wanted.update:
         return golden.diff(path, ran, whole=not wanted.named)
     held = golden.reviewed(path) or {}

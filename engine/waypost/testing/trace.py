@@ -27,7 +27,7 @@ from waypost.runtime.reference import BadEvent, Env, Origin
 from waypost.runtime.results import Mapped
 from waypost.runtime.settings import Bound, bind
 from waypost.testing.cases import Case
-from waypost.testing.course import START, Course
+from waypost.testing.course import Course
 from waypost.testing.points import Point, Points
 
 
@@ -51,17 +51,18 @@ class Tracer:
 
     def trace(self, case: Case, course: Course) -> None:
         self._responses(course)
-        try:
-            event = reference.decode_event(case.event)
-        except BadEvent:
-            return
-        if switched_off(self.plan.integrations, event.get("integrations")):
-            return
         bound = bind(self.plan, case.settings)
-        origin = Origin(case.event, 0, case.event, self.plan.name)
-        for action in self.points.spec.actions.values():
-            if action.enabled:
-                self._action(action, event, bound, origin)
+        for line, offset in zip(case.events, case.offsets(), strict=True):
+            try:
+                event = reference.decode_event(line)
+            except BadEvent:
+                continue
+            if switched_off(self.plan.integrations, event.get("integrations")):
+                continue
+            origin = Origin(line, offset, case.event, self.plan.name)
+            for action in self.points.spec.actions.values():
+                if action.enabled:
+                    self._action(action, event, bound, origin, case.now)
 
     def _mark(self, node: object, thing: str) -> None:
         point = self.points.at.get((id(node), thing))
@@ -70,13 +71,13 @@ class Tracer:
 
     # Actions.
 
-    def _action(self, action: ActionSpec, event: Any, bound: Bound, origin: Origin) -> None:
-        env = Env(event, bound, int(START * 1000))
+    def _action(self, action: ActionSpec, event: Any, bound: Bound, origin: Origin, now: float) -> None:
+        env = Env(event, bound, int(now * 1000))
         if not self._holds(action.trigger, env):
             return
         self._frames = [Frame([])]
         name = action.name.value
-        results = reference.map_action_on(self.plan, name, bound, event, origin, START, self._watch)
+        results = reference.map_action_on(self.plan, name, bound, event, origin, now, self._watch)
         assert results is not None, "the spec's trigger and the plan's are one condition"
         items: Iterable[Any] = (MISSING,)
         if action.each is not None:
