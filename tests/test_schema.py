@@ -47,6 +47,7 @@ PLACES = {
     **{f"`{name}`": words for name, words in OPERATORS.items() if words},
     "a connections file": reader_connections.TOP,
     "a connection": reader_connections.CONNECTION,
+    "`tls`": reader_connections.TLS,
     "a source": reader_connections.SOURCE,
     "a test": cases.TEST,
     "a reply": cases.REPLY,

@@ -281,7 +281,9 @@ def test_trouble_is_seen_and_the_engine_stays_ready(script: str, state: str, tmp
             assert 0 < of("lag_seconds") < 1e6
             assert of("in_flight") == 800
             assert of("requests_allowed") < 4 or state == "stopped"
-            assert port.get("/ready") == (200, '{"ready": true, "why": []}\n')
+            status, ready = port.get("/ready")
+            stopped = [f"one from all: {seen['lanes'][0]['stopped']}"] if state == "stopped" else None
+            assert (status, json.loads(ready)["ready"], json.loads(ready).get("stopped")) == (200, True, stopped)
             once = waypost(tmp_path, "top", "--state", "state", "--once")
             assert once.returncode == 0
             assert state in once.stdout
@@ -353,6 +355,7 @@ def test_counters_do_not_go_back_while_events_are_read_again() -> None:
         gates={},
         traffic=Traffic(),
         over=False,
+        fault="",
         options=Options(None),
     )
     engine: Any = SimpleNamespace(

@@ -124,17 +124,27 @@ async def deliver(
     """
     from waypost.runtime.engine import Engine
     from waypost.runtime.options import Options
+    from waypost.runtime.reaching import prepare, reached, warn_of_plain
     from waypost.runtime.sources.iterable import opened
     from waypost.runtime.store import Store
     from waypost.runtime.transport import Transport
 
     program = link(plan, settings, endpoint=endpoint)
+    wanted = [reached(program.plan, program.settings, program.owner)]
+    warn_of_plain(wanted, notice)
+    prepare(wanted, notice)
     letters = (
         Path(dead_letters) if dead_letters is not None else None if state is not None else Path("dead-letters.ndjson")
     )
     options = Options(letters, connect_within_s, notice=notice)
     store = Store(Path(state)) if state is not None else None
-    sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
+    sender = Transport(
+        max(kind.policy.concurrency for kind in program.requests.values()),
+        tls=program.settings.tls,
+        secrets=program.secrets,
+        notice=notice,
+        owner=program.owner,
+    )
     began = time.monotonic()
     try:
         engine = Engine(options, store, lambda program: sender)

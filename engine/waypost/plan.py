@@ -328,15 +328,26 @@ class Feed(Struct, frozen=True, omit_defaults=True, kw_only=True):
     start: str = "now"
 
 
+class Tls(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Files (`file:PATH`) of the authority that a connection believes instead of the usual ones, and of what it proves itself with."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
 class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The connection a plan was compiled for: its name goes into meta.id, `order_by` keeps equal values out of parallel requests.
 
-    `settings` are as they were written: constants, and `env:NAME` or `file:PATH` for what is bound when the plan is linked.
+    `settings` are as they were written: constants, and `env:NAME` or `file:PATH` for what is bound when the plan is linked. `plain_http`:
+    settings may name http urls of other machines, too.
     """
 
     name: str
     enabled: bool = True
     settings: dict[str, Any] = {}
+    tls: Tls | None = None
+    plain_http: bool = False
     sources: list[Feed] = []
     order_by: Value | None = None
 

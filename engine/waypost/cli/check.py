@@ -11,10 +11,14 @@ import click
 from waypost import catalog
 from waypost.cli.common import USAGE, load_target, read_settings, refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
+from waypost.cli.logs import note
+from waypost.cli.ways import reaching, refuse_for_connections
 from waypost.plan import Plan
+from waypost.runtime.credentials import try_templates
 from waypost.runtime.outcome import Answer
 from waypost.runtime.probe import probe
-from waypost.runtime.settings import Bound, SettingError, bind, local_url
+from waypost.runtime.reaching import prepare, reached, warn_of_plain
+from waypost.runtime.settings import Bound, SettingError, Way, bind
 
 REFUSED = 4
 """The exit status of a run that is stopped by credentials, configuration or an unreachable host."""
@@ -41,30 +45,33 @@ MEANINGS = {
     help="A setting of a destination: text, env:VARIABLE or file:PATH. May be repeated.",
 )
 @click.option("--frozen", is_flag=True, help="Take the committed plans of the connections, without compiling.")
-@click.option(
-    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
-)
-def command(target: str, pairs: tuple[str, ...], frozen: bool, endpoint_override: str | None) -> None:
+@reaching
+def command(target: str, pairs: tuple[str, ...], frozen: bool, way: Way) -> None:
     """Send the credential probe of TARGET: a destination (with --set), or each enabled connection of a connections file (./waypost.yaml).
 
     \b
     Exit status: 0 answered 2xx, 2 usage (a setting or variable is missing, no probe), 4 refused or not reached.
     """
     try:
-        override = local_url(endpoint_override) if endpoint_override else None
-        bound = [(plan, bind(plan, given, override)) for plan, given in _given(target, pairs, frozen)]
+        bound = [(plan, bind(plan, given, way)) for plan, given in _given(target, pairs, frozen, way)]
+        for plan, settings in bound:
+            try_templates(plan, settings, _name(plan))
+        wanted = [reached(plan, settings, _name(plan)) for plan, settings in bound]
+        warn_of_plain(wanted, note)
+        prepare(wanted, note)
     except SettingError as error:
         refuse(str(error))
     statuses = [_probe(plan, settings) for plan, settings in bound]
     click.get_current_context().exit(USAGE if USAGE in statuses else max(statuses, default=0))
 
 
-def _given(target: str, pairs: tuple[str, ...], frozen: bool) -> list[tuple[Plan, dict[str, Any]]]:
+def _given(target: str, pairs: tuple[str, ...], frozen: bool, way: Way) -> list[tuple[Plan, dict[str, Any]]]:
     """Each plan to probe with its setting values."""
     path = Path(target)
     if frozen or _holds_connections(path):
         if pairs:
             refuse(f"--set goes with a destination; the settings of connections stand in {path}")
+        refuse_for_connections(way, path)
         plans = [plan for plan in load_connections(path, frozen) if plan.connection and plan.connection.enabled]
         if not plans:
             refuse(f"no connection of {path} is enabled")
@@ -73,7 +80,7 @@ def _given(target: str, pairs: tuple[str, ...], frozen: bool) -> list[tuple[Plan
     if target == catalog.CONNECTIONS:
         refuse(f"there is no {catalog.CONNECTIONS} here: name a destination")
     plan = load_target(target)
-    return [(plan, {**settings_of(plan), **read_settings(pairs, plan, whole=plan.connection is None)})]
+    return [(plan, {**settings_of(plan), **read_settings(pairs, plan, whole=plan.connection is None, plain_http=way.plain_http)})]
 
 
 def _holds_connections(path: Path) -> bool:
@@ -85,13 +92,17 @@ def _holds_connections(path: Path) -> bool:
 
 def _probe(plan: Plan, bound: Bound) -> int:
     """Sends one probe, says what came of it, and gives the exit status for it."""
-    name = plan.connection.name if plan.connection else plan.name
-    answer = asyncio.run(probe(plan, bound))
+    name = _name(plan)
+    answer = asyncio.run(probe(plan, bound, name))
     if answer is None:
         click.echo(f"{name}: the spec has no `check:`, so there is nothing to send")
         return USAGE if plan.connection is None else 0
     click.echo(f"{name}: {_said(answer)}")
     return 0 if answer.status.startswith("2") else REFUSED
+
+
+def _name(plan: Plan) -> str:
+    return plan.connection.name if plan.connection else plan.name
 
 
 def _said(answer: Answer) -> str:

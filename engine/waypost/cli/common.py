@@ -38,7 +38,12 @@ def refuse_for(error: Exception) -> NoReturn:
 
 
 def read_settings(
-    pairs: Iterable[str], plan: Plan, *, whole: bool = False, besides: Iterable[str] = ()
+    pairs: Iterable[str],
+    plan: Plan,
+    *,
+    whole: bool = False,
+    besides: Iterable[str] = (),
+    plain_http: bool = False,
 ) -> dict[str, str]:
     """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of. All that is wrong
     is told at once: variables and files that are missing, `besides`, and with `whole` settings that are missing or of a wrong type."""
@@ -65,7 +70,8 @@ def read_settings(
                 err=True,
             )
     if whole:
-        problems += wrong(plan, {**found, **dict.fromkeys(failed - found.keys(), "")}, but=frozenset(failed))
+        given = {**found, **dict.fromkeys(failed - found.keys(), "")}
+        problems += wrong(plan, given, but=frozenset(failed), plain_http=plain_http)
     problems += besides
     if problems:
         refuse("\n".join(problems))

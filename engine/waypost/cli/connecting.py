@@ -15,10 +15,11 @@ import msgspec
 
 from waypost import catalog
 from waypost.cli.common import FINDINGS, read_plan, refuse
-from waypost.plan import Connection, Feed, Plan, fingerprint
+from waypost.plan import Connection, Feed, Plan, Tls, fingerprint
 from waypost.runtime.settings import SettingError, resolve, wrong
 
 REFERENCE = "file:"
+TLS = Tls.__struct_fields__
 
 
 def load_connections(path: Path, frozen: bool) -> list[Plan]:
@@ -108,7 +109,8 @@ def _from_here(plan: Plan, folder: Path) -> Plan:
         return plan
     settings = {name: _reference(value, folder) for name, value in held.settings.items()}
     feeds = [_feed(feed, folder) for feed in held.sources]
-    connection: Connection = msgspec.structs.replace(held, settings=settings, sources=feeds)
+    tls = None if held.tls is None else Tls(**{word: _reference(getattr(held.tls, word), folder) for word in TLS})
+    connection: Connection = msgspec.structs.replace(held, settings=settings, sources=feeds, tls=tls)
     return msgspec.structs.replace(plan, connection=connection)
 
 

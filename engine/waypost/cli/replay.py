@@ -16,8 +16,9 @@ from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.cli.endings import LETTERS, Keeps
 from waypost.cli.logs import note
-from waypost.cli.run import sender_for
+from waypost.cli.run import prepare_to_send, sender_for
 from waypost.cli.summary import report
+from waypost.cli.ways import reaching
 from waypost.plan import Plan
 from waypost.runtime import told
 from waypost.runtime.engine import Summary, status_of
@@ -27,7 +28,7 @@ from waypost.runtime.records import Letter, plan_of
 from waypost.runtime.replay import NEVER, LetterSource, again
 from waypost.runtime.replay import replay as replay_letters
 from waypost.runtime.results import Filtered, Mapped
-from waypost.runtime.settings import SettingError, local_url
+from waypost.runtime.settings import SettingError, Way
 from waypost.runtime.store import Store
 
 
@@ -45,9 +46,7 @@ from waypost.runtime.store import Store
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, as for `run`; over those of the connection."
 )
-@click.option(
-    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
-)
+@reaching
 @click.option(
     "--drain", default=30.0, show_default=True, help="After Ctrl-C, wait so many seconds for what is under way."
 )
@@ -58,7 +57,7 @@ def replay(
     to: str | None,
     which: str,
     pairs: tuple[str, ...],
-    endpoint_override: str | None,
+    way: Way,
     drain: float,
     dry_run: bool,
     as_json: bool,
@@ -78,14 +77,14 @@ def replay(
             note("no dead letter matches")
             return
         try:
-            override = local_url(endpoint_override) if endpoint_override else None
-            groups = list(_groups(letters, _Plans(store, to, which, pairs, override)))
+            groups = list(_groups(letters, _Plans(store, to, which, pairs, way)))
+            options = Options(None, drain_s=drain, masked=dry_run, notice=note)
+            prepare_to_send([program for program, _, _ in groups], options)
         except SettingError as error:
             refuse(str(error))
         if dry_run:
             _foretell(groups, as_json=as_json)
             return
-        options = Options(None, drain_s=drain, notice=note)
         summaries = _send(groups, options, store)
     report(
         summaries, "the state still: see `waypost dead`", Keeps(LETTERS), several=True, dry_run=False, as_json=as_json
@@ -96,12 +95,12 @@ def replay(
 class _Plans:
     """Programs for letters. State: those that were linked already."""
 
-    def __init__(self, store: Store, to: str | None, which: str, pairs: tuple[str, ...], override: str | None) -> None:
+    def __init__(self, store: Store, to: str | None, which: str, pairs: tuple[str, ...], way: Way) -> None:
         self._store = store
         self._to = to
         self._which = which
         self._pairs = pairs
-        self._override = override
+        self._way = way
         self._linked: dict[tuple[str, str], Program] = {}
         self._connections: dict[str, Plan] | None = None
 
@@ -115,7 +114,7 @@ class _Plans:
                 if plan.digest != letter.plan:
                     refuse(f"the state does not hold the plan {letter.plan[:12]}: leave --plan old out")
             given: dict[str, Any] = {**settings_of(current), **read_settings(self._pairs, plan)}
-            self._linked[key] = link(plan, given, connection=letter.connection, endpoint_override=self._override)
+            self._linked[key] = link(plan, given, connection=letter.connection, way=self._way)
         return self._linked[key]
 
     def _current(self, connection: str) -> Plan:

@@ -18,6 +18,7 @@ from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
 from waypost.cli.summary import report
+from waypost.cli.ways import reaching, refuse_for_connections
 from waypost.plan import Plan
 from waypost.runtime import told
 from waypost.runtime.courier import turned_away
@@ -26,9 +27,10 @@ from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, link
+from waypost.runtime.reaching import prepare, reached, warn_of_plain
 from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
-from waypost.runtime.settings import SettingError, local_url
+from waypost.runtime.settings import SettingError, Way
 from waypost.runtime.sources.file import SourceError, expand
 from waypost.runtime.sources.lines import Line
 from waypost.runtime.sources.pattern import openers
@@ -66,9 +68,7 @@ NOT_JOURNALED = "standard input is not journaled: what is not delivered when thi
     help="A file for dead letters. Default: dead-letters.ndjson; with --state, in the state (`waypost dead`).",
 )
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request, secrets masked.")
-@click.option(
-    "--endpoint-override", metavar="URL", help="Send to this scheme, host and port instead (a local receiver)."
-)
+@reaching
 @click.option(
     "--connect-within",
     default=60.0,
@@ -121,7 +121,7 @@ def command(
     watch: bool,
     dead_letters: Path | None,
     dry_run: bool,
-    endpoint_override: str | None,
+    way: Way,
     connect_within: float,
     drain: float,
     follow: bool,
@@ -154,7 +154,7 @@ def command(
         summaries, letters, keeps = _connections(
             Path(target),
             folder,
-            endpoint_override,
+            way,
             options,
             frozen=frozen,
             watch=watch,
@@ -163,7 +163,7 @@ def command(
             workers=workers,
         )
     else:
-        words = (target, files, pairs, folder, endpoint_override, options)
+        words = (target, files, pairs, folder, way, options)
         summary, letters, keeps = _single(*words, journal=journal, follow=follow, watcher=watcher, workers=workers)
         summaries = [summary]
     report(
@@ -198,7 +198,7 @@ def _single(
     files: tuple[str, ...],
     pairs: tuple[str, ...],
     folder: Path | None,
-    endpoint: str | None,
+    way: Way,
     options: Options,
     *,
     journal: bool,
@@ -214,9 +214,9 @@ def _single(
     if journal:
         folder = folder or state_folder.automatic(target)
     try:
-        override = local_url(endpoint) if endpoint else None
-        given = read_settings(pairs, plan, whole=True, besides=missing_files(files))
-        program = link(plan, given, endpoint_override=override)
+        given = read_settings(pairs, plan, whole=True, besides=missing_files(files), plain_http=way.plain_http)
+        program = link(plan, given, way=way)
+        prepare_to_send([program], options)
         sources = [] if journal else open_sources(files, options, follow=follow)
         store = _store_beside(sources, folder)
     except (SettingError, SourceError, StateError) as error:
@@ -298,7 +298,7 @@ async def _run(
 def _connections(
     path: Path,
     folder: Path | None,
-    endpoint: str | None,
+    way: Way,
     options: Options,
     *,
     frozen: bool,
@@ -309,8 +309,9 @@ def _connections(
 ) -> tuple[list[Summary], str, Keeps]:
     from waypost.cli.serving import Service, feeds
 
+    refuse_for_connections(way, path)
     try:
-        service = Service(path, frozen, local_url(endpoint) if endpoint else None, options, journal)
+        service = Service(path, frozen, way, options, journal)
         service.plans = service.read()
         if workers > 1:
             working_apart(service.plans, journal=journal, watch=watch, options=options)
@@ -363,7 +364,21 @@ def sender_for(program: Program, options: Options) -> Sender:
         return DryRun(quiet=options.map_lines is not None)
     from waypost.runtime.transport import Transport
 
-    return Transport(max(kind.policy.concurrency for kind in program.requests.values()))
+    return Transport(
+        max(kind.policy.concurrency for kind in program.requests.values()),
+        tls=program.settings.tls,
+        secrets=program.secrets,
+        notice=options.notice,
+        owner=program.owner,
+    )
+
+
+def prepare_to_send(programs: list[Program], options: Options) -> None:
+    """Says what is open to others, and raises SettingError for what is missing to reach a destination. A dry run needs nothing."""
+    wanted = [reached(program.plan, program.settings, program.owner) for program in programs]
+    warn_of_plain(wanted, options.notice)
+    if not options.masked:
+        prepare(wanted, options.notice)
 
 
 def watching_at(text: str) -> Watcher:

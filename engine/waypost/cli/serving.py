@@ -27,7 +27,7 @@ from waypost.runtime.joined import News
 from waypost.runtime.journal import Journal
 from waypost.runtime.options import Options, Sender
 from waypost.runtime.program import Program, link
-from waypost.runtime.settings import SettingError, resolve
+from waypost.runtime.settings import SettingError, Way, resolve
 from waypost.runtime.sources.file import SourceError, expand
 from waypost.runtime.sources.ingest import Ingest, Served
 from waypost.runtime.sources.journal import JournalSource
@@ -44,7 +44,7 @@ class Service:
 
     path: Path
     frozen: bool
-    override: str | None
+    way: Way
     options: Options
     keep_stdin: bool = False
     plans: list[Plan] = field(default_factory=list)
@@ -120,12 +120,14 @@ class Service:
     def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
         """The same by several processes; what events come in comes in here."""
         from waypost.cli import working
+        from waypost.cli.run import prepare_to_send
 
         self._open_intakes(store)
         lanes: list[working.Lane] = []
         for plan in self.plans:
             given = settings_of(plan)
-            program = link(plan, given, endpoint_override=self.override)
+            program = link(plan, given, way=self.way)
+            prepare_to_send([program], self.options)
             for feed in plan.connection.sources if plan.connection else ():
                 lane = working.Lane(program, given, feed.name, endless=feed.http is not None)
                 lanes.append(lane)
@@ -160,9 +162,12 @@ class Service:
 
     def assignments(self, plans: list[Plan]) -> list[Assignment]:
         """Every lane, linked. Raises SettingError or SourceError, and then nothing has changed."""
+        from waypost.cli.run import prepare_to_send
+
         found: list[Assignment] = []
-        for plan in plans:
-            program = link(plan, settings_of(plan), endpoint_override=self.override)
+        programs = [link(plan, settings_of(plan), way=self.way) for plan in plans]
+        prepare_to_send(programs, self.options)
+        for plan, program in zip(plans, programs, strict=True):
             for feed in plan.connection.sources if plan.connection else ():
                 found.append(self._assignment(program, feed))
         return found

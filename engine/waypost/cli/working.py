@@ -190,6 +190,8 @@ def _tasks(number: int, one: Planned, divisor: int, store: Store | None, options
             plan=dump(lane.program.plan),
             given=lane.given,
             endpoint=lane.program.settings.endpoint_override,
+            tls=lane.program.settings.tls,
+            plain_http=lane.program.settings.plain_http,
             source=lane.source,
             portions=portions,
             least_s=LEAST_S if store else IDLE_S,

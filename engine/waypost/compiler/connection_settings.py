@@ -16,7 +16,7 @@ from waypost.compiler.document import Node, Scalar
 from waypost.compiler.reader_connections import ConnectionSpec, is_reference
 from waypost.compiler.spec import SettingSpec
 from waypost.compiler.suggest import nearest
-from waypost.lang.urls import base_url
+from waypost.lang.urls import is_plain, url_fault
 
 _KINDS = {"integer": ("int",), "number": ("int", "float"), "boolean": ("bool",)}
 _ARTICLES = {"integer": "an integer", "number": "a number", "boolean": "true or false"}
@@ -40,7 +40,7 @@ def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], 
                 Fix(name.span, near, safe=True) if near else None,
             )
             continue
-        found[name.text] = _value(name.text, node, settings[name.text].setting, closed)
+        found[name.text] = _value(name.text, node, settings[name.text].setting, closed, connection.plain_http)
     for missing, item in settings.items():
         if missing not in found and item.setting.default is None and not item.setting.optional:
             key = f"{missing}: env:{missing.upper()}" if item.setting.secret else f"{missing}: …"
@@ -55,7 +55,7 @@ def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], 
     return found
 
 
-def _value(name: str, node: Node, setting: p.Setting, closed: Closed) -> Any:
+def _value(name: str, node: Node, setting: p.Setting, closed: Closed, plain_http: bool) -> Any:
     if not isinstance(node, Scalar) or node.kind == "null" or node.text == "":
         closed.add("S104", f"the setting `{name}` is one value", node.span, f"found {describe(node)}")
         return None
@@ -69,11 +69,12 @@ def _value(name: str, node: Node, setting: p.Setting, closed: Closed) -> Any:
         closed.add("S104", f"the setting `{name}` is {_ARTICLES[setting.type]}", node.span, f"found {describe(node)}")
         return None
     if setting.type == "url":
-        url = base_url(node.text)
-        if url is None:
-            expected = "expected https://… (http:// for loopback hosts only), without user, query or fragment"
-            closed.add("S104", f"the setting `{name}` is a url", node.span, expected)
-        return url
+        fault = url_fault(node.text, plain_http=plain_http)
+        if fault is not None:
+            help_line = "write `plain_http: true` into the connection if an inner network has no https"
+            plain = is_plain(node.text) and not plain_http
+            closed.add("S104", f"the setting `{name}` {fault}", node.span, "", help_line if plain else "")
+        return node.text.rstrip("/") if fault is None else None
     if re.search(r"[\r\n]", node.text):
         closed.add("S104", f"the setting `{name}` is one line of text", node.span, "found several")
     return node.text

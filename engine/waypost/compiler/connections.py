@@ -119,6 +119,8 @@ def _lower(laid: Laid, file: ConnectionsFile, source: Source) -> p.Plan:
             settings=laid.settings,
             sources=[file.sources[used.value].feed for used in connection.sources],
             order_by=laid.order_by,
+            tls=connection.tls,
+            plain_http=connection.plain_http,
         ),
         inputs,
         list(file.connections),

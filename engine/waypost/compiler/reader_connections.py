@@ -30,10 +30,13 @@ CONNECTION = (
     "order_by",
     "integrations",
     "settings",
+    "tls",
+    "plain_http",
     "request",
     "shared",
     "actions",
 )
+TLS = ("ca", "certificate", "key")
 KINDS = ("files", "http", "stdin")
 SOURCE = (*KINDS, "write_keys", "emits", "from", "follow")
 OWNERS = {"write_keys": "http", "follow": "files"}
@@ -64,6 +67,8 @@ class ConnectionSpec:
     order_by: Node | None
     integrations: list[str] | None
     layer: Layer
+    tls: p.Tls | None = None
+    plain_http: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ def _connection(name: Scalar, node: Map, sources: dict[str, FeedSpec], closed: C
         settings=closed.map(node.get("settings"), "`settings`"),
         order_by=node.get("order_by"),
         integrations=read_names(node.get("integrations"), closed, may_ignore=True),
+        tls=_tls(node.get("tls"), what, closed),
+        plain_http=closed.boolean(node.get("plain_http"), "`plain_http`", False),
         layer=Layer(
             request=closed.map(node.get("request"), "`request`"),
             shared=closed.map(node.get("shared"), "`shared`"),
@@ -120,6 +127,35 @@ def _connection(name: Scalar, node: Map, sources: dict[str, FeedSpec], closed: C
         ),
     )
     return found if found.destination.value else None
+
+
+def _tls(node: Node | None, what: str, closed: Closed) -> p.Tls | None:
+    """Files of TLS. A key goes with a certificate; a certificate's own file may hold its key."""
+    held = closed.map(node, "`tls`")
+    if held is None:
+        return None
+    closed.keys(held, TLS, f"the `tls` of {what}")
+    if not held.entries:
+        closed.add(
+            "S103", "`tls` names at least one file", held.span, f"expected {', '.join(f'`{word}`' for word in TLS)}"
+        )
+    found = {word: _tls_file(word, held.get(word), closed) for word in TLS}
+    key = held.key("key")
+    if key is not None and held.get("certificate") is None:
+        closed.add("S103", "`key` is the key of a certificate", key.span, "there is no `certificate` beside it")
+    return p.Tls(**found)
+
+
+def _tls_file(word: str, node: Node | None, closed: Closed) -> str | None:
+    if node is None:
+        return None
+    text = closed.text(node, f"`{word}`")
+    if text and (not re.fullmatch(r"file:\S.*", text) or "\0" in text):
+        bare = re.fullmatch(r"[./\w-]+", text) is not None
+        fix = Fix(node.span, f"file:{text}", safe=True) if bare else None
+        closed.add("S104", f"`{word}` names a file", node.span, "expected `file:PATH`", fix=fix)
+        return None
+    return text or None
 
 
 def _used(names: list[Scalar], sources: dict[str, FeedSpec], closed: Closed) -> Iterable[Located[str]]:

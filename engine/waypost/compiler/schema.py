@@ -44,6 +44,9 @@ def connections() -> Schema:
     reference: Schema = {"type": "string", "pattern": f"^({reader_connections.REFERENCE})$"}
     words: Schema = _one_or_list({"type": "string"})
     over = _or_omit(_laid("an action", reader.ACTION, _action_words()))
+    file: Schema = {"type": "string", "pattern": r"^file:\S"}
+    tls = _closed("`tls`", reader_connections.TLS, dict.fromkeys(reader_connections.TLS, file))
+    tls |= {"minProperties": 1, "dependentRequired": {"key": ["certificate"]}}
     connection = _closed(
         "a connection",
         reader_connections.CONNECTION,
@@ -54,6 +57,8 @@ def connections() -> Schema:
             "order_by": _ref("value"),
             "integrations": {"anyOf": [{"const": reader_integrations.IGNORE}, _integrations()]},
             "settings": {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")},
+            "tls": tls,
+            "plain_http": {"type": "boolean"},
             "request": _ref("request"),
             "shared": _named(_or_omit(_ref("block"))),
             "actions": _named(over),

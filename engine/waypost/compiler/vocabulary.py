@@ -169,9 +169,15 @@ a connection
   integrations | The names by which an event's `integrations` switches this connection off, or `ignore`; without it, the destination's.
   order_by | Two messages with equal values of this are never in two requests at once, such as `$.userId`.
   settings | The destination's settings; a secret is `env:NAME` or `file:PATH`.
+  tls | A private authority, and a certificate of one's own.
+  plain_http | `true` lets settings name `http://` urls of an inner network; anybody on the way can read what is sent.
   request | Laid over the destination's request.
   shared | Laid over the destination's shared blocks.
   actions | Laid over the destination's actions; a new name adds one, `$omit` removes one.
+`tls`
+  ca | A file (`file:PATH`) of the authorities that this connection believes instead of the usual ones.
+  certificate | A file of the certificate that it proves itself with.
+  key | The file of the certificate's key, where the certificate's own does not hold it.
 a source
   files | Files of JSON lines, or globs.
   http | The address to listen at, such as `127.0.0.1:8080`.

@@ -1,23 +1,58 @@
-"""Base urls: where requests go. Takes text; gives the url without a closing slash, or None for what events may not be sent to."""
+"""Base urls: where requests go. Takes text; gives the url without a closing slash, or why events may not be sent to it."""
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def base_url(text: str) -> str | None:
-    """https anywhere, http on loopback hosts; no user, query or fragment, no white space."""
-    if any(character.isspace() for character in text):
-        return None
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself, by its name or address: what is sent to it stays here."""
+    host = host.lower().strip("[]").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_plain(url: str) -> bool:
+    """Whether what is sent to a url can be read on its way: http, and not to this machine."""
+    split = urlsplit(url)
+    return split.scheme == "http" and split.hostname not in LOOPBACK
+
+
+def base_url(text: str, *, plain_http: bool = False) -> str | None:
+    """https anywhere, http on loopback hosts, and elsewhere only with `plain_http`; no user, query or fragment, no white space."""
+    return text.rstrip("/") if url_fault(text, plain_http=plain_http) is None else None
+
+
+def url_fault(text: str, *, plain_http: bool = False) -> str | None:
+    """What is wrong with a base url, as the end of a sentence that begins with its name; None when nothing is."""
+    if any(character.isspace() or not character.isprintable() for character in text):
+        return "is an https url; white space stands in it"
     try:
         split = urlsplit(text)
-        host = split.hostname
+        host, port = split.hostname, split.port
     except ValueError:
-        return None
-    if not host or split.username or split.query or split.fragment:
-        return None
-    if split.scheme == "https" or (split.scheme == "http" and host in LOOPBACK):
-        return text.rstrip("/")
+        return "is an https url; its host or port cannot be read"
+    if split.scheme not in ("https", "http") or not host:
+        return "is an https url (http for loopback hosts only)"
+    if port == 0:
+        return "is an https url; its port is not one"
+    if "@" in split.netloc:
+        return "is a url without user and password: give them as settings of their own, for `auth`"
+    if "?" in text:
+        return "is a url without a query: leave out the `?` and what follows (parameters stand in the spec's `query`)"
+    if "#" in text:
+        return "is a url without a fragment: leave out the `#` and what follows"
+    if split.scheme == "http" and not plain_http and host not in LOOPBACK:
+        return (
+            "is an https url (http for loopback hosts only, for others only where it is asked for: "
+            "`plain_http: true` in a connection, --plain-http for a single run)"
+        )
     return None

@@ -96,11 +96,13 @@ class Courier:
         answered: Callable[[Courier], None] = lambda courier: None,
         news: Journal | None = None,
         patient: bool = False,
+        among: bool = False,
         mine: Callable[[Any, bytes], bool] | None = None,
     ) -> None:
         """`map_lines` maps in another way than `Program.map_many` (a replay). `answered` is told after each answer; `news` tells of events that
         have come. `patient`: a destination that is never reached does not stop the lane (a service waits for it).
-        `mine` says of a key and a line whether this worker has the event, where others have the rest.
+        `among`: other lanes go on when this one ends, so its end
+        is told at once. `mine` says of a key and a line whether this worker has the event, where others have the rest.
         """
         self.program = program
         self.sources = sources
@@ -119,6 +121,7 @@ class Courier:
         self._answered = answered
         self._news = news
         self._patient = patient
+        self._among = among
         self._mine = mine
         self._failing = False
         self._said_stopped = False
@@ -131,6 +134,7 @@ class Courier:
         self._opened: set[str] = set()
         self._losses: set[tuple[str, Loss]] = set()
         self._next: Program | None = None
+        self._next_sender = sender
         self._changed = asyncio.Event()
         self._older: dict[tuple[str, int], Program] = {}
         """Events of which a part has ended under an earlier plan: that plan maps them."""
@@ -163,7 +167,7 @@ class Courier:
             guard=self._guarded(program),
         )
         self._key_of = order_key(program)
-        self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.settings.secrets()))
+        self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.secrets))
 
     def _guarded(self, program: Program) -> Guard:
         """The program's guard: what it catches is told as this lane's."""
@@ -196,7 +200,8 @@ class Courier:
         keeper = asyncio.create_task(self.keeping.run())
         fault = ""
         try:
-            fault = await self._deliver()
+            fault = self.fault = await self._deliver()
+            self._tell_end()
         finally:
             for task in (*self._tasks, keeper):
                 task.cancel()
@@ -464,7 +469,7 @@ class Courier:
 
     def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
         about = self.keeping.connection, self.keeping.source, self.requests[command.request], command
-        secrets = tuple(self.program.settings.secrets())
+        secrets = tuple(self.program.secrets)
         deliveries = self.lane.under_way(command.batch)
         self.options.taps.offer(Attempt(*about, deliveries, answer, began, seconds, secrets))
 
@@ -495,10 +500,17 @@ class Courier:
                 self._say(waiting, "outage", "warning", reason=why)
             else:
                 self._say("the destination works again", "recovery")
-        if self.lane.stopped and self._patient and not self._said_stopped:
-            self._said_stopped = True
-            said = f"stopped: {self.lane.stopped}; nothing is lost, it goes on when it is loaded again"
-            self._say(said, "stopped", "error", reason=self.lane.stopped)
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        """Where others go on, nobody sees a lane's end in what the run says at its own."""
+        why = self.fault or self.lane.stopped
+        if not why or self._said_stopped or not (self._patient or self._among):
+            return
+        self._said_stopped = True
+        again = ", it goes on when it is loaded again" if self._patient else ""
+        said = f"ended: {why}" if self.fault else f"stopped: {why}; nothing is lost{again}"
+        self._say(said, "stopped", "error", reason=why)
 
     def _broken(self, answer: Unsent) -> Broken:
         """Raises what is our fault where the guard is off."""
@@ -511,7 +523,7 @@ class Courier:
 
     def _say(self, text: str, event: str, level: str = "info", **fields: str) -> None:
         connection, source = self.keeping.connection, self.keeping.source
-        said = f"{connection}: {text}" if self._patient else text
+        said = f"{connection}: {text}" if self._patient or self._among else text
         self.options.notice(Notice(said, event, level=level, connection=connection, source=source, **fields))
 
     def at(self, source: Source) -> int:
@@ -529,10 +541,10 @@ class Courier:
 
     # Changing the plan, and leaving.
 
-    async def change(self, program: Program) -> None:
-        """Goes over to another plan. Returns when it is the one that maps."""
+    async def change(self, program: Program, sender: Sender) -> None:
+        """Goes over to another plan, and another way to its destination. Returns when it is the one that maps."""
         self._changed.clear()
-        self._next = program
+        self._next, self._next_sender = program, sender
         self.wake.set()
         await self._changed.wait()
 
@@ -558,6 +570,7 @@ class Courier:
         # Sources that ended are read again where something of them was still on its way.
         self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
         self._leave_gates()
+        self.sender = self._next_sender
         self._link(program)
         self._said_stopped = False
         self.lane.ledger = ledger

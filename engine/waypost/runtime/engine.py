@@ -233,6 +233,7 @@ class Engine:
         *,
         news: Journal | None = None,
         patient: bool = False,
+        among: bool = False,
     ) -> Courier:
         """A lane, ready to run."""
         lane = (program.owner, source)
@@ -260,6 +261,7 @@ class Engine:
             answered=self._answered,
             news=news,
             patient=patient,
+            among=among,
         )
         self._share_memory()
         return courier
@@ -402,7 +404,9 @@ class Engine:
         taps: list[Source] = [reader.tap() for reader in shared]
         await self._begin(item, taps)
         sender = self._sender_for(item.program)
-        courier = self.courier(item.program, item.source, taps, sender, news=item.news, patient=item.endless)
+        courier = self.courier(
+            item.program, item.source, taps, sender, news=item.news, patient=item.endless, among=True
+        )
         return Ready(item, courier, sender, taps)
 
     def _start(self, one: Ready) -> None:
@@ -438,10 +442,16 @@ class Engine:
                 await self.store.commit(lambda database, at=at: save_cursor(database, connection, source, at))  # type: ignore[misc]
 
     async def _change(self, running: Running, program: Program) -> None:
-        changed = asyncio.create_task(running.courier.change(program))
+        # The way there (TLS, how many at once) is the plan's, too: nothing is under way on the old one when it is left.
+        old, sender = running.sender, self._sender_for(program)
+        changed = asyncio.create_task(running.courier.change(program, sender))
         # A lane that ends meanwhile (a signal, its last event) has nothing to change.
         await asyncio.wait({changed, running.task}, return_when=asyncio.FIRST_COMPLETED)
+        left = sender if not changed.done() else old
+        running.sender = old if left is sender else sender
         changed.cancel()
+        if left is not running.sender:
+            await left.close()
 
     async def _end(self, name: tuple[str, str], running: Running) -> None:
         del self.lanes[name]

@@ -418,7 +418,8 @@ class Lane:
             return []
         if outcome == "stop":
             flow.ready.appendleft(batch)
-            self.stop(f"the destination answered {answer.status}: check its credentials and settings")
+            said = f"the destination answered {answer.status}: check its credentials and settings"
+            self.stop(answer.error if answer.hopeless else said)
             return []
         return self._refused(flow, batch, outcome, answer, now)
 

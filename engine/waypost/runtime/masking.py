@@ -1,7 +1,8 @@
 """Secrets that come back: a destination may answer with what it was sent, in whatever form it likes.
 
-Takes the secret values. Gives a function that masks them in a text: as they are, within JSON or HTML, percent-encoded, in base64 at any
-alignment (Basic authorization puts a user name before the password), and cut short at the text's end.
+Takes the secret values. Gives a function that masks them in a text: as they are, within JSON, HTML or Python's way to show bytes,
+percent-encoded in whole or in part, in base64 at any alignment (Basic authorization puts a user name before the password), and cut short at the
+text's end.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import html
-import json
 import re
-import urllib.parse
 from collections.abc import Callable, Iterable
 
 LEAST = 4
@@ -19,6 +18,9 @@ LEAST = 4
 
 LEAST_ENCODED = 6
 """So many characters of base64 say that it is the secret."""
+
+LONGEST = 1024
+"""A longer secret is masked in pieces of so many characters."""
 
 MASK = "***"
 
@@ -33,31 +35,99 @@ def _masker(secrets: tuple[str, ...]) -> Callable[[str], str]:
     found = [secret for secret in secrets if len(secret) >= LEAST]
     if not found:
         return lambda text: text
-    plain = sorted({form for secret in found for form in _forms(secret)}, key=lambda form: (-len(form), form))
+    plain = sorted({piece for secret in found for piece in _pieces(secret)}, key=lambda secret: (-len(secret), secret))
     cores = sorted({core for secret in found for core in _cores(secret)}, key=lambda core: (-len(core), core))
-    rows = [re.escape(form) for form in plain]
+    rows = ["".join(map(_character, secret)) for secret in plain]
     # What stands beside the core is of the secret in part.
-    rows += [f"[A-Za-z0-9+/_-]{{0,4}}{re.escape(core)}[A-Za-z0-9+/_-]{{0,4}}=*" for core in cores]
+    beside = "[A-Za-z0-9+/_-]{0,4}"
+    rows += [f"{beside}{''.join(map(_character, core))}{beside}(?:=|%3[dD])*" for core in cores]
     pattern = re.compile("|".join(rows))
+    forms = [*plain, *cores]
+    begins = re.compile("|".join(f"(?={''.join(map(_character, form[:LEAST]))})" for form in forms))
 
+    # One answer of a destination may stand in the dead letters of a whole batch.
+    @functools.lru_cache(8)
     def mask(text: str) -> str:
-        return _without_beginning(pattern.sub(MASK, text), [*plain, *cores])
+        text = pattern.sub(MASK, text)
+        for place in begins.finditer(text):
+            if any(_is_cut(text, place.start(), form) for form in forms):
+                return text[: place.start()] + MASK
+        return text
 
     return mask
 
 
-def _forms(secret: str) -> set[str]:
-    return {
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        html.escape(secret, quote=False),
-        urllib.parse.quote(secret),
-        urllib.parse.quote(secret, safe=""),
-        urllib.parse.quote_plus(secret),
-        re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), urllib.parse.quote(secret, safe="")),
-    }
+def _pieces(secret: str) -> list[str]:
+    """A secret as long as a file is known by its pieces: a pattern of all of it takes too long to make."""
+    starts = range(0, len(secret), LONGEST)
+    return [piece for piece in (secret[at : at + LONGEST] for at in starts) if len(piece) >= LEAST]
+
+
+def _is_cut(text: str, start: int, form: str) -> bool:
+    """Whether a text ends within a form that begins at `start`."""
+    for character in form:
+        found = _compiled(character).match(text, start)
+        if found is None:
+            return start == len(text) or _escape_is_cut(text, start)
+        start = found.end()
+    return start == len(text)
+
+
+def _escape_is_cut(text: str, start: int) -> bool:
+    """Whether what is left is the beginning of an escaped character."""
+    return re.fullmatch(r"(?:%[0-9A-Fa-f]?|\\+(?:[ux][0-9A-Fa-f]{0,3})?|&#?\w{0,5})", text[start:]) is not None
+
+
+@functools.lru_cache(512)
+def _compiled(character: str) -> re.Pattern[str]:
+    return re.compile(_character(character))
+
+
+_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+
+
+@functools.lru_cache(512)
+def _character(character: str) -> str:
+    """A pattern of a character in whatever form it may come back, each by itself: as it is, percent-encoded, as JSON, Python or HTML escape it
+    (once or within each other), and as bytes that were read as Latin-1."""
+    if character.isascii() and character.isalnum():
+        return character
+    code = ord(character)
+    data = character.encode("utf-8", "surrogatepass")
+    forms = [
+        # A backslash may be doubled as often as text is put into text.
+        r"\\*" + re.escape(character),
+        "".join(f"%(?:25)*{_hex(byte)}" for byte in data),
+        "".join(rf"\\+x{_hex(byte)}" for byte in data),
+        "".join(r"\\+u" + "".join(_digit(digit) for digit in unit) for unit in _units(character)),
+        rf"&(?:amp;)?#(?:0*{code}|[xX]0*{''.join(map(_digit, f'{code:x}'))});",
+    ]
+    if character == "\\":
+        forms[0] = r"\\+"
+    if character in _ESCAPES:
+        forms.append(r"\\+" + _ESCAPES[character])
+    if character == " ":
+        forms.append(r"\+")
+    if not character.isascii():
+        forms.append(re.escape(data.decode("latin-1")))
+    named = html.escape(character)
+    if named != character:
+        forms.append("&(?:amp;)?" + re.escape(named[1:]))
+    return f"(?:{'|'.join(forms)})"
+
+
+def _hex(byte: int) -> str:
+    return "".join(_digit(digit) for digit in f"{byte:02x}")
+
+
+def _digit(digit: str) -> str:
+    return digit if digit.isdigit() else f"[{digit}{digit.upper()}]"
+
+
+def _units(character: str) -> list[str]:
+    """The UTF-16 units of a character, four hexadecimal digits each, as JSON escapes them."""
+    data = character.encode("utf-16-be", "surrogatepass")
+    return [data[at : at + 2].hex() for at in range(0, len(data), 2)]
 
 
 def _cores(secret: str) -> set[str]:
@@ -67,17 +137,6 @@ def _cores(secret: str) -> set[str]:
     for shift in range(3):
         encoded = base64.b64encode(b"x" * shift + data).decode()
         core = encoded[4 if shift else 0 : len(encoded) - 4]
-        if len(core) >= LEAST_ENCODED:
-            found |= {core, core.replace("+", "-").replace("/", "_")}
+        for piece in _pieces(core) if len(core) >= LEAST_ENCODED else ():
+            found |= {piece, piece.replace("+", "-").replace("/", "_")}
     return found
-
-
-def _without_beginning(text: str, forms: list[str]) -> str:
-    """A text that was cut may end with the beginning of a secret."""
-    longest = 0
-    for form in forms:
-        for size in range(min(len(form) - 1, len(text)), max(LEAST - 1, longest), -1):
-            if text.endswith(form[:size]):
-                longest = size
-                break
-    return text[: len(text) - longest] + MASK if longest else text

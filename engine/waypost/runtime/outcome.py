@@ -32,6 +32,7 @@ BUILT_IN: Final = {
     "401": "stop",
     "403": "stop",
     "404": "stop",
+    "407": "stop",
     "413": "split",
     "3xx": "stop",
     "4xx": "reject",
@@ -48,17 +49,20 @@ BODY_LIMIT: Final = 64 * 1024
 @dataclass(frozen=True)
 class Answer:
     """`status` is the HTTP status as text, or "unsent" (no request left) or "unanswered" (sent, no answer). Header names are lower case. `cut`:
-    the body did not come whole."""
+    the body did not come whole. `hopeless`: what went wrong stays so until a person changes something (a certificate, say)."""
 
     status: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     error: str = ""
     cut: bool = False
+    hopeless: bool = False
 
 
 def outcome_of(request: p.Request, answer: Answer) -> str:
     """The outcome of an answer. One that was cut is none when the spec's rules for its status read the body."""
+    if answer.hopeless:
+        return "stop"
     status = answer.status
     general = f"{status[:1]}xx" if status.isdecimal() else status
     for rules in (request.responses.get(status), None if status in BUILT_IN else request.responses.get(general)):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from waypost.plan import Tls
 from waypost.runtime.records import Cursor, Letter
 from waypost.runtime.sources.following import Followed
 from waypost.runtime.sources.share import Portion
@@ -34,6 +35,8 @@ class Task(Struct):
     plan: bytes
     given: dict[str, Any]
     endpoint: str | None
+    tls: Tls
+    plain_http: bool
     source: str
     portions: list[Portion]
     least_s: float

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from waypost import plan as p
+from waypost.runtime.credentials import secrets_of
 from waypost.runtime.outcome import Answer
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.settings import Bound
@@ -16,13 +17,13 @@ from waypost.runtime.transport import Transport
 TIMEOUT_S = 10.0
 
 
-async def probe(plan: p.Plan, bound: Bound, timeout_s: float = TIMEOUT_S) -> Answer | None:
+async def probe(plan: p.Plan, bound: Bound, owner: str = "", timeout_s: float = TIMEOUT_S) -> Answer | None:
     if plan.check is None:
         return None
     check = plan.check
     request = p.Request(method=check.method, url=check.url, headers=check.headers, query=check.query)
     wire = RequestProgram(request, plan.auth, bound).render((), [], time.time())
-    transport = Transport(1)
+    transport = Transport(1, tls=bound.tls, secrets=secrets_of(plan, bound), owner=owner)
     try:
         return await transport.send(wire, timeout_s)
     finally:

@@ -26,6 +26,7 @@ from waypost.runtime import integrations, parts, reference, settings
 from waypost.runtime import layout as layouts
 from waypost.runtime.block import Block
 from waypost.runtime.chunks import Chunks
+from waypost.runtime.credentials import secrets_of, try_templates
 from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.guarding import REASON, Guard
@@ -62,6 +63,7 @@ class Program:
         self.plan = plan
         self.owner = owner
         self.settings = bound
+        self.secrets = secrets_of(plan, bound)
         self.text = generated.text
         self.requests = {name: RequestProgram(request, plan.auth, bound) for name, request in plan.requests.items()}
         self.guard = Guard()
@@ -264,15 +266,17 @@ def link(
     *,
     connection: str | None = None,
     endpoint_override: str | None = None,
+    way: settings.Way | None = None,
     use_kernel: bool = True,
 ) -> Program:
     """The program of a plan with these setting values. Raises settings.SettingError for a missing, unknown or ill-typed one.
 
     Without `use_kernel` generated Python does all the work, as where no compiled kernel is installed: the same bytes, more slowly.
     """
-    bound = settings.bind(plan, given, endpoint_override)
+    bound = settings.bind(plan, given, way or settings.Way(endpoint_override))
     _patterns(plan)
     owner = connection or (plan.connection.name if plan.connection else plan.name)
+    try_templates(plan, bound, owner)
     bindings = Bindings(
         settings=bound.get,
         interpret=lambda action, node: _interpreter(node, action, bound, owner),

@@ -21,7 +21,7 @@ from msgspec import Raw
 from waypost import __version__
 from waypost import plan as p
 from waypost.lang import values
-from waypost.lang.values import MISSING
+from waypost.lang.values import MISSING, Fault
 from waypost.runtime import parts, reference
 from waypost.runtime.settings import Bound
 from waypost.runtime.support import text_part
@@ -82,7 +82,8 @@ class RequestProgram:
 
     def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> reference.Env:
         # Milliseconds: `{{ now | datetime }}` then has the same width at every attempt.
-        return reference.Env(event=MISSING, settings=bound, now=int(now * 1000), group=group)
+        watch = _shown if bound is self._masked else None
+        return reference.Env(event=MISSING, settings=bound, now=int(now * 1000), group=group, watch=watch)
 
     def _envelope(self, request: p.Request, auth: p.Auth, env: reference.Env) -> tuple[bytes, bytes] | None:
         if request.body is None:
@@ -105,6 +106,16 @@ def _joined(around: tuple[bytes, bytes], bodies: Sequence[bytes]) -> bytes:
 def compressed(body: bytes) -> bytes:
     """The body in gzip's form. Its header holds no time: the same body compresses to the same bytes at every attempt."""
     return isal_zlib.compress(body, GZIP_LEVEL, GZIP_FORM)
+
+
+def _shown(node: p.Value, env: reference.Env) -> Any:
+    """A node's value for those who may not see secrets: a filter that cannot take `<key>` for a number shows it as it is."""
+    try:
+        return reference.step(node, env)
+    except Fault:
+        names: list[str] = []
+        p.rewrite(node, lambda inner: names.append(inner.name) if isinstance(inner, p.Ref) else None)
+        return f"<{names[0].removeprefix('settings.')}>" if names else MISSING
 
 
 def _with_place(body: p.Value) -> p.Value:

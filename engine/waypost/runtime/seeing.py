@@ -76,6 +76,8 @@ class Looking:
                 found.append(
                     f"{connection} from {source}: the state cannot be written: {courier.keeping.fault.strerror}"
                 )
+            elif courier.fault:
+                found.append(f"{connection} from {source}: has ended: {courier.fault}")
         if engine.store is not None:
             try:
                 await asyncio.wait_for(engine.store.commit(lambda database: None), COMMIT_S)
@@ -84,6 +86,11 @@ class Looking:
             except OSError as error:
                 found.append(f"the state cannot be written: {error.strerror}")
         return tuple(found)
+
+    def stopped(self) -> list[str]:
+        """The lanes that send no more and why. Others go on, so the engine is ready; a person is needed."""
+        rows = sorted(self._engine.couriers.items())
+        return [f"{lane[0]} from {lane[1]}: {courier.lane.stopped}" for lane, courier in rows if courier.lane.stopped]
 
     def _kept(self, cursors: set[tuple[str, int]]) -> Kept:
         """In a thread."""

@@ -8,29 +8,40 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from waypost.lang.urls import base_url
+from waypost.lang.urls import base_url, url_fault
 from waypost.lang.values import MISSING
-from waypost.plan import Plan, Setting
+from waypost.plan import Plan, Setting, Tls
+
+LARGEST = 64 << 10
+"""The most bytes of a file that a setting is read from."""
 
 
 class SettingError(Exception):
     """A setting that is missing, unknown or not of its type. The message never holds a secret's value."""
 
 
+NO_TLS = Tls()
+"""The usual authorities, and no certificate of one's own."""
+
+
 @dataclass(frozen=True)
 class Bound:
-    """Setting values by name (a choice's value is its key), each choice's data, and what replaces the endpoint for a local receiver."""
+    """Setting values by name (a choice's value is its key), each choice's data, and how the destination is reached: what replaces the
+    endpoint for a local receiver, the files of TLS, and whether other machines may be sent to without it."""
 
     values: dict[str, Any]
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     secret: frozenset[str] = frozenset()
     endpoint_override: str | None = None
+    tls: Tls = NO_TLS
+    plain_http: bool = False
 
     def get(self, name: str) -> Any:
         """The value of `settings.a` or `settings.a.key` (also without the `settings.`); MISSING for an optional one not given."""
@@ -42,16 +53,26 @@ class Bound:
     def masked(self) -> Bound:
         """The same with every secret shown as `<its name>`."""
         shown = {name: f"<{name}>" if name in self.secret else value for name, value in self.values.items()}
-        return Bound(shown, self.data, self.secret, self.endpoint_override)
+        return replace(self, values=shown)
 
     def secrets(self) -> list[str]:
         """The secret values themselves: what no output may hold."""
         return [str(self.values[name]) for name in sorted(self.secret) if name in self.values]
 
 
-def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = None) -> Bound:
+@dataclass(frozen=True)
+class Way:
+    """How a person asked for the destination to be reached, over what a connection says of it."""
+
+    endpoint_override: str | None = None
+    tls: Tls | None = None
+    plain_http: bool = False
+
+
+def bind(plan: Plan, given: Mapping[str, Any], way: Way = Way()) -> Bound:
     """Checks the given values against the plan's settings, fills in defaults. Raises SettingError with all that is wrong, a line each."""
-    if problems := wrong(plan, given):
+    plain_http = way.plain_http or bool(plan.connection and plan.connection.plain_http)
+    if problems := wrong(plan, given, plain_http=plain_http):
         raise SettingError("\n".join(problems))
     values: dict[str, Any] = {}
     data: dict[str, dict[str, Any]] = {}
@@ -59,7 +80,7 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
         value = given.get(name, setting.default)
         if value is None or value == "":
             continue
-        values[name] = typed(plan.name, name, setting, value)
+        values[name] = typed(plan.name, name, setting, value, plain_http=plain_http)
         if setting.type == "choice":
             data[name] = setting.choices[values[name]]
     # What a connection takes from the environment or a file is not in its plan, so it is not to be shown either.
@@ -67,12 +88,16 @@ def bind(plan: Plan, given: Mapping[str, Any], endpoint_override: str | None = N
         name for name, value in (plan.connection.settings if plan.connection else {}).items() if is_reference(value)
     ]
     secret = frozenset([*bound_late, *(name for name, setting in plan.settings.items() if setting.secret)])
-    return Bound(values, data, secret, endpoint_override)
+    tls = way.tls or (plan.connection.tls if plan.connection else None) or NO_TLS
+    return Bound(values, data, secret, way.endpoint_override, tls, plain_http)
 
 
-def wrong(plan: Plan, given: Mapping[str, Any], *, but: frozenset[str] = frozenset()) -> list[str]:
+def wrong(
+    plan: Plan, given: Mapping[str, Any], *, but: frozenset[str] = frozenset(), plain_http: bool = False
+) -> list[str]:
     """What is wrong with given values: unknown names, wrong types, what is missing. Nothing is said of the settings in `but`."""
     found: list[str] = []
+    plain_http = plain_http or bool(plan.connection and plan.connection.plain_http)
     for name in given:
         if name not in plan.settings:
             near = difflib.get_close_matches(name, plan.settings, 1, 0.67)
@@ -87,7 +112,7 @@ def wrong(plan: Plan, given: Mapping[str, Any], *, but: frozenset[str] = frozens
             found.append(f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with {form}")
             continue
         try:
-            typed(plan.name, name, setting, value)
+            typed(plan.name, name, setting, value, plain_http=plain_http)
         except SettingError as error:
             found.append(str(error))
     return found
@@ -103,17 +128,30 @@ def resolve(text: str) -> tuple[str, bool]:
         name = text[4:]
         if os.environ.get(name, "") == "":
             raise SettingError(f"the environment variable {name} is not set (asked for by {text})")
-        return os.environ[name], True
+        return _utf8(os.environ[name], f"the environment variable {name}"), True
     if text.startswith("file:"):
         try:
-            return Path(text[5:]).read_text(encoding="utf-8").rstrip("\r\n"), True
-        except (OSError, UnicodeDecodeError) as error:
+            with Path(text[5:]).open("rb") as file:
+                data = file.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                raise SettingError(f"the file {text[5:]} is too large for a setting (asked for by {text})")
+            return data.decode().removeprefix("\ufeff").rstrip("\r\n"), True
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SettingError(f"cannot read the file {text[5:]} (asked for by {text}): {reason}") from None
-    return text, False
+    return _utf8(text, "a value of --set"), False
 
 
-def typed(plan: str, name: str, setting: Setting, value: Any) -> Any:
+def _utf8(text: str, what: str) -> str:
+    """Bytes that are no UTF-8 come from the system as halves of characters, which nothing can be made of."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"{what} is not UTF-8 text") from None
+    return text
+
+
+def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: bool = False) -> Any:
     """A given value in the setting's type. `plan` is the name that an error begins with."""
     if setting.type == "choice":
         if value in setting.choices:
@@ -121,6 +159,12 @@ def typed(plan: str, name: str, setting: Setting, value: Any) -> Any:
         near = difflib.get_close_matches(str(value), setting.choices, 1, 0.67)
         guess = f"; did you mean `{near[0]}`?" if near else ""
         raise SettingError(f"{plan}: the setting `{name}` is one of {', '.join(setting.choices)}{guess}")
+    if setting.type == "url":
+        fault = "is an https url" if not isinstance(value, str) else url_fault(value, plain_http=plain_http)
+        if fault is not None:
+            shown = "" if setting.secret else f", not `{value}`"
+            raise SettingError(f"{plan}: the setting `{name}` {fault}{shown}")
+        return value.rstrip("/")
     read = _READERS[setting.type](value)
     if read is None:
         shown = "" if setting.secret else f", not `{value}`"
@@ -128,8 +172,12 @@ def typed(plan: str, name: str, setting: Setting, value: Any) -> Any:
     return read
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""No header can hold one, and none is part of a key that a person was given."""
+
+
 def _read_string(value: Any) -> Any:
-    return value if isinstance(value, str) and "\r" not in value and "\n" not in value else None
+    return value if isinstance(value, str) and _CONTROL.search(value) is None else None
 
 
 def _read_integer(value: Any) -> Any:
@@ -153,23 +201,17 @@ def _read_boolean(value: Any) -> Any:
     return {"true": True, "false": False}.get(str(value).lower())
 
 
-def _read_url(value: Any) -> Any:
-    return base_url(value) if isinstance(value, str) else None
-
-
 _READERS = {
     "string": _read_string,
     "integer": _read_integer,
     "number": _read_number,
     "boolean": _read_boolean,
-    "url": _read_url,
 }
 _ARTICLES = {
-    "string": "one line of text",
+    "string": "one line of text, without control characters",
     "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
-    "url": "an https url (http for loopback hosts only)",
 }
 
 
@@ -183,11 +225,11 @@ def _form(setting: Setting) -> str:
     return "|".join(setting.choices) if setting.choices else "VALUE"
 
 
-def local_url(text: str) -> str:
-    """An endpoint override: https anywhere, http on loopback only, without path or query."""
-    read = _read_url(text)
+def local_url(text: str, *, plain_http: bool = False) -> str:
+    """An endpoint override: https anywhere, http on loopback (elsewhere with `plain_http`), without path or query."""
+    read = base_url(text, plain_http=plain_http)
     if read is None or urlsplit(text).path not in ("", "/"):
         raise SettingError(
-            f"--endpoint-override takes https://host[:port], or http:// with a loopback host, not `{text}`"
+            f"--endpoint-override takes https://host[:port], or http:// with a loopback host (others with --plain-http), not `{text}`"
         )
-    return str(read)
+    return read

@@ -2,37 +2,44 @@
 
 Takes a rendered request (request.Wire) and a timeout. Gives an Answer, never an exception: "unsent" when no byte of the request can have left,
 "unanswered" when one can and no status came. A status that came counts, though the body behind it was cut or took too long (`Answer.cut`).
-Redirects are never followed on a write; proxies are not used for loopback; connections are kept alive, but not for ever, because the addresses
-of a destination change; of a response only the first bytes are kept, however well they are packed; no value makes a header of its own.
+Redirects are never followed on a write; which proxy a url goes through says proxies.py, and whom a connection believes trust.py: the client
+reads no environment of its own. Connections are kept alive, but not for ever, because the addresses of a destination change; of a response
+only the first bytes are kept, however well they are packed; no value makes a header of its own. wrong.py says what went wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib.util
 import logging
+import os
 import re
 import ssl
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from waypost.plan import Tls
+from waypost.runtime.masking import masker
 from waypost.runtime.outcome import BODY_LIMIT, Answer
+from waypost.runtime.proxies import Proxies, Proxy
 from waypost.runtime.request import Wire
+from waypost.runtime.settings import SettingError
+from waypost.runtime.trust import trust_of
+from waypost.runtime.wrong import Wrong, what_went_wrong
 
 MAX_AGE_S = 300.0
 """A pool of connections is replaced after this long, so that names are resolved again."""
 
-CERTIFICATES_S = 3600.0
-
 LEAVES = "send_request_headers.started"
 """How the event ends that httpcore tells when the first bytes of a request are about to leave."""
+
+NO_URL = "the url cannot be sent to"
 
 if importlib.util.find_spec("sniffio") is None:
     # httpcore imports it for each lock and each connection that it looks at, and a miss is not remembered: without this, each of some twenty
@@ -42,13 +49,21 @@ if importlib.util.find_spec("sniffio") is None:
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class Pool:
-    """A pool of connections. State: when it was made, and how many requests use it."""
+Route = tuple[Proxy | None, bool]
+"""The proxy that a request goes through, and whether it is TLS."""
 
-    def __init__(self, client: httpx.AsyncClient, made: float) -> None:
-        self.client = client
+
+class Pool:
+    """Connections, by route. State: when the pool was made, and how many requests use it."""
+
+    def __init__(self, made: float) -> None:
+        self.clients: dict[Route, httpx.AsyncClient] = {}
         self.made = made
         self.users = 0
+
+    async def close(self) -> None:
+        for client in self.clients.values():
+            await client.aclose()
 
 
 @dataclass(frozen=True)
@@ -91,58 +106,102 @@ def url_as_sent(url: str) -> str:
         raise ValueError(str(error)) from None
 
 
-@functools.lru_cache(maxsize=1)
-def _certificates(hour: int) -> ssl.SSLContext:
-    """What servers are believed by, read once an hour for all connections: it takes 25 ms each time."""
-    return httpx.create_ssl_context()
-
-
 class Transport:
-    """State: the current pool of connections, and older ones whose requests have not ended. `script` takes the place of the network."""
+    """State: the current pool of connections, and older ones whose requests have not ended. `script` takes the place of the network.
+    Connections with different `tls` are never in one transport. `secrets` are shown nowhere, whoever sends them back."""
 
-    def __init__(self, connections: int = 16, script: Script | None = None, *, max_age_s: float = MAX_AGE_S) -> None:
+    def __init__(
+        self,
+        connections: int = 16,
+        script: Script | None = None,
+        *,
+        max_age_s: float = MAX_AGE_S,
+        tls: Tls | None = None,
+        secrets: Iterable[str] = (),
+        notice: Callable[[str], None] = lambda text: None,
+        owner: str = "",
+    ) -> None:
         # httpx logs every url at INFO, and a url may hold a secret.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._connections = connections
+        self._limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30.0
+        )
         self._max_age = max_age_s
         self._network = None if script is None else Scripted(script)
-        self._pool = self._make()
+        self._secrets = tuple(secrets)
+        self._proxies = Proxies(os.environ)
+        self._trust = trust_of(tls or Tls(), owner)
+        # A proxy is no part of a connection: it is believed as any server is, and is shown no certificate of the connection's.
+        self._usual = trust_of(Tls())
+        self._notice = notice
+        self._pool = Pool(self._now)
         self._old: list[Pool] = []
 
-    def _make(self) -> Pool:
-        now = asyncio.get_running_loop().time()
-        limits = httpx.Limits(
-            max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0
-        )
-        direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
-        headers = {"accept-encoding": "gzip, deflate"}
-        client = httpx.AsyncClient(
-            limits=limits,
-            follow_redirects=False,
-            mounts=direct,
-            http2=False,
-            headers=headers,
-            transport=self._network,
-            verify=_certificates(int(now // CERTIFICATES_S)),
-        )
-        return Pool(client, now)
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
-    async def send(self, wire: Wire, timeout_s: float) -> Answer:
-        """One attempt."""
+    def _client(self, pool: Pool, url: str) -> tuple[httpx.AsyncClient, Proxy | None]:
+        """The client of a url's route. Raises SettingError for a proxy or a file of TLS that cannot be used, ValueError for no url."""
+        split = urlsplit(url)
+        proxy = None if self._network is not None else self._proxies.of(url)
+        route = proxy, split.scheme == "https" and self._network is None
+        if route not in pool.clients:
+            pool.clients[route] = self._make(*route)
+        return pool.clients[route], proxy
+
+    def _make(self, proxy: Proxy | None, encrypted: bool) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            limits=self._limits,
+            follow_redirects=False,
+            http2=False,
+            headers={"accept-encoding": "gzip, deflate"},
+            transport=self._network,
+            # A client of http has no use for authorities, and must not fail for want of them.
+            verify=self._trust.context(self._notice) if encrypted else False,
+            proxy=None if proxy is None else self._through(proxy),
+            trust_env=False,
+        )
+
+    def _through(self, proxy: Proxy) -> httpx.Proxy:
+        context = self._usual.context(self._notice) if proxy.scheme == "https" else None
+        auth = None if proxy.user is None else (proxy.user, proxy.password)
+        try:
+            return httpx.Proxy(proxy.url, ssl_context=context, auth=auth)
+        except (httpx.InvalidURL, ValueError):
+            raise SettingError(f"{proxy.variable} is no proxy's address that can be used") from None
+
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None] = lambda: None) -> Answer:
+        """One attempt. `left` is told when the first byte is about to go, on a connection that is open."""
         pool = await self._current()
         pool.users += 1
         try:
-            return await _Attempt(pool.client).send(wire, timeout_s)
+            client, proxy = self._client(pool, wire.url)
+            return await _Attempt(client, left, self._describing(wire.url, proxy)).send(wire, timeout_s)
+        except SettingError as error:
+            return Answer("unsent", error=str(error), hopeless=True)
+        except ValueError:
+            return Answer("unsent", error=NO_URL)
         finally:
             pool.users -= 1
             await self._close_idle()
 
+    def _describing(self, url: str, proxy: Proxy | None) -> Callable[[BaseException], Wrong]:
+        """What went wrong, told with the host but never the url, and without a secret whoever wrote it there."""
+
+        def describe(error: BaseException) -> Wrong:
+            wrong = what_went_wrong(error, url, proxy)
+            mask = masker((*self._secrets, *(proxy.secrets() if proxy else ())))
+            return Wrong(mask(wrong.said), wrong.hopeless)
+
+        return describe
+
     async def _current(self) -> Pool:
-        if asyncio.get_running_loop().time() - self._pool.made > self._max_age:
+        if self._now - self._pool.made > self._max_age:
             # Requests under way end on the old pool.
             self._old.append(self._pool)
-            self._pool = self._make()
+            self._pool = Pool(self._now)
             await self._close_idle()
         return self._pool
 
@@ -150,18 +209,22 @@ class Transport:
         idle = [pool for pool in self._old if not pool.users]
         self._old = [pool for pool in self._old if pool.users]
         for pool in idle:
-            await pool.client.aclose()
+            await pool.close()
 
     async def close(self) -> None:
         for pool in (*self._old, self._pool):
-            await pool.client.aclose()
+            await pool.close()
 
 
 class _Attempt:
     """State of one attempt: whether a byte of the request can have left, and what has come back so far."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, left: Callable[[], None], describe: Callable[[BaseException], Wrong]
+    ) -> None:
         self._client = client
+        self._tell = left
+        self._describe = describe
         self._left = False
         self._response: httpx.Response | None = None
         self._body = _Body("")
@@ -181,20 +244,26 @@ class _Attempt:
             # The whole exchange, not only each read of it: a body that drips may not hold a place for ever.
             async with asyncio.timeout(timeout_s):
                 await self._exchange(request)
+        except (ssl.SSLError, httpx.HTTPError, TimeoutError) as error:
+            return self._failed(error)
         except (httpx.InvalidURL, UnicodeError, ValueError):
-            return Answer("unsent", error="the url cannot be sent to")
-        except (httpx.HTTPError, TimeoutError) as error:
-            said = _describe(error, wire.url)
-            if self._response is not None:
-                return self._answer(self._response, said)
-            return Answer("unanswered" if self._left else "unsent", error=said)
+            return Answer("unsent", error=NO_URL)
+        except (OSError, httpx.StreamError) as error:
+            return self._failed(error)
         assert self._response is not None
         return self._answer(self._response, "")
+
+    def _failed(self, error: BaseException) -> Answer:
+        wrong = self._describe(error)
+        if self._response is not None:
+            return self._answer(self._response, wrong.said)
+        return Answer("unanswered" if self._left else "unsent", error=wrong.said, hopeless=wrong.hopeless)
 
     async def _trace(self, event: str, info: dict[str, Any]) -> None:
         """httpcore tells each step. The request to a proxy that opens a tunnel is not ours yet."""
         if event.endswith(LEAVES) and info["request"].method != b"CONNECT":
             self._left = True
+            self._tell()
 
     async def _exchange(self, request: httpx.Request) -> None:
         response = await self._client.send(request, stream=True)
@@ -230,15 +299,3 @@ class _Body:
             self.read = b""
             return True
         return len(self.read) >= BODY_LIMIT
-
-
-def _describe(error: Exception, url: str) -> str:
-    """What went wrong, with the host but never the url, which may hold a secret."""
-    try:
-        host = urlsplit(url).hostname or "the host"
-    except ValueError:
-        host = "the host"
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return f"{host}: no answer in time"
-    text = str(error) or type(error).__name__
-    return f"{host}: {text}" if "://" not in text else f"{host}: {type(error).__name__}"

@@ -182,7 +182,10 @@ class Watching:
 
     async def _ready(self) -> tuple[int, str, bytes]:
         why = await self._looking.not_ready()
-        return 503 if why else 200, JSON, _json({"ready": not why, "why": list(why)})
+        said: dict[str, Any] = {"ready": not why, "why": list(why)}
+        if stopped := self._looking.stopped():
+            said["stopped"] = stopped
+        return 503 if why else 200, JSON, _json(said)
 
     async def _metrics(self) -> tuple[int, str, bytes]:
         return 200, CONTENT_TYPE, text(await self._looking.snapshot()).encode()

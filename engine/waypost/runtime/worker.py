@@ -29,6 +29,7 @@ from waypost.runtime.options import Options, Stopping
 from waypost.runtime.program import link
 from waypost.runtime.reader import Source
 from waypost.runtime.records import Cursor, LaneStep, Snapshot
+from waypost.runtime.settings import Way
 from waypost.runtime.sources.file import SourceError
 from waypost.runtime.sources.following import Following
 from waypost.runtime.sources.share import Portion, Share
@@ -83,9 +84,15 @@ class Work:
         self.remote = Remote(worker.writer, task.lane)
         self._drain_s = begin.drain_s
         options = Options(None, begin.connect_within_s, begin.drain_s, notice=self.remote.notice)
-        program = link(divided(load(task.plan), task.divisor), task.given, endpoint_override=task.endpoint)
+        way = Way(task.endpoint, task.tls, task.plain_http)
+        program = link(divided(load(task.plan), task.divisor), task.given, way=way)
         self.following: Following | None = None
-        self.sender = Transport(max(kind.policy.concurrency for kind in program.requests.values()))
+        self.sender = Transport(
+            max(kind.policy.concurrency for kind in program.requests.values()),
+            tls=program.settings.tls,
+            secrets=program.secrets,
+            owner=program.owner,
+        )
         sources = self._sources(task)
         keeping = Keeping(
             program.owner,
