@@ -32,7 +32,6 @@ check: {get: "{{ settings.base }}/check"}
 request:
   post: "{{ settings.base }}/in"
   body: $message
-  retry: {for: 1s}
 actions:
   all:
     trigger: type = "track"
@@ -197,7 +196,6 @@ def test_what_tls_cannot_heal_stops_with_its_reason(
     assert "cannot write" not in err
     if not (tls12 and client_ca):
         assert said in err
-    assert "nothing is lost" in err
     assert probed[0] == 4
 
 
