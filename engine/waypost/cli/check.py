@@ -80,7 +80,15 @@ def _given(target: str, pairs: tuple[str, ...], frozen: bool, way: Way) -> list[
     if target == catalog.CONNECTIONS:
         refuse(f"there is no {catalog.CONNECTIONS} here: name a destination")
     plan = load_target(target)
-    return [(plan, {**settings_of(plan), **read_settings(pairs, plan, whole=plan.connection is None, plain_http=way.plain_http)})]
+    return [
+        (
+            plan,
+            {
+                **settings_of(plan),
+                **read_settings(pairs, plan, whole=plan.connection is None, plain_http=way.plain_http),
+            },
+        )
+    ]
 
 
 def _holds_connections(path: Path) -> bool:
