@@ -54,6 +54,17 @@ def constant(held: Any) -> str:
     return values.encode(held).decode()
 
 
+def fixed(held: Any) -> str:
+    """A constant where a map's keys may be words: one with a key that begins with `$` is written `{$literal: …}`."""
+    return f"{{$literal: {constant(held)}}}" if _has_word(held) else constant(held)
+
+
+def _has_word(held: Any) -> bool:
+    if isinstance(held, dict):
+        return any(str(key).startswith("$") or _has_word(item) for key, item in held.items())
+    return isinstance(held, list) and any(map(_has_word, held))
+
+
 def quoted(held: str, *, flow: bool = True) -> str:
     """Text as a YAML scalar: plain where that is safe, else in quotes. `flow`: inside braces or brackets."""
     if _PLAIN.fullmatch(held) and held.lower() not in _RESERVED:
@@ -170,14 +181,14 @@ def checks(node: p.From) -> list[tuple[str, str]]:
 
 
 def _default(node: p.Value) -> str:
-    return constant(node.value) if isinstance(node, p.Const) else _value(node)
+    return fixed(node.value) if isinstance(node, p.Const) else _value(node)
 
 
 _CHECKS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("type", "type", str),
     ("nulls", "nulls", str),
     ("empty", "empty", str),
-    ("enum", "enum", constant),
+    ("enum", "enum", lambda held: _list(map(fixed, held))),
     ("pattern", "pattern", quoted),
     ("max_length", "max_length", str),
     ("max_bytes", "max_bytes", str),
@@ -200,7 +211,10 @@ def _each(node: p.Each) -> list[tuple[str, str]]:
 
 
 def _lookup(node: p.Lookup) -> list[tuple[str, str]]:
-    rows = [("$lookup", _value(node.of)), ("in", constant(node.table))]
+    rows = [
+        ("$lookup", _value(node.of)),
+        ("in", _map((quoted(name), fixed(held)) for name, held in node.table.items())),
+    ]
     return rows if node.otherwise is None else [*rows, ("else", _value(node.otherwise))]
 
 

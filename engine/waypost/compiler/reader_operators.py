@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from waypost import plan as p
 from waypost.compiler import units
@@ -121,9 +121,11 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
             "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
         )
     table = values.closed.map(table_node, "`in`")
-    for _, value in table.entries if table else ():
-        no_path(values, value, "`in` holds constants")
-    constants = {name.text: values.closed.constant(value) for name, value in table.entries} if table else {}
+    for name, _ in table.entries if table else ():
+        values.fixed_key(name)
+    constants = (
+        {name.text: constant(values, value, "`in` holds constants") for name, value in table.entries} if table else {}
+    )
     other = values.value(else_node, place) if else_node is not None else None
     parts = (of,) if other is None else (of, other)
     return Val(
@@ -141,10 +143,8 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
     kind = node.get("type")
     type_name = closed.one_of(kind, TYPES, "`type`", "") or None
     default_node, enum_node = node.get("default"), node.get("enum")
-    for constant in (default_node, *(enum_node.items if isinstance(enum_node, Seq) else ())):
-        if constant is not None:
-            no_path(values, constant, "`default` and `enum` hold constants")
-    default = None if default_node is None else p.Const(value=closed.constant(default_node))
+    what = "`default` and `enum` hold constants"
+    default = None if default_node is None else p.Const(value=constant(values, default_node, what))
     if enum_node is not None and not (isinstance(enum_node, Seq) and enum_node.items):
         closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
     built = p.From(
@@ -152,7 +152,7 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         nulls=closed.one_of(node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"),
         empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
         type=type_name,
-        enum=[closed.constant(item) for item in enum_node.items]
+        enum=[constant(values, item, what) for item in enum_node.items]
         if isinstance(enum_node, Seq) and enum_node.items
         else None,
         pattern=_pattern(values, node.get("pattern")),
@@ -178,6 +178,30 @@ def _pattern(values: Values, node: Node | None) -> str | None:
             values.lang_fault({"pattern": "M214"}, error, node)
         return None
     return text or None
+
+
+def constant(values: Values, node: Node, what: str) -> Any:
+    """A constant where no expression may stand: `{$literal: X}` is X there too, `$$x` the key `$x`, and nothing else is evaluated."""
+    if isinstance(node, Seq):
+        return [constant(values, item, what) for item in node.items]
+    if isinstance(node, Scalar):
+        no_path(values, node, what)
+        return values.closed.constant(node)
+    if [name.text for name, _ in node.entries] == ["$literal"]:
+        return values.closed.constant(node.entries[0][1])
+    found: dict[str, Any] = {}
+    for name, held in node.entries:
+        if name.text.startswith("$") and not name.text.startswith("$$"):
+            values.add(
+                "M218",
+                f"{what}, so `{name.text}` is only a key here",
+                name.span,
+                "this is not evaluated",
+                f"a key that is sent is written `${name.text}`; choose between values with `$first: [ … ]` or `$when`",
+            )
+        values.fixed_key(name)
+        found[name.text.removeprefix("$") if name.text.startswith("$$") else name.text] = constant(values, held, what)
+    return found
 
 
 def no_path(values: Values, node: Node, what: str) -> None:

@@ -56,6 +56,7 @@ _TEMPLATE_CODES = {
     "root_not_here": "T103",
     "unknown_filter": "T104",
     "filter_args": "T105",
+    "hyphen": "T111",
     "construct": "T106",
 }
 _FQL_CODES = {
@@ -108,9 +109,23 @@ class Values:
     def lang_fault(self, codes: dict[str, str], error: LangError, scalar: Scalar) -> None:
         """A little language's fault, at its place in the file."""
         span = scalar.locate(error.start, error.end)
-        fix = Fix(span, error.replacement) if error.replacement is not None and scalar.style == "plain" else None
+        fix = self.edit(scalar, error)
         label = f"did you mean `{error.replacement}`?" if error.replacement is not None else ""
         self.add(codes[error.kind], error.message, span, label, error.help, fix)
+
+    @staticmethod
+    def edit(scalar: Scalar, error: LangError) -> Fix | None:
+        """The replacement as an edit of the file, where the quotes around the text let it stand."""
+        written = error.replacement
+        if written is None:
+            return None
+        quote = {"single": "'", "double": '"'}.get(scalar.style, "")
+        if scalar.style == "plain" or (quote and not set(written) & {quote, "\\"}):
+            return Fix(scalar.locate(error.start, error.end), written, safe=error.certain)
+        whole = scalar.text[: error.start] + written + scalar.text[error.end :]
+        if scalar.style == "double" and not set(whole) & {"'", "\\", "\n"}:
+            return Fix(scalar.span, f"'{whole}'", safe=error.certain)
+        return None
 
     # Value positions.
 
@@ -282,8 +297,26 @@ class Values:
             elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
                 start = node.text.find(inner.name)
                 self.setting(inner.name, node.locate(start, start + len(inner.name)) if start >= 0 else node.span)
+            elif isinstance(inner, p.Filter) and inner.name in ("replace", "split"):
+                self.plain(inner, node)
 
         p.rewrite(found, look)
+
+    def plain(self, found: p.Filter, node: Scalar) -> None:
+        """`replace('[^0-9]', '')`: what looks like a pattern is read as the text that it is."""
+        text = found.args[0].value if isinstance(found.args[0], p.Const) else ""
+        if not _PATTERN.search(text):
+            return
+        start = node.text.find(text)
+        digits = found.name == "replace" and text in ("[^0-9]", "[^\\d]", "\\D", "[^0-9]+", "\\D+")
+        label = Label(node.locate(start, start + len(text)) if start >= 0 else node.span, "plain text, not a pattern")
+        help = (
+            "the filter `digits` keeps the digits"
+            if digits
+            else "chain one filter for each text: `| replace('-', '') | …`"
+        )
+        message = f"`{found.name}` finds exactly `{text}`"
+        self.report.add(Diagnostic("T113", message, label, help, severity="warning"))
 
     def named_anyhow(self, node: Scalar) -> None:
         """A setting named in what cannot be read is used all the same."""
@@ -405,6 +438,7 @@ class Values:
         for name, value in node.entries:
             if name.text == "$merge":
                 continue
+            self.fixed_key(name)
             key = name.text[1:] if name.text.startswith("$$") else name.text
             omit = isinstance(value, Scalar) and value.style == "plain" and value.text == "$omit"
             found = Val(p.Omit(), value.span) if omit else self.value(value, place)
@@ -412,6 +446,17 @@ class Values:
             parts.append(found)
             spans[key] = name.span
         return nodes, tuple(parts), spans
+
+    def fixed_key(self, name: Scalar) -> None:
+        """A key is text: nothing in it is evaluated."""
+        if re.search(r"\{\{.*\}\}", name.text):
+            self.add(
+                "T112",
+                "a template in a key is sent as it is written",
+                name.span,
+                "keys are fixed",
+                "the names of what is sent are part of the spec: send the changing part as a value, or a whole object of the event by its path",
+            )
 
     def object(self, node: Map, place: Place) -> Val:
         nodes, parts, spans = self.entries(node, place)
@@ -503,6 +548,11 @@ def _is_text(text: str) -> bool:
     name, sign = head.groups()
     return not sign or (name not in ("", "item", "messages", "message", *OTHER_ROOTS) and name not in fql.EVENT_ROOTS)
 
+
+_PATTERN = re.compile(
+    r"\[\^|\[[^\]]*\w-\w[^\]]*\]|\[[^\]]+\][+*?{]|\[[^\w\s]{2,}\]|\\[dDwWsSbB.]|\.[*+]|\((?:\?|[^()]*\|)|^\^."
+)
+"""What hardly stands in a text that is to be found as it is."""
 
 _FIELD = r"[A-Za-z_]\w*"
 _DOTTED = re.compile(rf"\.?({_FIELD})((?:\.{_FIELD}|\[(?:\d+|\*)\])*)")

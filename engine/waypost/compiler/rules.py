@@ -51,6 +51,9 @@ T107 lone-path | A template that is only a path says the same as the path, with 
 T108 unknown-setting | There is no such setting: the value would always be missing.
 T109 unknown-setting-key | Not every choice of the setting carries this key.
 T110 path-in-text | Text positions (url, headers, query, auth) hold text; a path there would be sent as it is written.
+T111 hyphen | `a-b` is a subtraction to a template: a name with a hyphen stands in brackets, else its value is lost.
+T112 template-in-key | A key is sent as it is written: a template in it would be a name that nobody knows.
+T113 pattern-as-text | `replace` and `split` take plain text: what looks like a pattern is found nowhere.
 M201 never-holds | The value can never be of the type or shape that is asked for: every event would be rejected.
 M202 check-without-effect | The check judges text, and the type is none.
 M203 contradicting-constants | A default or enum that the type, or each other, excludes.
@@ -102,6 +105,7 @@ D110 auth-body | `auth: body` adds members to the JSON object around the message
 D111 header-twice | One header from two places: only one of them can be sent.
 D112 loses-messages | The outcome takes messages as delivered that the destination has not taken.
 D113 sends-again | The outcome sends messages again that the destination has accepted: its status says so.
+D113 content-type | The body is JSON, and the header says that it is something else: the destination would read it wrongly.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
@@ -131,8 +135,8 @@ RULES = _read(_TABLE)
 """Every rule by its code."""
 
 JUDGEMENT = (
-    *("P103", "P105", "P106", "Q102", "Q108", "Q109", "Q110", "M201", "M218"),
-    *("D105", "D107", "D112", "X103", "X104", "X105", "C101", "C106", "C107"),
+    *("P103", "P105", "P106", "T113", "Q102", "Q108", "Q109", "Q110", "M201", "M218"),
+    *("D105", "D107", "D112", "D113", "X103", "X104", "X105", "C101", "C106", "C107"),
 )
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""
 

@@ -10,11 +10,20 @@ class LangError(Exception):
     """A fault in a trigger, path or template.
 
     `kind` is a stable short word for it (syntax, unknown_root, unknown_filter, ...; each module lists its own), `start` and `end` are
-    character offsets into the text, `help` says what to write instead, and `replacement` is the text that would mend the span.
+    character offsets into the text, `help` says what to write instead, and `replacement` is the text that would mend the span;
+    `certain`: nothing else can have been meant.
     """
 
     def __init__(
-        self, kind: str, message: str, start: int, end: int, *, help: str = "", replacement: str | None = None
+        self,
+        kind: str,
+        message: str,
+        start: int,
+        end: int,
+        *,
+        help: str = "",
+        replacement: str | None = None,
+        certain: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -23,3 +32,4 @@ class LangError(Exception):
         self.end = end
         self.help = help
         self.replacement = replacement
+        self.certain = certain

@@ -173,6 +173,7 @@ class _Reader:
             raise self.fault(
                 "syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`"
             )
+        self.hyphens(code)
         try:
             tree = _ENVIRONMENT.parse("{{" + code + "}}")
         except jinja2.TemplateSyntaxError as error:
@@ -189,6 +190,31 @@ class _Reader:
             return self.expression(node)
         except RecursionError:
             raise self.fault("syntax", "the expression is nested too deeply", 0, len(code)) from None
+
+    def hyphens(self, code: str) -> None:
+        """`event.traits.address-2`: to Jinja a subtraction, and where no space stands beside the sign the name of a field."""
+        for found in _HYPHENED.finditer(_blank_quotes(code)):
+            name = found["name"]
+            head, _, last = name.rpartition("-")
+            follows = code[found.end() :]
+            if last in ROOTS and follows[:1] in (".", "["):
+                name = head
+            elif last.isdecimal() and re.match(r"\.\d", follows):
+                continue
+            if "-" not in name:
+                continue
+            path = code[found.start() : found.start("name") - 1]
+            start, end = found.start(), found.start("name") + len(name)
+            written = f'{path}["{name}"]'
+            raise self.fault(
+                "hyphen",
+                f"`{code[start:end]}` is a subtraction: names with a hyphen stand in brackets",
+                start,
+                end,
+                help=f"write `{written}`; a subtraction has spaces: `{path}.{name.replace('-', ' - ')}`",
+                replacement=written,
+                certain=not name.rpartition("-")[2].isdecimal(),
+            )
 
     def expression(self, node: Any) -> p.Value:
         if isinstance(node, j.Const):
@@ -276,8 +302,9 @@ class _Reader:
             return
         if root in ROOTS:
             allowed = ", ".join(f"`{name}`" for name in ROOTS if name in self.roots)
+            unsigned = "signatures over the body are not supported yet; " if root in ("body", "signature") else ""
             raise self.fault(
-                "root_not_here", f"`{root}` cannot be named here", *span, help=f"here you may name {allowed}"
+                "root_not_here", f"`{root}` cannot be named here", *span, help=f"{unsigned}here you may name {allowed}"
             )
         near = difflib.get_close_matches(root, sorted(self.roots), 1, 0.67)
         replacement = near[0] if near else None
@@ -392,10 +419,22 @@ class _Reader:
         return self.fault("syntax", f"this is no expression: {message}", start, start + len(stripped), help=help_text)
 
     def fault(
-        self, kind: str, message: str, start: int, end: int, *, help: str = "", replacement: str | None = None
+        self,
+        kind: str,
+        message: str,
+        start: int,
+        end: int,
+        *,
+        help: str = "",
+        replacement: str | None = None,
+        certain: bool = False,
     ) -> LangError:
         at = self.piece.start
-        return LangError(kind, message, at + start, at + end, help=help, replacement=replacement)
+        return LangError(kind, message, at + start, at + end, help=help, replacement=replacement, certain=certain)
+
+
+_HYPHENED = re.compile(r"(?<![\w.])(?:event|item)(?:\.\w+|\[[^\]]*\])*\.(?P<name>[A-Za-z_]\w*(?:-\w+)+)(?![\w(])")
+"""A path that goes on with a name in which a hyphen stands."""
 
 
 def _blank_quotes(code: str) -> str:

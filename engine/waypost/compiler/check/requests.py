@@ -41,6 +41,7 @@ def check(spec: Spec, report: Report) -> None:
         kind, _, key = name.partition(".")
         if kind == "headers":
             _header(key, val.span, report)
+            _content_type(key, val, report)
     _twice(spec, report)
     for action in spec.actions.values():
         _dedupe(action, report)
@@ -147,6 +148,8 @@ def _url_advice(name: str, item: SettingSpec) -> str:
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
     for name in headers:
         _header(name, request.spans.get(f"headers.{name} key", request.span), report)
+        if request.body is not None:
+            _content_type(name, headers[name], report)
 
 
 def _header(name: str, span: Span, report: Report) -> None:
@@ -159,6 +162,23 @@ def _header(name: str, span: Span, report: Report) -> None:
             f"the header `{name}` is set by the engine",
             span,
             help="remove it" if name.lower() != "content-encoding" else "write `gzip: true`",
+        )
+
+
+def _content_type(name: str, val: Val, report: Report) -> None:
+    """A body is JSON, whatever a header says of it."""
+    node = val.node.parts[0] if isinstance(val.node, p.Text) else val.node
+    if name.lower() != "content-type" or not isinstance(node, p.Const) or not isinstance(node.value, str):
+        return
+    kind = node.value.partition(";")[0].strip().lower()
+    if not re.fullmatch(r"(?:application|text)/json|[\w.-]+/[\w.+-]+\+json", kind):
+        _add(
+            report,
+            "D113",
+            f"the body is JSON, and `{name}` says `{kind}`",
+            val.span,
+            "expected `application/json`",
+            "other bodies are not supported yet; remove the header, or excuse the line where JSON is wanted under this name",
         )
 
 
