@@ -50,7 +50,7 @@ def complete(line: str, cwd: Path = ROOT) -> list[str]:
         ("waypost run segm", ["segment"]),
         ("waypost lint specs/se", ["specs/segment"]),
         ("waypost lint segment specs/se", ["specs/segment"]),
-        ("waypost explain m21", ["M210", "M211", "M212", "M213", "M214", "M215", "M216", "M217", "M218", "M219"]),
+        ("waypost explain m21", ["M210", "M211", "M212", "M213", "M214", "M216", "M217", "M218", "M219"]),
         ("waypost lint --format sa", ["sarif"]),
         ("waypost lint --di", ["--diff"]),
         ("waypost completion z", ["zsh"]),

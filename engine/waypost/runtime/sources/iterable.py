@@ -47,7 +47,7 @@ class IterableSource:
         # The first event says whether these are the events of an earlier run.
         self._first = next(self._lines, None)
         self.first_line = (self._first or b"").rstrip(b"\n")
-        self.identity = f"events {hashlib.sha256(self.first_line).hexdigest()[:32]}"
+        self.identity = f"events:{hashlib.sha256(self.first_line).hexdigest()[:32]}"
 
     def listen(self, told: Callable[[], object]) -> None:
         """Whom to tell of an event that has come, where one that reads may have to wait for it."""
