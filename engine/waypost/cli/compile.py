@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from waypost import catalog
-from waypost.cli import completion
+from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_connections_path, compile_path
 from waypost.compiler.diagnostic import Report, merged
@@ -48,7 +49,7 @@ def command(specs: tuple[str, ...], output: Path | None, check: bool, form: str)
             path.unlink()
             click.echo(f"removed {path}", err=True)
     if any(report.diagnostics for report in reports):
-        click.echo(FORMATS[form](merged(reports)), err=True, nl=False)
+        click.echo(colours.findings(merged(reports), form, sys.stderr), err=True, nl=False)
     for line in stale:
         click.echo(line, err=True)
     if stale or any(report.failed for report in reports):

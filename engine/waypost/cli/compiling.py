@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from waypost.cli import colours
 from waypost.cli.common import FINDINGS, refuse
 from waypost.compiler.connections import compile_connections
 from waypost.compiler.diagnostic import Report
 from waypost.compiler.pipeline import compile_file, read_file
-from waypost.compiler.render import FORMATS
 from waypost.plan import Plan
 
 
@@ -35,7 +36,7 @@ def compile_or_leave(path: Path) -> Plan:
     """The plan of a spec; findings are shown and end the command with status 1."""
     plan, report = compile_path(path)
     if report.diagnostics:
-        click.echo(FORMATS["human"]([report]), err=True)
+        click.echo(colours.findings([report], "human", sys.stderr), err=True)
     if plan is None:
         click.get_current_context().exit(FINDINGS)
     return plan

@@ -6,6 +6,7 @@ known without reading YAML. Paths in the plans that are given (globs of sources,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 import msgspec
 
 from waypost import catalog
+from waypost.cli import colours
 from waypost.cli.common import FINDINGS, read_plan, refuse
 from waypost.plan import Connection, Feed, Plan, Tls, fingerprint
 from waypost.runtime.settings import SettingError, resolve, wrong
@@ -67,11 +69,10 @@ def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
 
 def _compiled(path: Path) -> list[Plan]:
     from waypost.cli.compiling import compile_connections_path
-    from waypost.compiler.render import FORMATS
 
     plans, reports = compile_connections_path(path)
     if any(report.diagnostics for report in reports):
-        click.echo(FORMATS["human"](reports), err=True, nl=False)
+        click.echo(colours.findings(reports, "human", sys.stderr), err=True, nl=False)
     if not plans:
         click.get_current_context().exit(FINDINGS)
     return plans

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from waypost.cli import colours
 from waypost.cli.common import FINDINGS, read_settings, refuse
 from waypost.cli.revisions import sides
 from waypost.cli.show import stand_ins
@@ -51,15 +52,9 @@ def command(
         name=right.plan.name, old=left.shown, new=right.shown, changes=changes, events=events or "", sample=sample
     )
     text = FORMATS[form](found)
-    click.echo("\n".join(map(_coloured, text.split("\n"))) if form == "human" else text, nl=False)
+    click.echo(colours.rows(text) if form == "human" else text, nl=False)
     if (fail_on == "any" and changes) or (fail_on == "breaking" and found.breaking()):
         click.get_current_context().exit(FINDINGS)
-
-
-def _coloured(row: str) -> str:
-    """Colour for a terminal; click leaves it out elsewhere."""
-    colours = (("breaking ", "red"), ("  - ", "red"), ("  + ", "green"))
-    return next((click.style(row, fg=colour) for mark, colour in colours if row.startswith(mark)), row)
 
 
 def _sample(old: Plan, new: Plan, pairs: Iterable[str], events: str, changes: list[Change], examples: int) -> Summary:

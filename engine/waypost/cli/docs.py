@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from waypost.cli import completion
+from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, spec_targets, write_file
 from waypost.cli.compiling import compile_or_leave
-from waypost.compiler.render import FORMATS as FINDING_FORMATS
 from waypost.pages import html, markdown
 from waypost.pages.blocks import Page
 from waypost.pages.destination import Sample, page
@@ -58,7 +58,7 @@ def samples(plan: Plan, spec: Path) -> dict[str, Sample]:
     """For each action the first test of the destination that sends something."""
     ran = run_spec(spec, plan, Wanted())
     if ran.report is not None:
-        click.echo(FINDING_FORMATS["human"]([ran.report]), err=True, nl=False)
+        click.echo(colours.findings([ran.report], "human", sys.stderr), err=True, nl=False)
         click.get_current_context().exit(FINDINGS)
     found: dict[str, Sample] = {}
     for outcome in ran.outcomes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from waypost.cli import completion, linting
+from waypost.cli import colours, completion, linting
 from waypost.cli.common import FINDINGS, refuse
 from waypost.compiler.diagnostic import Report, merged
 from waypost.compiler.render import FORMATS
@@ -38,7 +38,7 @@ def command(
     else:
         files = linting.files(paths)
         reports = merged(one for path in files for one in _lint(path, fix=fix, show=show, cached=not no_cache))
-    click.echo(FORMATS[form](reports), nl=False)
+    click.echo(colours.findings(reports, form, sys.stdout), nl=False)
     if any(report.failed or (strict and report.diagnostics) for report in reports):
         click.get_current_context().exit(FINDINGS)
 
@@ -64,7 +64,7 @@ def _lint(path: Path, *, fix: bool, show: bool, cached: bool) -> list[Report]:
     mended, _ = apply(report) if path.name == linting.TESTS else mend(text, report.source.path)
     old, new = text.splitlines(keepends=True), mended.splitlines(keepends=True)
     diff = "".join(difflib.unified_diff(old, new, report.source.path, report.source.path))
-    click.echo(report.masked(diff), err=True, nl=False)
+    click.echo(colours.rows(report.masked(diff)), err=True, nl=False)
     if show:
         return reports
     _write(path, mended)

@@ -89,8 +89,13 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="waypost")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Customer-data events in, HTTP destinations out: each destination a YAML file."""
+    from waypost.cli import colours
+
+    # What a caller decided stands; every command has its group's answer.
+    ctx.color = colours.wanted() if ctx.color is None else ctx.color
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from typing import Any
 import click
 
 from waypost import catalog
+from waypost.cli import colours
 from waypost.cli.common import FINDINGS, refuse, write_file
 from waypost.cli.preview import one_event
 from waypost.cli.schema import schema_text
 from waypost.compiler import schema
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.reader import SPEC_NAME
-from waypost.compiler.render import FORMATS
 from waypost.compiler.suggest import nearest
 from waypost.lang import fql, values
 from waypost.lang.words import snakecase
@@ -60,7 +61,7 @@ def command(name: str, event_file: str | None, request_file: str | None, url: st
     spec = folder / catalog.SPEC
     plan, report = compile_text(made.text, spec.as_posix())
     if plan is None or report.diagnostics:
-        click.echo(FORMATS["human"]([report]), err=True, nl=False)
+        click.echo(colours.findings([report], "human", sys.stderr), err=True, nl=False)
         click.echo("nothing was written: these samples or this url give a spec with findings", err=True)
         click.get_current_context().exit(FINDINGS)
     tests, requests = _tests(plan, brief, made)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from waypost.cli import completion
+from waypost.cli import colours, completion
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.show import stand_ins
 
@@ -49,7 +49,7 @@ def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json:
 
         click.echo(text_of(program, as_data(program, one_event(data, line), time.time())))
         return
-    click.echo(preview(program, one_event(data, line), time.time()), nl=False)
+    click.echo(colours.preview(preview(program, one_event(data, line), time.time())), nl=False)
 
 
 def one_event(data: bytes, number: int) -> bytes:

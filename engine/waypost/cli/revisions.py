@@ -7,12 +7,14 @@ out, and the working tree is not touched.
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from waypost import catalog
+from waypost.cli import colours
 from waypost.cli.common import FINDINGS, holds_connections, read_plan, refuse
 from waypost.plan import Plan, PlanError, load
 
@@ -81,11 +83,10 @@ def _from_file(target: catalog.Target) -> Plan:
 def _compiled(data: bytes, shown: str, advice: str) -> Plan:
     """The plan of a spec's text. Its warnings were told when it was written; only what keeps it from compiling is shown."""
     from waypost.compiler.pipeline import compile_text
-    from waypost.compiler.render import FORMATS
 
     plan, report = compile_text(data.decode(errors="replace"), shown)
     if plan is None:
-        click.echo(FORMATS["human"]([report]), err=True)
+        click.echo(colours.findings([report], "human", sys.stderr), err=True)
         if advice:
             click.echo(f"waypost: {advice}", err=True)
         click.get_current_context().exit(FINDINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from waypost import catalog
-from waypost.cli import completion
+from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
 from waypost.testing.render import human, json, junit
@@ -51,7 +52,7 @@ def command(
         results = [_run(target, wanted) for target in targets]
         if named and not any(result.outcomes or result.failed for result in results):
             refuse(f"no test has `{named}` in its name")
-        click.echo(RENDER[form](results, verbose=verbose), nl=False)
+        click.echo(_shown(results, form, verbose=verbose), nl=False)
         if junit_path is not None:
             _write(junit_path, junit.render(results))
         return FINDINGS if any(result.failed for result in results) else 0
@@ -60,6 +61,12 @@ def command(
         _watch(targets, once)
     else:
         click.get_current_context().exit(once())
+
+
+def _shown(results: list[Result], form: str, *, verbose: bool) -> str:
+    if form != "human":
+        return RENDER[form](results, verbose=verbose)
+    return colours.rows(human.render(results, verbose=verbose, columns=colours.columns(sys.stdout)))
 
 
 def _run(target: catalog.Target, wanted: Wanted) -> Result:

@@ -1,6 +1,6 @@
 """For people: each failure with the place of its expectation, a frame, and a diff of expected and found.
 
-Takes Results. Gives text without colour, so that a log and a terminal show the same.
+Takes Results, and for a terminal its columns. Gives text without colour (cli/colours.py adds it).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from waypost.testing.points import KINDS
 from waypost.testing.suite import Outcome, Result
 
 
-def render(results: Sequence[Result], *, verbose: bool = False) -> str:
+def render(results: Sequence[Result], *, verbose: bool = False, columns: int | None = None) -> str:
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
-    parts = [_result(result, verbose) for result in results]
+    parts = [_result(result, verbose, columns) for result in results]
     return "".join([*parts, f"{passed} passed, {failed} failed\n"])
 
 
-def _result(result: Result, verbose: bool) -> str:
+def _result(result: Result, verbose: bool, columns: int | None) -> str:
     if result.report is not None:
-        return findings([result.report])
+        return findings([result.report], columns)
     if result.problem:
         return f"FAIL {result.source.path}: {result.problem}\n"
-    parts = [_outcome(outcome, result.source, verbose) for outcome in result.outcomes]
+    parts = [_outcome(outcome, result.source, verbose, columns) for outcome in result.outcomes]
     if result.diff:
         parts.append(f"FAIL {result.golden}: {changed(result)}\n{result.diff}\n")
     if result.coverage is not None:
@@ -39,11 +39,11 @@ def changed(result: Result) -> str:
     return f"what goes over the wire has changed; review, then `waypost test {result.spec.parent} --update`"
 
 
-def _outcome(outcome: Outcome, source: Source, verbose: bool) -> str:
+def _outcome(outcome: Outcome, source: Source, verbose: bool, columns: int | None) -> str:
     head = f"{place(outcome, source)}: {outcome.case.name}\n"
     if not outcome.failures:
         return f"ok   {head}" if verbose else ""
-    return f"FAIL {head}" + "".join(f"{failure_text(failure, source)}\n" for failure in outcome.failures)
+    return f"FAIL {head}" + "".join(f"{failure_text(failure, source, columns)}\n" for failure in outcome.failures)
 
 
 def place(outcome: Outcome, source: Source) -> str:
@@ -53,8 +53,8 @@ def place(outcome: Outcome, source: Source) -> str:
     return f"{source.path}:{line}:{column}"
 
 
-def failure_text(failure: Failure, source: Source) -> str:
-    rows = [f"error: {failure.message}", *excerpt(failure.label, failure.others, source)]
+def failure_text(failure: Failure, source: Source, columns: int | None = None) -> str:
+    rows = [f"error: {failure.message}", *excerpt(failure.label, failure.others, source, columns)]
     return "".join(f"{row}\n" for row in rows) + failure.diff
 
 
