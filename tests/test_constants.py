@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from conftest import CASES
 from waypost.compiler.fixes import mend
 from waypost.compiler.pipeline import compile_text
+from waypost.lang import filters
 from waypost.runtime.program import link
 from waypost.runtime.results import Mapped
 
@@ -83,3 +84,36 @@ def test_a_header_says_what_the_body_is(kind: str, right: bool) -> None:
         text = text.replace("actions:", head if place else f"auth: {{headers: {{content-type: {kind!r}}}}}\n{head}")
         report = compile_text(text, "shop.yaml")[1]
         assert [item.code for item in report.diagnostics] == ([] if right else ["D113"])
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{{ event.event + '-' }}", "{{ event.event }}-"),
+        ("x{{ event.event + '-' + event.userId }}y", "x{{ event.event }}-{{ event.userId }}y"),
+        ("{{ 'a' + 'b' }}", "ab"),
+        ("{{ (event.event | lower) + ' + ' + event.userId }}", "{{ (event.event | lower) }} + {{ event.userId }}"),
+    ],
+)
+def test_text_that_is_added_is_advised_beside_the_braces(written: str, meant: str) -> None:
+    (found,) = compile_text(spec(f'"{written}"'), "shop.yaml")[1].diagnostics
+    assert f'`"{meant}"`' in found.help
+
+
+SAMPLES = {"string": "'x'", "number": "1", "boolean": "true"}
+
+
+@pytest.mark.parametrize("name", [name for name, row in filters.FILTERS.items() if name != "default"])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_each_filter_over_each_constant_is_sent_or_found(name: str, kind: str) -> None:
+    """What compiles without a finding has a value: the compiler computes with the functions that the engine has."""
+    row = filters.FILTERS[name]
+    for value, args, gives in row.examples:
+        written = ", ".join(repr(arg) for arg in args)
+        code = f"{{{{ {SAMPLES[kind]} | {name}{f'({written})' if args else ''} }}}}"
+        plan, report = compile_text(spec(json.dumps(code)), "shop.yaml")
+        if gives is filters.FAULT or value is filters.MISSING or plan is None:
+            assert plan is not None or {item.code for item in report.diagnostics} <= {"T114", "T105"}
+            continue
+        (found,) = link(plan, {}).map(json.dumps(EVENT).encode())
+        assert isinstance(found, Mapped), (code, found)

@@ -54,9 +54,10 @@ T110 path-in-text | Text positions (url, headers, query, auth) hold text; a path
 T111 hyphen | `a-b` is a subtraction to a template: a name with a hyphen stands in brackets, else its value is lost.
 T112 template-in-key | A key is sent as it is written: a template in it would be a name that nobody knows.
 T113 pattern-as-text | `replace` and `split` take plain text: what looks like a pattern is found nowhere.
+T114 never-a-value | A filter or sign that can take nothing of what stands beside it: every event would be rejected.
 M201 never-holds | The value can never be of the type or shape that is asked for: every event would be rejected.
 M202 check-without-effect | The check judges text, and the type is none.
-M203 contradicting-constants | A default or enum that the type, or each other, excludes.
+M203 contradicting-constants | A default or enum that the type, another check, or each other excludes.
 M204 bare-string | A bare string may be a forgotten `$.` or a constant; the two are too different to guess.
 M205 unknown-word | No operator or word of that name begins with `$`.
 M206 two-operators | A map holds at most one operator.
@@ -72,6 +73,7 @@ M216 require-never | `require` names an output that the mapping cannot produce: 
 M217 no-value | Nothing behind a key is null to YAML; a value that was forgotten would be sent as null.
 M218 path-as-constant | `default`, `enum`, `keys` and `in` hold constants: a path or template there would be sent as the text that it is.
 M219 never-reached | What stands behind a constant in `$first` is never reached, for a constant is never missing.
+M220 constant-refused | A constant that the checks of its own field refuse: every event that it is for would be rejected.
 Q101 trigger-syntax | The condition cannot be fully read; a trigger never sends on a guess.
 Q102 unknown-root | No event has this field: the comparison would always see null.
 Q103 unknown-function | There is no such function.

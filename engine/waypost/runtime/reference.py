@@ -18,10 +18,10 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import filters, fql, jsonpath, values
+from waypost.lang.checks import run_checks
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.runtime import integrations, lists, parts
-from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present, require_message
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.settings import Bound

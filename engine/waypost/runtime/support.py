@@ -161,7 +161,7 @@ def scalar_key(value: Any) -> Any:
 
 def checker(node: From) -> Callable[[Any, float], Any]:
     """The checks of a `$from` as one function of (decoded value, now): the value, MISSING, or a Fault. Not `default` and `required`."""
-    from waypost.runtime.checks import run_checks
+    from waypost.lang.checks import run_checks
 
     def check(value: Any, now: float) -> Any:
         return run_checks(node, value, now)

@@ -16,10 +16,10 @@ import msgspec
 from waypost import plan as p
 from waypost.compiler.spec import ActionSpec, Condition, RequireSpec
 from waypost.lang import fql
+from waypost.lang.checks import run_checks
 from waypost.lang.values import MISSING, Fault, encode
 from waypost.plan import Plan
 from waypost.runtime import reference
-from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present
 from waypost.runtime.integrations import switched_off
 from waypost.runtime.outcome import Answer, outcome_of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from waypost.compiler.check import fields, mappings, requests, secrets, triggers
+from waypost.compiler.check import constants, fields, mappings, requests, secrets, triggers
 from waypost.compiler.diagnostic import Report
 from waypost.compiler.spec import Spec
 
-CHECKS = (triggers.check, fields.check, mappings.check, requests.check, secrets.check)
+CHECKS = (triggers.check, fields.check, mappings.check, constants.check, requests.check, secrets.check)
 
 
 def check(spec: Spec, report: Report) -> None:

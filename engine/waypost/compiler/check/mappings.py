@@ -190,7 +190,7 @@ def _default(node: p.From, default: object, span: Span, result: str | None, repo
 
 
 def _members(node: p.From, members: Sequence[object], span: Span, report: Report) -> None:
-    """Members of `enum` that the field's own checks on text refuse. A default is not judged by them: it stands in for what they refuse."""
+    """Members of `enum` that the field's own checks on text refuse."""
     for member in members:
         if not isinstance(member, str):
             continue
