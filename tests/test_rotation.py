@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from blocks import read_lines
 from rotations import KINDS, Log, Run
 from waypost.runtime.sources.file import FileSource
-from waypost.runtime.sources.rotation import Part, located, parts_of, since
+from waypost.runtime.sources.file_parts import Part, parts_of, since
+from waypost.runtime.sources.rotation import located
 
 OPEN: list[FileSource] = []
 

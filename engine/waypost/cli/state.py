@@ -14,7 +14,7 @@ from waypost.cli import state_folder
 from waypost.cli.common import refuse_for
 from waypost.cli.logs import note
 from waypost.runtime import records
-from waypost.runtime.reader import JOURNAL
+from waypost.runtime.records import JOURNAL
 from waypost.runtime.store import Damaged, StateError, look
 
 

@@ -35,8 +35,8 @@ from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.outcome import Answer
 from waypost.runtime.program import Program, Result
-from waypost.runtime.reader import JOURNAL, Source, losses, waits
-from waypost.runtime.records import Snapshot
+from waypost.runtime.reader import Source, losses, waits
+from waypost.runtime.records import JOURNAL, Snapshot
 from waypost.runtime.results import Mapped, Rejected
 from waypost.runtime.sources.journal import Unreadable
 from waypost.runtime.sources.lines import Chunk, Line, Piece, Turned, lines_of

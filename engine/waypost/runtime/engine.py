@@ -29,8 +29,8 @@ from waypost.runtime.ledger import Ledger
 from waypost.runtime.notices import Notice
 from waypost.runtime.options import Options, Sender, Stopping
 from waypost.runtime.program import Program
-from waypost.runtime.reader import JOURNAL, Shared, Source
-from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
+from waypost.runtime.reader import Shared, Source
+from waypost.runtime.records import JOURNAL, Cursor, Snapshot, cursors_of, ledger_of, save_cursor
 from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.store import Store
 from waypost.runtime.trimming import Trimming

@@ -21,7 +21,7 @@ from waypost.runtime.lane import Dead, Lane
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
 from waypost.runtime.records import Cursor, LaneStep, Letter, Snapshot
-from waypost.runtime.sources.rotation import since
+from waypost.runtime.sources.file_parts import since
 
 LEAST_S = 0.005
 SHARE = 20.0

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from waypost.runtime.integrity import SEALED, mark_of, read_mark, seal, sealed, write_mark
-from waypost.runtime.reader import JOURNAL
+from waypost.runtime.records import JOURNAL
 from waypost.runtime.store import FILE, LOCK, StateError, Store
 
 NEW = "mended"

@@ -14,14 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from waypost.runtime.sources.file_parts import Part, parts_of
 from waypost.runtime.sources.lines import Chunk, Piece, behind
 from waypost.runtime.sources.loss import Loss
-from waypost.runtime.sources.rotation import Part, parts_of
 
 WINDOW = 64 << 20
-
-JOURNAL = "journal"
-"""The identity of what is read from the journal."""
 
 LINE_COST, PLACE_COST, PIECE_COST = 40, 160, 200
 """What a line, its place where it has one of its own, and a piece cost in memory beside their bytes."""

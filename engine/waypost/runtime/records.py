@@ -21,6 +21,9 @@ from waypost.runtime.journal import trim
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.progress import Part
 
+JOURNAL = "journal"
+"""The identity of what is read from the journal."""
+
 
 @dataclass(frozen=True)
 class Snapshot:

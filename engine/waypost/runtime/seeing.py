@@ -17,8 +17,7 @@ from waypost import __version__
 from waypost.runtime.courier import Courier
 from waypost.runtime.engine import Engine
 from waypost.runtime.metrics import LaneView, Snapshot
-from waypost.runtime.reader import JOURNAL
-from waypost.runtime.records import letter_counts
+from waypost.runtime.records import JOURNAL, letter_counts
 from waypost.runtime.store import reading
 
 COMMIT_S = 2.0

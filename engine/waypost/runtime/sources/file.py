@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Protocol
 
 from waypost.runtime.sources import rotation
+from waypost.runtime.sources.file_parts import Part, hashed, parts_of
 from waypost.runtime.sources.lines import Cutter, Piece
 from waypost.runtime.sources.loss import Loss
 from waypost.runtime.sources.opened import TAIL, Opened, SourceError, identity_of
-from waypost.runtime.sources.rotation import Part, parts_of
 
 __all__ = ["FileSource", "SourceError", "expand"]
 
@@ -123,7 +123,7 @@ class FileSource:
         file, whole = self._file, self.first_line if self._first_whole else b""
         identity = identity_of(file.inode, whole)
         size = file.offset if file.zipped else max(file.size, self._longest)
-        return Part(identity, self._base, file.offset, rotation.hashed(file.tail), size, file.changed)
+        return Part(identity, self._base, file.offset, hashed(file.tail), size, file.changed)
 
     def resume(self, offset: int, identity: str) -> str:
         """Goes to a saved cursor. Gives a sentence when the file is not the one that was read, and starts at a beginning then."""
@@ -225,7 +225,7 @@ class FileSource:
 
     def _truncated(self, at: int, tail: bytes) -> list[Piece]:
         """Copied and truncated: the copy has the rest."""
-        part = Part(self._part().identity, self._base, at, rotation.hashed(tail))
+        part = Part(self._part().identity, self._base, at, hashed(tail))
         copy = rotation.located(self._path, part, but=self._file.inode) if part.first else None
         if copy is not None:
             file = Opened(copy)

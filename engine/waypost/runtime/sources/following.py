@@ -14,8 +14,7 @@ from pathlib import Path
 
 from waypost.runtime.journal import rows
 from waypost.runtime.progress import Part
-from waypost.runtime.reader import JOURNAL
-from waypost.runtime.records import Cursor, Snapshot
+from waypost.runtime.records import JOURNAL, Cursor, Snapshot
 from waypost.runtime.sources.journal import READ, pieces_of
 from waypost.runtime.sources.lines import Piece
 from waypost.runtime.sources.share import SPREAD
