@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 KERNEL := engine/hatch_build.py $(wildcard engine/waypost/runtime/kernel/*.p[yx][xd])
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+LIBRARIES = $(shell sed -n '/^dependencies = \[/,/^\]/s/^ *"\([A-Za-z0-9.-]*[A-Za-z0-9]\)[>=<].*/\1/p' pyproject.toml | paste -sd, - | sed 's/,/, /g')
 
 .PHONY: help demo test test-all soak sanitize ci lint types fix update bench bench-full clean
 
@@ -12,10 +13,12 @@ help: ## show this list
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "waypost needs Python 3.11 or newer with venv: install it (e.g. apt-get install python3 python3-venv, or brew install python)"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making a Python environment in $(VENV)/; nothing is installed outside of it."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@echo "Installing waypost into $(VENV)/, with $(LIBRARIES) and what these need; its kernel is compiled where there is a C compiler. About a minute, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(KERNEL) | $(BIN)/python

@@ -1,4 +1,4 @@
-"""`make demo`: a receiver on loopback, `waypost run` on examples/events.ndjson, what arrived, and the ledger.
+"""`make demo`: a receiver on loopback, `waypost run` on examples/events.ndjson, the ledger, what arrived, and what to try next.
 
 Everything is local: the write key is made up and the receiver answers as an HTTP API that accepts all would.
 """
@@ -18,50 +18,54 @@ from waypost.runtime.receive import Receiver
 HERE = Path(__file__).resolve().parent
 
 
+NEXT = (
+    ("what one event becomes, field by field", "preview segment examples/events.ndjson --line 3"),
+    (
+        "every request, without sending it",
+        "run segment --set source_write_key=file:examples/demo.key --dry-run examples/events.ndjson",
+    ),
+    ("the checks of the destination's spec, its tests and connections", "lint"),
+)
+"""What to try after the demo, from the root of the repository: why, and the words of the command."""
+
+
 def main() -> int:
-    with Receiver(port=0, script="429:retry-after=1,200") as receiver:
-        print(f"A receiver listens on {receiver.url}; its first answer is a 429 with Retry-After: 1.\n", flush=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            command = [
-                *(sys.executable, "-m", "waypost", "run", "segment"),
-                *("--set", "source_write_key=env:DEMO_WRITE_KEY", "--set", "endpoint=europe"),
-                *("--endpoint-override", receiver.url, "--dead-letters", str(Path(scratch) / "dead.ndjson")),
-                str(HERE / "events.ndjson"),
-            ]
-            print(
-                "$ waypost",
-                " ".join(part if " " not in part else repr(part) for part in command[3:-1]),
-                "examples/events.ndjson\n",
-                flush=True,
-            )
-            status = subprocess.run(command, env={**os.environ, "DEMO_WRITE_KEY": "demo"}, check=False).returncode
-            dead = Path(scratch) / "dead.ndjson"
-            show_dead(dead.read_text(encoding="utf-8") if dead.is_file() else "")
-        show_requests(receiver)
-    # Some example events are refused on purpose (exit status 3 says so); anything else is a failure of the demo.
-    return 0 if status in (0, 3) else status
+    with Receiver(port=0, script="429:retry-after=1,200") as receiver, tempfile.TemporaryDirectory() as scratch:
+        print(
+            f"A receiver on {receiver.url} plays Segment; its first answer is 429, try again in a second.", flush=True
+        )
+        dead = Path(scratch) / "dead.ndjson"
+        words = ["run", "segment", "--set", "source_write_key=env:DEMO_WRITE_KEY", "--endpoint-override", receiver.url]
+        print(f"$ waypost {' '.join(words)} examples/events.ndjson\n", flush=True)
+        command = [*(sys.executable, "-m", "waypost", *words), "--dead-letters", str(dead), str(HERE / "events.ndjson")]
+        env = {**os.environ, "DEMO_WRITE_KEY": "demo"}
+        done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)
+        # The scratch folder is gone when this is read.
+        print("".join(row for row in done.stderr.splitlines(keepends=True) if str(dead) not in row), end="")
+        # Some example events are refused on purpose (exit status 3 says so); anything else is a failure of the demo.
+        if done.returncode not in (0, 3):
+            return done.returncode
+        show(receiver, dead.read_text(encoding="utf-8").splitlines() if dead.is_file() else [])
+    return 0
 
 
-def show_dead(text: str) -> None:
-    rows = [json.loads(line) for line in text.splitlines()]
-    if not rows:
-        return
-    print("\nDead letters (each with its event, ready to be replayed), by reason:")
-    for (reason, message), count in sorted(Counter((row["reason"], row["message"]) for row in rows).items()):
-        print(f"  {count:3d}  {reason}: {message}")
-
-
-def show_requests(receiver: Receiver) -> None:
+def show(receiver: Receiver, dead: list[str]) -> None:
+    """What happened, and what to try next."""
     print("\nWhat arrived:")
     for request in receiver.requests:
-        body = json.loads(request.body) if request.body else {}
-        types = Counter(message.get("type") for message in body.get("batch", []))
-        shown = ", ".join(f"{count} {name}" for name, count in sorted(types.items()))
-        print(f"  {request.method} {request.path}  {len(request.body):,} bytes -> {request.status}  [{shown}]")
-    accepted = [request for request in receiver.requests if request.status == 200]
-    if accepted and accepted[0].body:
-        first = json.loads(accepted[0].body)["batch"][0]
-        print("\nThe first message on the wire:\n" + json.dumps(first, indent=2, ensure_ascii=False))
+        messages = len(json.loads(request.body).get("batch", [])) if request.body else 0
+        print(f"  {request.method} {request.path}  {messages} messages -> {request.status}")
+    print("\nThe ledger above closes: each event was delivered, filtered by the spec, or kept with its reason:")
+    for (reason, message), count in sorted(Counter(map(reason_of, dead)).items()):
+        print(f"  {count:3d}  {reason}: {message}")
+    print("\nTry next (docs/guide.md: a destination of your own in ten minutes):")
+    for why, words in NEXT:
+        print(f"  .venv/bin/waypost {words}\n      {why}")
+
+
+def reason_of(line: str) -> tuple[str, str]:
+    row = json.loads(line)
+    return row["reason"], row["message"]
 
 
 if __name__ == "__main__":

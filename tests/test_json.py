@@ -132,10 +132,15 @@ def test_all_that_connections_miss_is_told_at_once(tmp_path: Path) -> None:
         f"  {name}:\n    destination: segment\n    sources: [web]\n    settings: {{source_write_key: 'env:{name.upper()}_KEY'}}\n"
         for name in ("one", "two")
     )
+    rows = rows.replace("[web]", "[web, files, more]")
     text = f"connections:\n{rows}sources:\n  web: {{http: '127.0.0.1:0', write_keys: ['env:WEB_IN']}}\n"
+    text += "  files: {files: [gone.ndjson, lost.ndjson]}\n  more: {files: 'none*.ndjson'}\n"
     (tmp_path / "waypost.yaml").write_text(text)
     keys = ["ONE_KEY is not set", "TWO_KEY is not set"]
-    for command, parts in (("run", [*keys, "WEB_IN is not set"]), ("check", keys)):
+    for command, parts in (
+        ("run", [*keys, "WEB_IN is not set", "gone.ndjson", "lost.ndjson", "none*.ndjson"]),
+        ("check", keys),
+    ):
         status, _, err = waypost(command, "waypost.yaml", cwd=tmp_path)
         assert status == 2
         assert len(err.splitlines()) == len(parts), err

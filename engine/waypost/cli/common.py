@@ -78,6 +78,21 @@ def read_settings(
     return found
 
 
+def missing_files(names: Iterable[str]) -> list[str]:
+    """What is to be said of files that are not there, and of patterns without files."""
+    from waypost.runtime.sources.file import SourceError, expand
+
+    found: list[str] = []
+    for name in names:
+        try:
+            paths = [] if name == "-" else expand(name)
+        except SourceError as error:
+            found.append(str(error))
+            continue
+        found += [f"cannot read {path}: No such file or directory" for path in paths if not path.exists()]
+    return found
+
+
 def spec_targets(specs: tuple[str, ...], *, connections: bool = False) -> list[catalog.Target]:
     """The specs that were named, or all of specs/ when none was; with `connections` also connections files (./waypost.yaml)."""
     try:

@@ -16,7 +16,7 @@ import msgspec
 
 from waypost import catalog
 from waypost.cli import colours
-from waypost.cli.common import FINDINGS, read_plan, refuse
+from waypost.cli.common import FINDINGS, missing_files, read_plan, refuse
 from waypost.plan import Connection, Feed, Plan, Tls, fingerprint
 from waypost.runtime.settings import SettingError, resolve, wrong
 
@@ -43,7 +43,7 @@ def settings_of(plan: Plan) -> dict[str, Any]:
 
 def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
     """Ends the command with all that is missing for these connections: variables, files and settings, a line each, each once. `keys`: also
-    those of their sources."""
+    the keys and files of their sources."""
     found: list[str] = []
     for plan in plans:
         held = plan.connection
@@ -63,6 +63,7 @@ def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
                     resolve(key)
                 except SettingError as error:
                     found.append(f"{feed.name}: a write key: {error}")
+            found += [f"the source `{feed.name}`: {text}" for text in missing_files(feed.files)]
     if found:
         refuse("\n".join(dict.fromkeys(found)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import click
 from waypost import catalog
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
-from waypost.cli.common import load_target, read_settings, refuse, refuse_for
+from waypost.cli.common import load_target, missing_files, read_settings, refuse, refuse_for
 from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
@@ -31,7 +30,7 @@ from waypost.runtime.reaching import prepare, reached, warn_of_plain
 from waypost.runtime.reader import Source
 from waypost.runtime.request import Wire
 from waypost.runtime.settings import SettingError, Way
-from waypost.runtime.sources.file import SourceError, expand
+from waypost.runtime.sources.file import SourceError
 from waypost.runtime.sources.lines import Line
 from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
@@ -393,19 +392,6 @@ def watching_at(text: str) -> Watcher:
         return Watching(*address)
     except Taken as error:
         refuse(str(error))
-
-
-def missing_files(names: Iterable[str]) -> list[str]:
-    """What is to be said of files that are not there, and of patterns without files."""
-    found: list[str] = []
-    for name in names:
-        try:
-            paths = [] if name == "-" else expand(name)
-        except SourceError as error:
-            found.append(str(error))
-            continue
-        found += [f"cannot read {path}: No such file or directory" for path in paths if not path.exists()]
-    return found
 
 
 def open_sources(files: tuple[str, ...], options: Options, *, follow: bool = False) -> list[Source]:
