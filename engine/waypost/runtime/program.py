@@ -31,6 +31,7 @@ from waypost.runtime.express import CHUNK
 from waypost.runtime.generate import OFF, WHERE, Bindings, Generated, Sign, generate
 from waypost.runtime.guarding import REASON, Guard
 from waypost.runtime.kernel import kernel_of
+from waypost.runtime.not_events import ENVELOPE, is_envelope, malformed
 from waypost.runtime.request import RequestProgram
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.support import message_ids
@@ -133,7 +134,7 @@ class Program:
         except msgspec.ValidationError:
             return self._load_general(line)
         except msgspec.DecodeError as error:
-            return malformed(error)
+            return malformed(error, line)
         except RecursionError:
             return TOO_DEEP
 
@@ -176,7 +177,7 @@ class Program:
         except msgspec.ValidationError:
             return Rejected(None, None, "not_object", "the line is JSON, but no object", "")
         except msgspec.DecodeError as error:
-            return malformed(error)
+            return malformed(error, line)
         except RecursionError:
             return TOO_DEEP
 
@@ -211,6 +212,8 @@ class Program:
                 out.append(Filtered(linked.name, None, "where"))
             else:
                 disabled = disabled or found is OFF
+        if not out and not disabled and is_envelope(line):
+            return [ENVELOPE]
         return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
 
     def _encoded(self, found: list[Any]) -> list[Result]:
@@ -251,10 +254,6 @@ def _not_utf8(line: bytes) -> Rejected | None:
     except UnicodeDecodeError as error:
         return Rejected(None, None, "invalid_utf8", f"byte {error.start} of the line is not UTF-8", "")
     return None
-
-
-def malformed(error: msgspec.DecodeError) -> Rejected:
-    return Rejected(None, None, "malformed", str(error).removeprefix("JSON is malformed: "), "")
 
 
 TOO_DEEP = Rejected(None, None, "too_deep", "the event is nested too deeply", "")

@@ -23,6 +23,7 @@ from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.runtime import integrations, lists, parts
 from waypost.runtime.generate import any_present, require_message
+from waypost.runtime.not_events import ENVELOPE, is_envelope, malformed
 from waypost.runtime.results import Filtered, Mapped, Rejected
 from waypost.runtime.settings import Bound
 
@@ -70,7 +71,7 @@ def decode_event(line: bytes) -> dict[str, Any]:
     except RecursionError:
         raise BadEvent("too_deep", "the event is nested too deeply") from None
     except ValueError as error:
-        raise BadEvent("malformed", str(error)) from None
+        raise BadEvent("malformed", malformed(error, repaired(line)).message) from None
     if not isinstance(event, dict):
         raise BadEvent("not_object", "the line is JSON, but no object")
     return event
@@ -350,6 +351,8 @@ def map_event(plan: p.Plan, settings: Bound, origin: Origin, now: float) -> list
         if found is not None and not plan.actions[name].enabled:
             disabled = True
         out.extend(found or [])
+    if not out and not disabled and is_envelope(origin.line):
+        return [ENVELOPE]
     return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
 
 

@@ -15,6 +15,7 @@ REASONS: Final = {
     "not_object": "the line is JSON, but no object",
     "invalid_utf8": "the line is not UTF-8",
     "too_deep": "the event is nested too deeply",
+    "batch_envelope": "the line is a batch of events, which no action takes: `jq -c '.batch[]'` takes them out",
     "line_too_long": "the line is longer than the limit",
     "type_missing": "an event that came in a batch over HTTP names no type",
     "type_unknown": "an event that came in a batch over HTTP names a type that is none of the six",
