@@ -62,13 +62,15 @@ def _sample(old: Plan, new: Plan, pairs: Iterable[str], events: str, changes: li
     from waypost.runtime.settings import SettingError
     from waypost.runtime.sources.file import FileSource, SourceError
     from waypost.runtime.sources.lines import lines_of
+    from waypost.runtime.sources.stream import StreamSource, is_stream
 
     given = _settings(old, new, pairs)
     try:
         before, after = (
             link(plan, {name: given[name] for name in plan.settings if name in given}) for plan in (old, new)
         )
-        source = FileSource(Path(events))
+        path = Path(events)
+        source = StreamSource(path) if is_stream(path) else FileSource(path)
     except (SettingError, SourceError) as error:
         refuse(str(error))
     sample = Sample(before, after, changes, examples, time.time())

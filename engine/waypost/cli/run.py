@@ -34,11 +34,14 @@ from waypost.runtime.sources.file import SourceError
 from waypost.runtime.sources.lines import Line
 from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
+from waypost.runtime.sources.stream import StreamSource
 from waypost.runtime.store import StateError, Store
 
 STDIN = "stdin"
 
 NOT_JOURNALED = "standard input is not journaled: what is not delivered when this process dies must be given again (--journal keeps it)"
+
+NOT_KEPT = "{} cannot be read twice: what is not delivered when this process dies must be given again (on standard input --journal keeps it)"
 
 
 @click.command(name="run")
@@ -220,8 +223,10 @@ def _single(
         store = _store_beside(sources, folder)
     except (SettingError, SourceError, StateError) as error:
         refuse_for(error)
-    if any(source.size is None for source in sources) and not options.masked:
-        note(NOT_JOURNALED)
+    if not options.masked:
+        for source in sources:
+            if source.size is None:
+                note(NOT_KEPT.format(source.name) if isinstance(source, StreamSource) else NOT_JOURNALED)
     letters = _letters(options, store)
     from_stdin = STDIN_INPUT if any(source.size is None for source in sources) else FOLLOWED if follow else FILES
     kind = JOURNALED_STDIN if journal else from_stdin
@@ -242,6 +247,8 @@ def _single(
             with progress_board(total, shown=not (options.masked or typed)) as progress:
                 options.progress = progress
                 summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
+    except SourceError as error:
+        refuse_for(error)
     finally:
         for source in sources:
             source.close()

@@ -33,6 +33,7 @@ from waypost.runtime.sources.ingest import Ingest, Served
 from waypost.runtime.sources.journal import JournalSource
 from waypost.runtime.sources.pattern import openers
 from waypost.runtime.sources.stdin import StdinIntake, StdinSource
+from waypost.runtime.sources.stream import is_stream
 from waypost.runtime.store import Store
 
 WATCH_S = 1.0
@@ -86,8 +87,11 @@ class Service:
                     return None
                 for open_source in self._inputs(feed):
                     source = open_source()
-                    total += source.size or 0
+                    size = source.size
                     source.close()
+                    if size is None:
+                        return None
+                    total += size
         return total
 
     async def run(
@@ -135,6 +139,9 @@ class Service:
                     lane.news, lane.start = self._news(feed)
                 else:
                     lane.files = [str(path) for pattern in feed.files for path in expand(pattern)]
+                    for name in lane.files:
+                        if is_stream(Path(name)):
+                            refuse(f"{feed.name}: {name} is no regular file and cannot be split: leave out --workers")
         return working.deliver_all(lanes, workers, store, self.options, self)
 
     def _news(self, feed: Feed) -> tuple[News, int]:

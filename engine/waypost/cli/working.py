@@ -32,6 +32,7 @@ from waypost.runtime.sources.file import FileSource
 from waypost.runtime.sources.following import Followed
 from waypost.runtime.sources.share import Portion
 from waypost.runtime.sources.stdin import StdinIntake
+from waypost.runtime.sources.stream import StreamSource
 from waypost.runtime.splitting import Gathered, Place
 from waypost.runtime.store import Store
 
@@ -75,6 +76,9 @@ class Planned:
 
 def whole_files(sources: list[Source], *, follow: bool, options: Options) -> list[FileSource]:
     """The files to split; none where one process is to read, which is said."""
+    for source in sources:
+        if isinstance(source, StreamSource):
+            refuse(f"{source.name} is no regular file and cannot be split: leave out --workers")
     files = [source for source in sources if isinstance(source, FileSource)]
     reason = ""
     if len(files) < len(sources):

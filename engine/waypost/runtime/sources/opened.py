@@ -180,6 +180,9 @@ def _open(path: Path) -> BinaryIO:
     try:
         if path.is_dir():
             raise SourceError(f"{path} is a folder, not a file of events")
+        if path.exists() and not path.is_file():
+            # Opening a pipe may wait for ever, and it cannot be read from its beginning again.
+            raise SourceError(f"{path} is no regular file")
         # Unbuffered: what a writer appends is seen, and nothing is read twice.
         return path.open("rb", buffering=0)
     except OSError as error:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from waypost.runtime.sources.file import FileSource, expand
 from waypost.runtime.sources.opened import Opened, SourceError, identity_of
+from waypost.runtime.sources.stream import StreamSource, is_stream
 
 LOOK_S = 1.0
 
 
-Opener = Callable[[], FileSource]
+Opener = Callable[[], FileSource | StreamSource]
 
 
 def openers(
@@ -35,7 +36,15 @@ def openers(
         return Pattern(names, steady, notice, added).inputs()
     paths = [path for name in names for path in expand(name)]
     others = frozenset(paths)
-    return [partial(FileSource, path, notice=notice, others=others - {path}) for path in paths]
+    for path in paths:
+        if paths.count(path) > 1 and is_stream(path):
+            raise SourceError(f"{path} is named twice: it is no regular file and can be read only once")
+    return [
+        partial(StreamSource, path)
+        if is_stream(path)
+        else partial(FileSource, path, notice=notice, others=others - {path})
+        for path in paths
+    ]
 
 
 class Pattern:
@@ -55,6 +64,8 @@ class Pattern:
         self._notice = notice
         self._added = added
         self._paths = [path for name in names for path in expand(name)]
+        for path in filter(is_stream, self._paths):
+            raise SourceError(f"{path} is no regular file and is read until it ends: it cannot be followed")
         self._known = set(self._paths)
         self._open: set[FileSource] = set()
         self._were: set[str] = set()

@@ -27,23 +27,42 @@ FULL_S = 1.0
 
 
 class StdinSource:
-    """State: the reader thread's queue. `first_line` is set once the first line has been read."""
+    """State: the reader thread's queue, and why the stream could not be opened. `first_line` is set once the first line has been read."""
 
     name = "stdin"
     identity = "stdin"
     size: int | None = None
 
     def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._set_up()
+        self._start()
+
+    def _set_up(self) -> None:
         self.offset = 0
         self.first_line = b""
-        self._stream = stream
+        self.fault: OSError | None = None
         self._cutter = Cutter()
         self._chunks: queue.Queue[bytes] = queue.Queue(HELD)
-        threading.Thread(target=self._read_all, daemon=True, name="stdin").start()
+        self._started = False
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._read_all, daemon=True, name=self.name).start()
+
+    def _opened(self) -> BinaryIO:
+        return self._stream
 
     def _read_all(self) -> None:
+        try:
+            given = self._opened()
+        except OSError as error:
+            self.fault = error
+            self._chunks.put(b"")
+            return
         # Without its buffer, whose lock a thread that waits for its producer would hold when the process ends: that aborts the interpreter.
-        stream = getattr(self._stream, "raw", self._stream)
+        stream = getattr(given, "raw", given)
         read = getattr(stream, "read1", stream.read)
         while True:
             try:
@@ -52,7 +71,11 @@ class StdinSource:
                 chunk = b""
             self._chunks.put(chunk)
             if not chunk:
+                self._read_to_end(given)
                 return
+
+    def _read_to_end(self, stream: BinaryIO) -> None:
+        """Standard input stays open: it is the process's."""
 
     def resume(self, offset: int, identity: str) -> str:
         return "standard input cannot be resumed: reading it from where it stands"
