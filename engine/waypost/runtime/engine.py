@@ -493,7 +493,7 @@ class Engine:
                     await self.apply(assignments)
                     count = len(assignments)
                     self.options.notice(Notice(f"reloaded: {count} lanes", "reload", lanes=count))
-            except Refused as error:
+            except (Refused, SourceError) as error:
                 self.options.notice(Notice(f"nothing is changed: {error}", "reload_refused", level="error"))
             finally:
                 self._applying = False

@@ -20,6 +20,7 @@ from waypost.runtime.journal import Journal
 from waypost.runtime.ledger import Ledger
 from waypost.runtime.records import Letter
 from waypost.runtime.sources.journal import JournalSource
+from waypost.runtime.sources.opened import SourceError
 from waypost.runtime.splitting import Gathered
 from waypost.runtime.store import Store
 from waypost.runtime.trimming import Trimming
@@ -42,7 +43,7 @@ class News:
         return self.stream is not None and self.stream.ended
 
     @property
-    def fault(self) -> OSError | None:
+    def fault(self) -> OSError | SourceError | None:
         return self.stream.fault if self.stream is not None else None
 
 
@@ -196,6 +197,8 @@ class Joined:
         ends = list(self._ends.values())
         faults = lost + [end.fault for end in ends if end.fault]
         if self.news is not None and (fault := self.news.fault) is not None:
+            if isinstance(fault, SourceError):
+                raise fault
             faults.append(f"cannot write {fault.filename or 'a file'}: {fault.strerror}")
         if not faults and not all(row.closes for row in rows):
             faults = ["a worker's ledger does not close: this is a fault of waypost, please report it"]

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from waypost.runtime.sources import rotation
 from waypost.runtime.sources.file_parts import Part, hashed, parts_of
+from waypost.runtime.sources.first_bytes import HEAD, judged
 from waypost.runtime.sources.lines import Cutter, Piece
 from waypost.runtime.sources.loss import Loss
 from waypost.runtime.sources.opened import TAIL, Opened, SourceError, identity_of
@@ -87,9 +88,13 @@ class FileSource:
         self._looked: object = None
         self._longest = 0
         self._start(Opened(path), 0)
-        if follow and self._file.zipped:
+        said = f"{path} is gzip: it cannot be followed" if follow and self._file.zipped else ""
+        # A file that grows is judged by what stands there; where that does not tell, it is read.
+        if not said and (other := judged(self._file.head(HEAD), more=follow)):
+            said = f"{path} is {other}"
+        if said:
             self._file.close()
-            raise SourceError(f"{path} is gzip: it cannot be followed")
+            raise SourceError(said)
 
     def _start(self, file: Opened, base: int) -> None:
         """A file's beginning stands at an offset of the stream."""

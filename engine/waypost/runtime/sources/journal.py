@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from waypost.runtime.sources.lines import Piece, Place, TooLong, Turned, scattered
+from waypost.runtime.sources.opened import SourceError
 
 READ = 1 << 20
 """How many bytes of rows are read at a time."""
@@ -101,7 +102,7 @@ class JournalSource:
         self.name = name
         self._stream = stream
         self.ended = False
-        self.fault: OSError | None = None
+        self.fault: OSError | SourceError | None = None
         self.offset = 1 if from_start else journal.next(name)
         self._journal = journal
 

@@ -92,6 +92,15 @@ class Opened:
         line, found, _ = held.partition(b"\n")
         return (line[:FIRST_LINE].rstrip(b"\r"), True) if found or len(line) >= FIRST_LINE else (line, False)
 
+    def head(self, count: int) -> bytes:
+        """The first bytes, then back to the beginning."""
+        self._rewind()
+        held = b""
+        while len(held) < count and (piece := self.read(count - len(held))):
+            held += piece
+        self._rewind()
+        return held
+
     def _pieces(self) -> Iterator[bytes]:
         while piece := self.read():
             yield piece

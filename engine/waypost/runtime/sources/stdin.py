@@ -14,8 +14,10 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
+from waypost.runtime.sources.first_bytes import judged
 from waypost.runtime.sources.journal import Journal, JournalFull, JournalSource, too_long_row
 from waypost.runtime.sources.lines import Chunk, Cutter, Piece, TooLong
+from waypost.runtime.sources.opened import SourceError
 
 CHUNK = 64 << 10
 
@@ -43,6 +45,8 @@ class StdinSource:
         self.first_line = b""
         self.fault: OSError | None = None
         self._cutter = Cutter()
+        self._head: bytes | None = b""
+        """What was read before it was known to be lines of events."""
         self._chunks: queue.Queue[bytes] = queue.Queue(HELD)
         self._started = False
 
@@ -86,6 +90,17 @@ class StdinSource:
             chunk = self._chunks.get(timeout=0.05)
         except queue.Empty:
             return []
+        if self._head is not None:
+            self._head += chunk
+            said = judged(self._head, more=bool(chunk))
+            if said:
+                raise SourceError(f"{self.name} is {said}")
+            if said is None and chunk:
+                return []
+            held, self._head = self._head, None
+            if not chunk and held:
+                self._chunks.put(b"")
+            chunk = held
         if not chunk:
             self._chunks.put(b"")
             return self._first(self._cutter.finish()) or None
@@ -143,7 +158,7 @@ class StdinIntake:
         self._journal = journal
         self._name = name
         self._ended = False
-        self._fault: OSError | None = None
+        self._fault: OSError | SourceError | None = None
         self._opened: weakref.WeakSet[JournalSource] = weakref.WeakSet()
         self._reading: asyncio.Task[None] | None = None
 
@@ -164,8 +179,8 @@ class StdinIntake:
         try:
             await keep(self._stream, self._journal, self._name)
             self._ended = True
-        except OSError as error:
-            # A full disk: whoever reads the journal has to hear of it, or would wait for ever.
+        except (OSError, SourceError) as error:
+            # A full disk, or no lines of events: whoever reads the journal has to hear of it, or would wait for ever.
             self._fault = error
         for source in self._opened:
             source.ended, source.fault = self._ended, self._fault
