@@ -268,8 +268,8 @@ def _code(node: p.Value) -> str:
         return f"{of} | {node.name}{words}"
     if isinstance(node, p.Arith):
         loose = isinstance(node.left, p.Arith) and node.sign in "*/" and node.left.sign in "+-"
-        left = f"({_code(node.left)})" if loose else _code(node.left)
-        right = f"({_code(node.right)})" if isinstance(node.right, p.Arith) else _code(node.right)
+        left = f"({_code(node.left)})" if loose or isinstance(node.left, p.Filter) else _code(node.left)
+        right = f"({_code(node.right)})" if isinstance(node.right, (p.Arith, p.Filter)) else _code(node.right)
         return f"{left} {node.sign} {right}"
     return _value(node)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from waypost.lang import patterns, values
+from waypost.lang import fql, patterns, values
 from waypost.lang.values import MISSING, Fault
 from waypost.plan import From
 
@@ -31,7 +31,7 @@ def run_checks(node: From, value: Any, now: float) -> Any:
 def _judge(node: From, value: Any, now: float) -> Any:
     if node.type is not None:
         value = values.TYPES[node.type](value)
-    if node.enum is not None and not any(same(value, member) for member in node.enum):
+    if node.enum is not None and not any(fql.equal(value, member) for member in node.enum):
         raise Fault("not_in_enum", f"{shown(value)} is not one of {', '.join(shown(member) for member in node.enum)}")
     if node.pattern is not None and not patterns.compiled(node.pattern).fits(_text(value, "pattern")):
         raise Fault("pattern", f"{shown(value)} does not match the pattern {node.pattern}")
@@ -56,13 +56,6 @@ def _text(value: Any, check: str) -> str:
     if isinstance(value, str):
         return value
     raise Fault("wrong_type", f"{check} needs text, found {values.typeof(value)}")
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equality of JSON values: true is not 1; numbers by value."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
 
 
 def shown(value: Any) -> str:

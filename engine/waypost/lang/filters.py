@@ -14,11 +14,10 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 from urllib.parse import quote
 
-from waypost.lang import jsonpath, values
+from waypost.lang import arithmetic, jsonpath, values
 from waypost.lang.errors import LangError
 from waypost.lang.values import MISSING, Fault
 from waypost.lang.words import kebabcase, snakecase, titlecase
@@ -67,45 +66,10 @@ def apply(name: str, value: Any, args: tuple[Any, ...] = ()) -> Any:
     if kind not in row.takes:
         raise fault(f"{name} takes {' or '.join(row.takes)}, found {kind}")
     try:
-        return row.function(value, *args)
+        kinds = zip(args, row.args, strict=False)
+        return row.function(value, *(text_of(arg, name) if kind == "text" else arg for arg, kind in kinds))
     except Fault as error:
         raise fault(f"{name}: {error.message}") from None
-
-
-def arith(sign: str, left: Any, right: Any) -> Any:
-    """`left sign right`: numbers only; integers stay exact; missing and null give missing."""
-    if left is MISSING or left is None or right is MISSING or right is None:
-        return MISSING
-    for side in (left, right):
-        if not values.is_number(side):
-            raise fault(f"`{sign}` takes numbers, found {values.typeof(side)}")
-    try:
-        result = _OPERATIONS[sign](_plain(left), _plain(right))
-    except ZeroDivisionError:
-        raise fault("division by zero") from None
-    except OverflowError:
-        raise fault("the result is too large for a number") from None
-    if isinstance(result, float) and (result != result or abs(result) == float("inf")):
-        raise fault("the result is no number")
-    return result
-
-
-def _plain(number: Any) -> Any:
-    return float(number) if isinstance(number, float) else number
-
-
-def _divide(left: Any, right: Any) -> Any:
-    if isinstance(left, int) and isinstance(right, int) and left % right == 0:
-        return left // right
-    return left / right
-
-
-_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda left, right: left + right,
-    "-": lambda left, right: left - right,
-    "*": lambda left, right: left * right,
-    "/": _divide,
-}
 
 
 def text_of(value: Any, what: str) -> str:
@@ -152,14 +116,6 @@ def _unique(value: list[Any]) -> list[Any]:
     return found
 
 
-def _sum(value: list[Any]) -> Any:
-    total: Any = 0
-    for item in value:
-        if item is not None:
-            total = arith("+", total, item)
-    return total
-
-
 def _map(value: list[Any], path: str) -> list[Any]:
     expr = jsonpath.parse(path if path.startswith("$") else f"$.{path}")
     found = [jsonpath.find(expr, item) for item in value]
@@ -188,14 +144,6 @@ def _from_json(value: str) -> Any:
         raise fault(f"not JSON ({error})") from None
 
 
-def _round(value: Any, digits: int = 0) -> Any:
-    exact = Decimal(values.number_text(value))
-    if abs(exact) >= 10**18:
-        return value
-    rounded = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
-    return int(rounded) if digits <= 0 else values.number_token(str(rounded))
-
-
 def _moment(value: Any) -> dt.datetime:
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=values.to_unix_us(value))
 
@@ -221,8 +169,21 @@ def check_format(text: str) -> None:
 
 def _format_time(value: Any, form: str) -> str:
     moment = _moment(value)
-    # %Y of a year before 1000 is not padded everywhere.
-    return moment.strftime(form.replace("%Y", f"{moment.year:04d}"))
+    parts = {
+        "%Y": f"{moment.year:04d}",
+        "%y": f"{moment.year % 100:02d}",
+        "%m": f"{moment.month:02d}",
+        "%d": f"{moment.day:02d}",
+        "%H": f"{moment.hour:02d}",
+        "%M": f"{moment.minute:02d}",
+        "%S": f"{moment.second:02d}",
+        "%f": f"{moment.microsecond:06d}",
+        "%j": f"{moment.timetuple().tm_yday:03d}",
+        "%z": "+0000",
+        "%Z": "UTC",
+        "%%": "%",
+    }
+    return re.sub("%.", lambda found: parts[found[0]], form)
 
 
 def _hash_id(value: Any, length: int) -> str:
@@ -246,7 +207,7 @@ def _hex(algorithm: str) -> Callable[[Any], str]:
 
 
 def _hmac(value: Any, key: str) -> str:
-    return hmac.new(text_of(key, "hmac_sha256").encode(), text_of(value, "hmac_sha256").encode(), "sha256").hexdigest()
+    return hmac.new(key.encode(), text_of(value, "hmac_sha256").encode(), "sha256").hexdigest()
 
 
 FILTERS: dict[str, Filter] = {
@@ -314,11 +275,11 @@ FILTERS: dict[str, Filter] = {
         _unique, LIST, "array", "The items without repeats; the first of each stays.", (([1, "1", 1], (), [1, "1"]),)
     ),
     "sum": Filter(
-        _sum,
+        arithmetic.total,
         LIST,
         "number",
         "The sum of a list of numbers; nulls are left out.",
-        (([1, 2, None], (), 3), (["a"], (), FAULT)),
+        (([1, 2, None], (), 3), ([0.1, 0.2], (), values.Num("0.3")), (["a"], (), FAULT)),
     ),
     "map": Filter(
         _map,
@@ -376,11 +337,11 @@ FILTERS: dict[str, Filter] = {
         (("2.0", (), 2), (1.5, (), FAULT)),
     ),
     "round": Filter(
-        _round,
+        arithmetic.rounded,
         ("number",),
         "number",
         "Rounded to n digits, halves to the even neighbour.",
-        ((2.5, (), 2), (1.256, (2,), 1.26)),
+        ((2.5, (), 2), (1.256, (2,), values.Num("1.26"))),
         ("integer",),
         1,
     ),

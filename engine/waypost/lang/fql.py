@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from waypost.lang import values
+from waypost.lang import arithmetic, values
 from waypost.lang.errors import LangError
 from waypost.lang.glob import glob_match
 from waypost.lang.values import MISSING
@@ -231,6 +231,8 @@ def equal(left: Any, right: Any) -> bool:
             and left.keys() == right.keys()
             and all(equal(left[key], right[key]) for key in left)
         )
+    if values.is_number(left) and values.is_number(right):
+        return arithmetic.compare(left, right) == 0
     return bool(left == right)
 
 
@@ -238,11 +240,10 @@ def order(sign: str, left: Any, right: Any) -> bool:
     """`< <= > >=`: false unless both are numbers."""
     if not (values.is_number(left) and values.is_number(right)):
         return False
-    if sign == "<":
-        return bool(left < right)
-    if sign == "<=":
-        return bool(left <= right)
-    return bool(left > right) if sign == ">" else bool(left >= right)
+    found = arithmetic.compare(left, right)
+    if sign[0] == "<":
+        return found < 0 or (found == 0 and sign == "<=")
+    return found > 0 or (found == 0 and sign == ">=")
 
 
 def parse(text: str, *, roots: frozenset[str] = TRIGGER_ROOTS) -> Node:

@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any
 
 from waypost.lang import fql, values
+from waypost.lang.arithmetic import compare
 from waypost.lang.values import MISSING
 
 LIMIT = 256
@@ -154,9 +155,12 @@ class _Asked:
     def order(self, sign: str, bound: Any) -> None:
         strict = sign in ("<", ">")
         if sign in ("<", "<="):
-            if self.high is None or (bound, not strict) < (self.high[0], not self.high[1]):
+            beside = -1 if self.high is None else compare(bound, self.high[0])
+            if self.high is None or beside < 0 or (beside == 0 and strict and not self.high[1]):
                 self.high = (bound, strict)
-        elif self.low is None or (bound, strict) > (self.low[0], self.low[1]):
+            return
+        beside = 1 if self.low is None else compare(bound, self.low[0])
+        if self.low is None or beside > 0 or (beside == 0 and strict and not self.low[1]):
             self.low = (bound, strict)
 
     def possible(self, steps: Steps) -> bool:
@@ -165,9 +169,10 @@ class _Asked:
         if self.allowed is not None:
             return any(self.passes(steps, value) for value in self.allowed)
         if self.kinds == {"number"} and self.low is not None and self.high is not None:
-            if self.low[0] == self.high[0] and not self.low[1] and not self.high[1]:
+            beside = compare(self.low[0], self.high[0])
+            if beside == 0 and not self.low[1] and not self.high[1]:
                 return not any(fql.equal(self.low[0], value) for value in self.excluded)
-            return bool(self.low[0] < self.high[0])
+            return beside < 0
         if self.kinds == {"null"}:
             return self.passes(steps, None)
         if self.kinds == {"bool"}:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,15 @@ import jinja2
 from jinja2 import nodes as j
 
 from waypost import plan as p
-from waypost.lang import filters, jsonpath, values
+from waypost.lang import filters, jsonpath, template_scan, values
 from waypost.lang.errors import LangError
 
 ROOTS = ("event", "item", "settings", "meta", "now", "body", "signature")
 META = ("id",)
 """`meta.received_at` is a word of the language that nothing fills yet: until something does, it is refused."""
+
+MAX_DEPTH = 64
+"""Parts of an expression within each other: more is refused rather than risked."""
 
 _ENVIRONMENT = jinja2.Environment(autoescape=False)
 _ARITHMETIC: dict[type, str] = {j.Add: "+", j.Sub: "-", j.Mul: "*", j.Div: "/"}
@@ -155,12 +158,13 @@ def _code_end(text: str, start: int) -> int:
 
 
 class _Reader:
-    """Reads one code. State: where in its text the search for the next name begins."""
+    """Reads one code. State: where in its text the search for the next name begins, and how deep in the tree this is."""
 
     def __init__(self, piece: Piece, roots: frozenset[str]) -> None:
         self.piece = piece
         self.roots = roots
         self.at = 0
+        self.depth = 0
 
     def value(self) -> p.Value:
         code = self.piece.text
@@ -174,6 +178,7 @@ class _Reader:
                 "syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`"
             )
         self.hyphens(code)
+        self.scanned(template_scan.check_numbers)
         try:
             tree = _ENVIRONMENT.parse("{{" + code + "}}")
         except jinja2.TemplateSyntaxError as error:
@@ -187,9 +192,19 @@ class _Reader:
         if isinstance(node, j.TemplateData):
             return p.Const(value=node.data)
         try:
-            return self.expression(node)
+            found = self.expression(node)
         except RecursionError:
             raise self.fault("syntax", "the expression is nested too deeply", 0, len(code)) from None
+        self.scanned(template_scan.check_filters)
+        return found
+
+    def scanned(self, check: Callable[[str], None]) -> None:
+        """A look at the code besides Jinja's, its fault at its place in the template."""
+        try:
+            check(self.piece.text)
+        except LangError as error:
+            error.start, error.end = error.start + self.piece.start, error.end + self.piece.start
+            raise
 
     def hyphens(self, code: str) -> None:
         """`event.traits.address-2`: to Jinja a subtraction, and where no space stands beside the sign the name of a field."""
@@ -217,8 +232,16 @@ class _Reader:
             )
 
     def expression(self, node: Any) -> p.Value:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise RecursionError
+        found = self.any(node)
+        self.depth -= 1
+        return found
+
+    def any(self, node: Any) -> p.Value:
         if isinstance(node, j.Const):
-            return p.Const(value=node.value)
+            return p.Const(value=self.text(node.value))
         if isinstance(node, (j.Name, j.Getattr, j.Getitem)):
             return self.path(node)
         if isinstance(node, j.Filter):
@@ -236,6 +259,15 @@ class _Reader:
         )
         start, end = self.construct(node)
         raise self.fault("construct", f"{what} is not part of the template language", start, end, help=instead)
+
+    def text(self, held: Any) -> Any:
+        """A constant; text that could not be written is refused."""
+        if isinstance(held, str) and not held.isascii():
+            try:
+                held.encode()
+            except UnicodeEncodeError:
+                raise self.fault("syntax", "half of a surrogate pair is no character", *self.construct(None)) from None
+        return held
 
     def construct(self, node: Any) -> tuple[int, int]:
         """The offsets of a construct that is refused: its own sign where it has one, else the whole code."""
@@ -280,6 +312,8 @@ class _Reader:
     def step(self, node: Any) -> str | int:
         if isinstance(node, j.Getattr):
             return str(node.attr)
+        if isinstance(node.arg, j.Const):
+            self.text(node.arg.value)
         if (
             isinstance(node.arg, j.Const)
             and isinstance(node.arg.value, (str, int))

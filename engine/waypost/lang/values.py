@@ -11,16 +11,18 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from waypost.lang import decimals
+from waypost.lang.decimals import OutOfRange
+
 MISSING: Final = msgspec.UNSET
 """No value. msgspec leaves a struct field that holds it out of the output."""
 
-MAX_INT_DIGITS: Final = 400
-"""A longer integer token is a Num: Python refuses to read thousands of digits, and no API means them."""
+MAX_INT_DIGITS: Final = 4300
+"""A longer integer token is a Num: Python reads and writes no more."""
 
 
 class Malformed(ValueError):
@@ -59,7 +61,7 @@ NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 def integer_token(text: str) -> int | Num:
     """An integer token as int, except for those that int would not give back."""
-    return Num(text) if text == "-0" or len(text) > MAX_INT_DIGITS else int(text)
+    return Num(text) if text == "-0" or len(text.removeprefix("-")) > MAX_INT_DIGITS else int(text)
 
 
 def number_token(text: str) -> int | Num:
@@ -148,7 +150,7 @@ _PARTS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 def number_as_text(value: Any) -> str:
     """A number that becomes text: a whole one by its digits, for `12345`, `12345.0` and `1.2345E4` are one id; any other by its own token.
 
-    No digit is made up or lost: what has a fraction, or more than MAX_INT_DIGITS digits, stays as it was written. `-0` is `0`.
+    No digit is made up or lost: what has a fraction, or more than decimals.DIGITS digits, stays as it was written. `-0` is `0`.
     """
     if value.__class__ is int:
         return str(value)
@@ -160,10 +162,10 @@ def number_as_text(value: Any) -> str:
     digits = whole + fraction
     if not digits.strip("0"):
         return "0"
-    if len(exponent) > 5 or len(digits) > 2 * MAX_INT_DIGITS:
+    if len(exponent) > 5 or len(digits) > 2 * decimals.DIGITS:
         return text
     point = len(whole) + int(exponent)
-    if digits[max(point, 0) :].strip("0") or not 0 < point <= MAX_INT_DIGITS:
+    if digits[max(point, 0) :].strip("0") or not 0 < point <= decimals.DIGITS:
         return text
     return sign + digits[:point].ljust(point, "0").lstrip("0")
 
@@ -195,14 +197,20 @@ def to_integer(value: Any) -> int | Num:
     if not isinstance(number, float):
         return int(number)
     text = number_text(number)
-    # Beyond this a float token no longer says which integer is meant.
-    if abs(number) < 1e18:
-        exact = Decimal(text)
-        if exact == exact.to_integral_value():
-            return int(exact)
-    elif text.lstrip("-").isdecimal():
-        return Num(text)
-    raise Fault("wrong_type", "expected integer, found a number that is no integer")
+    if text.lstrip("-").isdecimal():
+        return Num(text) if number else 0
+    try:
+        exact = decimals.exact(text)
+    except OutOfRange as error:
+        raise _no_integer(large=error.large) from None
+    if decimals.is_whole(exact) and exact.adjusted() < decimals.DIGITS:
+        return int(exact)
+    raise _no_integer(large=exact.adjusted() >= decimals.DIGITS)
+
+
+def _no_integer(*, large: bool) -> Fault:
+    found = f"one of more than {decimals.DIGITS} digits" if large else "a number that is no integer"
+    return Fault("wrong_type", f"expected integer, found {found}")
 
 
 def to_boolean(value: Any) -> bool:
@@ -279,8 +287,12 @@ def _number_us(value: Any) -> int:
     size = abs(value)
     if not size < 1e18:
         raise _no_time("an instant outside the years 1 to 9999")
-    scale = 1_000_000 if size < 1e11 else 1000 if size < 1e14 else 1
-    exact = Decimal(number_text(value)) * scale
+    places = 6 if size < 1e11 else 3 if size < 1e14 else 0
+    text = number_text(value)
+    try:
+        exact = decimals.exact(text).scaleb(places, decimals.WIDE)
+    except OutOfRange:
+        return -1 if text.startswith("-") else 0
     # Floor, so that the same token always gives the same instant.
     return _in_range(int(exact.to_integral_value("ROUND_FLOOR")))
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from waypost import plan as p
-from waypost.lang import filters
+from waypost.lang import arithmetic, filters
 from waypost.lang.values import MISSING, Fault
 from waypost.runtime import block, codegen_checks, codegen_each, identity, prefix, support
 from waypost.runtime.emit import Expr, Writer
@@ -461,9 +461,11 @@ def _filter_call(name: str) -> Callable[..., Any]:
     """A filter as a function of (value, arguments). Text, which most filters are given, needs no look at the table of kinds."""
     row = filters.FILTERS[name]
     function, texts = row.function, "string" in row.takes and name != "default"
+    spoken = "text" in row.args
 
     def call(value: Any, *args: Any) -> Any:
-        if texts and value.__class__ is str and None not in args and MISSING not in args:
+        ready = all(arg.__class__ is str for arg in args) if spoken else None not in args and MISSING not in args
+        if texts and value.__class__ is str and ready:
             try:
                 return function(value, *args)
             except Fault:
@@ -499,7 +501,7 @@ NAMES: dict[str, Any] = {
     "datetime_of": support.typed("datetime"),
     "scalar_key": support.scalar_key,
     "as_object": support.as_object,
-    "arith": filters.arith,
+    "arith": arithmetic.arith,
     "each_of": codegen_each.each_of,
     "items_of": codegen_each.items_of,
 }

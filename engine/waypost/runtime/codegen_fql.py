@@ -83,7 +83,10 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
         return f"({field.text} is None or {field.text} is MISSING)"
     if isinstance(value, bool):
         return f"({field.text} is {value})"
-    return f"(({field.text}.__class__ is int or {field.text}.__class__ is Num) and {field.text} == {_constant(literal, v)})"
+    constant = _constant(literal, v)
+    whole = f"{field.text} == {constant}" if isinstance(value, int) else f"equal({field.text}, {constant})"
+    exact = f"{field.text}.__class__ is int and {whole}"
+    return f"({exact} or {field.text}.__class__ is Num and equal({field.text}, {constant}))"
 
 
 def _field(path: fql.PathRef, v: Values, how: str = "scalar") -> Expr | None:

@@ -21,7 +21,8 @@ from waypost.lang import filters, fql, jsonpath, values
 from waypost.lang.checks import run_checks
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
-from waypost.runtime import integrations, lists, parts
+from waypost.runtime import integrations, lists, parts, reference_numbers
+from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present, require_message
 from waypost.runtime.not_events import ENVELOPE, is_envelope, malformed
 from waypost.runtime.results import Filtered, Mapped, Rejected
@@ -151,11 +152,16 @@ def _text(node: p.Text, env: Env) -> Any:
 
 def _filter(node: p.Filter, env: Env) -> Any:
     of = evaluate(node.of, env)
-    return filters.apply(node.name, of, tuple(evaluate(arg, env) for arg in node.args))
+    args = tuple(evaluate(arg, env) for arg in node.args)
+    if node.name == "sum" and isinstance(of, list):
+        return reference_numbers.total(of)
+    if node.name == "round" and values.is_number(of):
+        return reference_numbers.rounded(of, *args)
+    return filters.apply(node.name, of, args)
 
 
 def _arith(node: p.Arith, env: Env) -> Any:
-    return filters.arith(node.sign, evaluate(node.left, env), evaluate(node.right, env))
+    return reference_numbers.arith(node.sign, evaluate(node.left, env), evaluate(node.right, env))
 
 
 def _object(node: p.Object, env: Env) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from waypost import plan as p
-from waypost.lang import filters, values
+from waypost.lang import arithmetic, filters, values
 from waypost.lang.values import MISSING
 from waypost.runtime import prefix, support
 from waypost.runtime.codegen_checks import inline_text
@@ -173,7 +173,7 @@ def _filtered(t: Rows, node: p.Filter) -> int:
 
 
 def _arith(t: Rows, node: p.Arith) -> int:
-    call = t.call(partial(filters.arith, node.sign))
+    call = t.call(partial(arithmetic.arith, node.sign))
     return t.node(Op.CALL, call, child=t.chain([_read(t, node.left), _read(t, node.right)]))
 
 
