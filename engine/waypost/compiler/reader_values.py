@@ -58,7 +58,7 @@ _TEMPLATE_CODES = {
     "filter_args": "T105",
     "hyphen": "T111",
     "construct": "T106",
-    "loose_filter": "T114",
+    "loose_filter": "T115",
 }
 _FQL_CODES = {
     "syntax": "Q101",

@@ -54,11 +54,8 @@ T110 path-in-text | Text positions (url, headers, query, auth) hold text; a path
 T111 hyphen | `a-b` is a subtraction to a template: a name with a hyphen stands in brackets, else its value is lost.
 T112 template-in-key | A key is sent as it is written: a template in it would be a name that nobody knows.
 T113 pattern-as-text | `replace` and `split` take plain text: what looks like a pattern is found nowhere.
-<<<<<<< HEAD
 T114 never-a-value | A filter or sign that can take nothing of what stands beside it: every event would be rejected.
-=======
-T114 filter-after-arithmetic | A filter binds tighter than `+ - * /`: `a * 100 | round` would round the 100. Parentheses say what it takes.
->>>>>>> b3d0693 (lang: no number stops a function, arithmetic is decimal, a filter behind arithmetic is refused)
+T115 filter-after-arithmetic | A filter binds tighter than `+ - * /`: `a * 100 | round` would round the 100. Parentheses say what it takes.
 M201 never-holds | The value can never be of the type or shape that is asked for: every event would be rejected.
 M202 check-without-effect | The check judges text, and the type is none.
 M203 contradicting-constants | A default or enum that the type, another check, or each other excludes.

@@ -162,7 +162,7 @@ def number_as_text(value: Any) -> str:
     digits = whole + fraction
     if not digits.strip("0"):
         return "0"
-    if len(exponent) > 5 or len(digits) > 2 * decimals.DIGITS:
+    if len(exponent) > 5:
         return text
     point = len(whole) + int(exponent)
     if digits[max(point, 0) :].strip("0") or not 0 < point <= decimals.DIGITS:

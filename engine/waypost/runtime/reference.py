@@ -22,7 +22,6 @@ from waypost.lang.checks import run_checks
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.runtime import integrations, lists, parts, reference_numbers
-from waypost.runtime.checks import run_checks
 from waypost.runtime.generate import any_present, require_message
 from waypost.runtime.not_events import ENVELOPE, is_envelope, malformed
 from waypost.runtime.results import Filtered, Mapped, Rejected
