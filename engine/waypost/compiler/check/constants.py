@@ -16,7 +16,7 @@ from waypost.compiler.check.mappings import kind
 from waypost.compiler.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.source import Span
 from waypost.compiler.spec import Spec, Val
-from waypost.lang import checks, filters, template
+from waypost.lang import arithmetic, checks, filters, template
 from waypost.lang.values import MISSING, Fault
 
 UNKNOWN: Final = object()
@@ -127,7 +127,7 @@ def computed(node: p.Value) -> Any:
         return UNKNOWN if UNKNOWN in given else filters.apply(node.name, given[0], tuple(given[1:]))
     if isinstance(node, p.Arith):
         left, right = computed(node.left), computed(node.right)
-        return UNKNOWN if left is UNKNOWN or right is UNKNOWN else filters.arith(node.sign, left, right)
+        return UNKNOWN if left is UNKNOWN or right is UNKNOWN else arithmetic.arith(node.sign, left, right)
     return UNKNOWN
 
 
@@ -181,7 +181,7 @@ class _Template:
                 )
         left, right = computed_or_unknown(node.left), computed_or_unknown(node.right)
         try:
-            filters.arith(node.sign, 1 if left is UNKNOWN else left, 1 if right is UNKNOWN else right)
+            arithmetic.arith(node.sign, 1 if left is UNKNOWN else left, 1 if right is UNKNOWN else right)
         except Fault as fault:
             if left is not UNKNOWN or node.sign == "/":
                 return self.never(fault.message, node.sign)
