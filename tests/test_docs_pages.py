@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -233,3 +235,65 @@ def test_broken_spec_gives_findings_and_no_page(tmp_path: Path) -> None:
     assert status == 1
     assert "M204" in err
     assert list(tmp_path.iterdir()) == []
+
+
+OTHER = """
+spec: 1
+name: other
+settings:
+  key: {type: string, secret: true}
+  shop: {type: string}
+  tier: {choices: {"big ones": {}, small: {}}}
+  host: {type: url}
+  size: {type: number, default: 3}
+auth: {bearer: "{{ settings.key }}"}
+request:
+  post: "https://api.example.com/{{ settings.shop }}"
+  body: $message
+actions:
+  send:
+    trigger: type = "track"
+    mapping: {id: $.messageId, tier: "{{ settings.tier }}", host: "{{ settings.host }}", size: "{{ settings.size }}"}
+"""
+BARE = """
+spec: 1
+name: bare
+request: {post: "https://api.example.com/x", body: $message}
+actions:
+  send: {trigger: type = "track", mapping: {id: $.messageId}}
+"""
+
+
+def dry_run(page_text: str, cwd: Path) -> tuple[int, str, str]:
+    """The command that a page names, as it stands, with its variables set; nothing is sent."""
+    (line,) = re.findall(r"^waypost run .*$", page_text, re.MULTILINE)
+    words = shlex.split(line)[1:]
+    named = dict.fromkeys(re.findall(r"=env:(\w+)", line), "https://a.example")
+    shutil.copy(ROOT / "examples" / "events.ndjson", cwd / "events.ndjson")
+    return waypost(*words, "--dry-run", cwd=cwd, **named)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.parent.name)
+def test_the_command_of_a_committed_page_works(path: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "destinations" / f"{path.parent.name}.md").read_text(encoding="utf-8")
+    status, out, err = dry_run(text, tmp_path)
+    assert status in (0, 3), err
+    assert "POST " in out
+
+
+@pytest.mark.parametrize(("name", "text"), [("other", OTHER), ("bare", BARE)])
+def test_the_command_of_any_page_works(name: str, text: str, tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / name
+    folder.mkdir(parents=True)
+    given = 'settings: {key: k, shop: s, tier: small, host: "https://a.example"}\n' if name == "other" else ""
+    (folder / "destination.yaml").write_text(text, encoding="utf-8")
+    (folder / "tests.yaml").write_text(
+        given + "tests: [{name: a, event: {type: track, messageId: m}, expect: {action: send}}]\n", encoding="utf-8"
+    )
+    status, _, err = waypost("docs", f"specs/{name}", cwd=tmp_path)
+    assert status == 0, err
+    status, out, err = dry_run(
+        (tmp_path / "docs" / "destinations" / f"{name}.md").read_text(encoding="utf-8"), tmp_path
+    )
+    assert status in (0, 3), err
+    assert "POST https://api.example.com/" in out

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from waypost import catalog
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, spec_targets, write_file
 from waypost.cli.compiling import compile_or_leave
@@ -45,9 +46,17 @@ def command(specs: tuple[str, ...], output: Path, form: str) -> None:
     for target in spec_targets(specs):
         plan = compile_or_leave(target.path)
         plans.append(plan)
-        _write(output, page(plan, samples(plan, target.path)), writer)
+        _write(output, page(plan, samples(plan, target.path), called(target.path)), writer)
     if not specs:
         _write(output, directory(plans, writer.INDEX), writer)
+
+
+def called(spec: Path) -> str:
+    """What `run` calls a spec: a shipped one by its name, another by its folder, or the file."""
+    name = spec.parent.name
+    if catalog.shipped_spec(name).is_file() and spec.resolve() == catalog.shipped_spec(name).resolve():
+        return name
+    return (spec.parent if spec.name == catalog.SPEC else spec).as_posix()
 
 
 def _write(folder: Path, held: Page, writer: Any) -> None:

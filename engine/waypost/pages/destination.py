@@ -6,6 +6,8 @@ order is that of somebody who sets the destination up: what it is, what to fill 
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +28,9 @@ class Sample:
     body: str
 
 
-def page(plan: p.Plan, samples: Mapping[str, Sample]) -> Page:
-    return Page(plan.name, plan.title or plan.name, tuple(_blocks(plan, samples)))
+def page(plan: p.Plan, samples: Mapping[str, Sample], target: str = "") -> Page:
+    """`target`: what `waypost run` calls it where the page is read; its name when it is a shipped one."""
+    return Page(plan.name, plan.title or plan.name, tuple(_blocks(plan, samples, target or plan.name)))
 
 
 def calls(plan: p.Plan) -> list[str]:
@@ -63,7 +66,7 @@ def _is_type(operand: Any) -> bool:
     return isinstance(operand, fql.PathRef) and operand.steps == ("type",)
 
 
-def _blocks(plan: p.Plan, samples: Mapping[str, Sample]) -> Iterator[Block]:
+def _blocks(plan: p.Plan, samples: Mapping[str, Sample], target: str) -> Iterator[Block]:
     if plan.description:
         yield Paragraph((plan.description,))
     facts: list[Line] = [("Takes ", *words([(Code(name),) for name in calls(plan)]), " calls.")]
@@ -71,6 +74,7 @@ def _blocks(plan: p.Plan, samples: Mapping[str, Sample]) -> Iterator[Block]:
         facts.append((Link("The API's documentation", href=plan.docs),))
     yield Paragraph(words(facts, " "))
     yield from _settings(plan)
+    yield Listing("", command(plan, target))
     yield from _credentials(plan)
     yield from _actions(plan, samples)
     yield from _delivery(plan)
@@ -93,12 +97,16 @@ def _settings(plan: p.Plan) -> Iterator[Block]:
         for name, setting in plan.settings.items()
     ]
     yield Table("Settings", ("Setting", "Value", "Required", "What it is"), tuple(rows))
+
+
+def command(plan: p.Plan, target: str) -> str:
+    """A command that works as it stands, once the variables that it names are set: of a choice it takes the first."""
     sets = [
-        f"--set {name}={f'env:{name.upper()}' if setting.secret else '…'}"
+        ("--set", f"{name}={next(iter(setting.choices)) if setting.choices else f'env:{name.upper()}'}")
         for name, setting in plan.settings.items()
         if setting.default is None and not setting.optional
     ]
-    yield Listing("", " ".join(["waypost run", plan.name, *sets, "events.ndjson"]))
+    return shlex.join(["waypost", "run", target, *itertools.chain.from_iterable(sets), "events.ndjson"])
 
 
 def _setting_type(setting: p.Setting) -> Line:
