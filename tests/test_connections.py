@@ -393,3 +393,13 @@ def test_error_a_connections_file_is_no_spec(folder: Path) -> None:
         status, _, err = waypost(*words, cwd=folder)
         assert status == 2
         assert "connections" in err
+
+
+def test_the_plan_of_a_connection_runs_with_its_own_settings(tmp_path: Path) -> None:
+    """`waypost run compiled/connections/NAME.json FILE`: what the connection says is given, `--set` may say otherwise."""
+    plan = ROOT / "examples/compiled/connections/segment_eu.json"
+    event = tmp_path / "event.ndjson"
+    event.write_text('{"type": "identify", "userId": "u1"}\n', encoding="utf-8")
+    for words, host in (((), "events.eu1.segmentapis.com"), (("--set", "endpoint=north_america"), "api.segment.io")):
+        status, out, err = waypost("run", str(plan), *words, "--dry-run", str(event), SEGMENT_WRITE_KEY="k")
+        assert (status, host in out) == (0, True), err

@@ -13,6 +13,7 @@ from waypost import catalog
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
 from waypost.cli.common import load_target, missing_files, read_settings, refuse, refuse_for
+from waypost.cli.connecting import settings_of
 from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
@@ -216,7 +217,9 @@ def _single(
     if journal:
         folder = folder or state_folder.automatic(target)
     try:
-        given = read_settings(pairs, plan, whole=True, besides=missing_files(files), plain_http=way.plain_http)
+        alone = plan.connection is None
+        named = read_settings(pairs, plan, whole=alone, besides=missing_files(files), plain_http=way.plain_http)
+        given = named if alone else {**settings_of(plan), **named}
         program = link(plan, given, way=way)
         prepare_to_send([program], options)
         sources = [] if journal else open_sources(files, options, follow=follow)
