@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from waypost import plan as p
 from waypost.lang.values import MISSING, Fault
@@ -17,6 +18,9 @@ from waypost.runtime import reference
 from waypost.runtime.masking import LEAST, masker
 from waypost.runtime.settings import Bound, SettingError
 from waypost.runtime.support import text_part
+
+SEGMENT = 8
+"""A part of a secret url's path that is as long is a secret of its own."""
 
 LONGEST = 300
 """So much of a fault is shown: it may hold the value, and a file may hold anything."""
@@ -119,6 +123,13 @@ def _fault(error: Exception, part: p.Value, where: str, bound: Bound, owner: str
 def secrets_of(plan: p.Plan, bound: Bound) -> list[str]:
     """The secret settings' values, and the texts that requests hold because of them."""
     found = dict.fromkeys(bound.secrets())
+    for name in sorted(bound.secret):
+        # Of a url that is a secret, an echo or another host (`--endpoint-override`) shows the path, without the host that is known.
+        if name in plan.settings and plan.settings[name].type == "url" and name in bound.values:
+            path = urlsplit(str(bound.values[name])).path
+            found.update(
+                dict.fromkeys(part for part in (path, path.strip("/"), *path.split("/")) if len(part) >= SEGMENT)
+            )
     env = reference.Env(event=MISSING, settings=bound)
     for _, value in _places(plan):
         for part in _of_settings(value):

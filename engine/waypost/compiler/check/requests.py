@@ -106,8 +106,10 @@ def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
     item = spec.settings.get(first)
     if item is None:
         return
-    if item.setting.secret:
-        _add(report, "X101", f"the secret `{first}` would choose the host", span)
+    if item.setting.secret and item.setting.type != "url":
+        help = "where the url itself is the secret (an incoming webhook), it is `type: url, secret: true`"
+        _add(report, "X101", f"the secret `{first}` would choose the host", span, help=help)
+        return
     if not rest and item.setting.type != "url":
         _add(
             report,
