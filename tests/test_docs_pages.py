@@ -141,7 +141,7 @@ actions:
     require: [{{any: [id], if: 'name = "<script>"'}}]
     mapping:
       {text}: {{$literal: {text}}}
-      id: {{$from: $.messageId, type: string, pattern: "<script>|`", default: {text}}}
+      id: {{$from: $.messageId, type: string, pattern: "<script>|`|(?s:.*)", default: {text}}}
       x: {{$first: ['$.properties["<script>"]', {{$literal: {text}}}]}}
       y: {{$when: 'properties.a = "<script>"', then: 1, else: {{$literal: {text}}}}}
 """,
