@@ -298,7 +298,7 @@ class Closed:
         if not keeps_digits(node.text):
             self.add(
                 "Y109",
-                f"`{node.raw}` loses digits as a number",
+                f"`{node.raw if len(node.raw) <= 60 else node.raw[:57] + '...'}` loses digits as a number",
                 node.span,
                 "quote it to send it as text",
                 "or write it in its shortest form",
@@ -313,7 +313,7 @@ def _odd(raw: str, as_text: str) -> tuple[str, str, bool]:
     word = raw.lower()
     if word in ("true", "false", "null"):
         return f"`{raw}` is written in small letters here", word, True
-    if re.fullmatch(r"[+-]?0(x[0-9a-f]+|o[0-7]+|b[01]+)", word):
+    if re.fullmatch(r"[+-]?0(x[0-9a-f]+|o[0-7]+|b[01]+)", word) and len(word) <= 40:
         return f"`{raw}` is a number that JSON has no form for", str(int(word, 0)), True
     if re.match(r"\d{4}-\d\d?-\d\d?", raw):
         return f"`{raw}` is a date in some versions of YAML and text in others", as_text, False

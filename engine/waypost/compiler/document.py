@@ -216,7 +216,7 @@ class _Builder:
             inner = re.compile(r"[!&][^ \t\r\n]*[ \t]*").match(text, span.start)
             span = Span(inner.end() if inner else span.start, span.end)
         style = _STYLES[raw.style]
-        value = str(raw.value)
+        value = self.written(str(raw.value), span)
         kind = "text" if style != "plain" else _kind(value, raw.tag)
         if style in ("literal", "folded"):
             span = Span(span.start, max(span.start, len(text[: span.end].rstrip())))
@@ -224,6 +224,15 @@ class _Builder:
         if style == "plain" and value:
             self.refuse_cut(scalar, key)
         return scalar
+
+    def written(self, value: str, span: Span) -> str:
+        """A value that can be written again: an escape may make half a character."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.add("Y101", "half of a surrogate pair is no character", span, help="write the character itself")
+            return value.encode(errors="replace").decode()
+        return value
 
     def refuse_cut(self, scalar: Scalar, key: str) -> None:
         """` #` begins a comment: a value that was meant to hold it is cut without a word."""

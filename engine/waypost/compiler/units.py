@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|kB|MB|GB|KiB|MiB|GiB)")
@@ -23,26 +24,41 @@ TIME_HELP = "write a time with its unit, such as `500ms`, `1s`, `10m`, `24h` or 
 RATE_HELP = "write a rate as count and time, such as `1000/s` or `30000/m`"
 
 
+MOST_BYTES = 2**50
+MOST_SECONDS = 36_500 * 86_400
+"""A century. What is more than these is a slip, and no clock or buffer holds it."""
+
+
+def _scaled(number: str, unit: Decimal, most: int) -> Decimal | None:
+    """A quantity, unless it is more than can be meant."""
+    if len(number) > 40:
+        return None
+    exact = Decimal(number) * unit
+    return exact if exact <= most else None
+
+
 def size(text: str) -> int | None:
     """Bytes."""
     match = _SIZE.fullmatch(text)
     if match is None:
         return None
-    exact = float(match[1]) * _SIZES[match[2]]
-    return int(exact) if exact == int(exact) and exact > 0 else None
+    exact = _scaled(match[1], Decimal(_SIZES[match[2]]), MOST_BYTES)
+    return int(exact) if exact and exact == exact.to_integral_value() else None
 
 
 def seconds(text: str) -> float | None:
     match = _TIME.fullmatch(text)
-    return round(float(match[1]) * _TIMES[match[2]], 6) if match else None
+    exact = _scaled(match[1], Decimal(str(_TIMES[match[2]])), MOST_SECONDS) if match else None
+    return None if exact is None else round(float(exact), 6)
 
 
 def rate(text: str) -> tuple[int, float] | None:
     """(count, seconds): `1000/s`, `3000/3s`."""
     match = _RATE.fullmatch(text)
-    if match is None or int(match[1]) == 0 or match[2].startswith("0"):
+    if match is None or max(len(match[1]), len(match[2])) > 12 or int(match[1]) == 0 or match[2].startswith("0"):
         return None
-    return int(match[1]), int(match[2] or 1) * _TIMES[match[3]]
+    per = int(match[2] or 1) * _TIMES[match[3]]
+    return (int(match[1]), per) if per <= MOST_SECONDS else None
 
 
 _WORDS = (

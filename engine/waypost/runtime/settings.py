@@ -190,6 +190,9 @@ def _read_integer(value: Any) -> Any:
 def _read_number(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
+    whole = _read_integer(value)
+    if whole is not None:
+        return whole
     try:
         number = float(value)
     except ValueError:
