@@ -7,6 +7,7 @@ the body around the messages), what `preview` shows, and the rare nodes for whic
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -302,7 +303,11 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
 
 def holds(text: str, env: Env) -> bool:
     """Whether an FQL condition holds over the event (and settings, and the item)."""
-    return fql.evaluate(fql.read(text), resolver(env))
+    return fql.evaluate(_condition(text), resolver(env))
+
+
+_condition = functools.lru_cache(maxsize=1024)(fql.read)
+"""A plan has few conditions, and a list of an event may have very many items."""
 
 
 def resolver(env: Env) -> fql.Resolve:
