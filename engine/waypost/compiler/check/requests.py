@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from waypost import plan as p
@@ -92,13 +93,25 @@ def _url(spec: Spec, request: RequestSpec, report: Report) -> None:
             "D102",
             "a url begins with its scheme and host, or with a setting that holds them",
             span,
-            "the host may not come from an event",
-            "write `https://host/…` or `{{ settings.endpoint.api }}/…`",
+            *_host_advice(pieces),
         )
     elif parts.scheme == "http" and host not in LOOPBACK:
         _add(report, "D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
     elif parts.username or parts.password or parts.fragment or re.search(r"\s", text):
         _add(report, "D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
+
+
+def _host_advice(pieces: Sequence[p.Value]) -> tuple[str, str]:
+    """Why the host is none, and what to write: it may be a setting's only with its scheme, so that a person sees whether it is https."""
+    inside = next((piece for piece in pieces if not isinstance(piece, p.Const)), None)
+    if isinstance(inside, p.Ref) and inside.name.startswith("settings."):
+        name = inside.name.removeprefix("settings.")
+        return (
+            "a part of the host comes from a setting",
+            f"let the setting hold scheme and host (`{name.split('.')[0]}: {{type: url}}`, given as `https://…`) and write "
+            f"`{{{{ settings.{name} }}}}/…`",
+        )
+    return "the host may not come from an event", "write `https://host/…` or `{{ settings.endpoint.api }}/…`"
 
 
 def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
