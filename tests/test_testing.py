@@ -125,9 +125,9 @@ async def send_all(plan: Plan, cases: list[Case], receiver: Receiver) -> list[li
             program = programs[settings]
             before = len(receiver.requests)
             lines = zip(case.events, case.offsets(), strict=True)
-            for batch in batches([r for line, at in lines for r in program.map(line, at, case.event, START)]):
+            for batch in batches([r for line, at in lines for r in program.map(line, at, case.event, case.now)]):
                 kind = program.requests[batch[0].request]
-                wire = kind.render(batch[0].group, [mapped.body for mapped in batch], START)
+                wire = kind.render(batch[0].group, [mapped.body for mapped in batch], case.now)
                 for _ in batch:
                     assert (await transport.send(wire, 5.0)).status == "200"
             found.append(receiver.requests[before:])
