@@ -30,7 +30,7 @@ from waypost.runtime.request import compressed
 from waypost.runtime.results import Mapped
 from waypost.runtime.transport import Sent, Transport
 from waypost.testing.cases import EXPECT, OUTCOMES, REPLY, TEST, Case, read_cases
-from waypost.testing.course import MAX_ATTEMPTS, START
+from waypost.testing.course import MAX_ATTEMPTS
 from waypost.testing.points import KINDS, Points
 from waypost.testing.render import human, junit
 from waypost.testing.render import json as as_json
