@@ -65,6 +65,7 @@ update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; the
 
 bench: $(VENV)/.test ## ratios measured in one run, at most three minutes
 	@PYTHONPATH=tests $(BIN)/python -m bench
+	@PYTHONPATH=tests $(BIN)/python -m bench.ingest
 	@$(BIN)/python tests/bench_lint.py
 
 bench-full: $(VENV)/.test ## the same with more rounds and up to ten million events; rewrites docs/performance.md

@@ -98,7 +98,9 @@ def _no_destination(connection: ConnectionSpec, report: Report) -> None:
             "U108",
             f"there is no destination `{word}`",
             Label(span, f"did you mean `{near}`?" if near else "neither a shipped name nor a spec at this path"),
-            f"the shipped ones are {', '.join(catalog.names())}; a path is as seen from this file",
+            "a path is as seen from this file"
+            if near
+            else f"the shipped ones are {', '.join(catalog.names())}; a path is as seen from this file",
             fix=Fix(span, near, safe=True) if near else None,
         )
     )
