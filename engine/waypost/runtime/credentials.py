@@ -19,7 +19,7 @@ from waypost.runtime.masking import LEAST, masker
 from waypost.runtime.settings import Bound, SettingError
 from waypost.runtime.support import text_part
 
-SEGMENT = 8
+TELLING = 8
 """A part of a secret url's path that is as long is a secret of its own."""
 
 LONGEST = 300
@@ -128,7 +128,7 @@ def secrets_of(plan: p.Plan, bound: Bound) -> list[str]:
         if name in plan.settings and plan.settings[name].type == "url" and name in bound.values:
             path = urlsplit(str(bound.values[name])).path
             found.update(
-                dict.fromkeys(part for part in (path, path.strip("/"), *path.split("/")) if len(part) >= SEGMENT)
+                dict.fromkeys(part for part in (path, path.strip("/"), *path.split("/")) if len(part) >= TELLING)
             )
     env = reference.Env(event=MISSING, settings=bound)
     for _, value in _places(plan):
