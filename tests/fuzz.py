@@ -22,6 +22,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +258,7 @@ class Checking:
         ]
         self._answers = itertools.cycle(rng.sample(answers, len(answers)))
 
-    async def send(self, wire: Wire, timeout_s: float) -> Answer:
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer:
         self.requests += 1
         # A space of the spec itself is the only sign that the client writes otherwise.
         assert url_as_sent(wire.url) == wire.url.replace(" ", "%20")

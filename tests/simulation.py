@@ -33,6 +33,7 @@ from waypost.runtime.gate import Gate
 from waypost.runtime.lane import Dead, Lane, Position, Send
 from waypost.runtime.outcome import Answer
 from waypost.runtime.results import Filtered, Mapped, Rejected
+from waypost.runtime.windows import MARGIN
 
 START = 1_800_000_000.0
 MAX_WAIT_S = 100.0
@@ -168,6 +169,9 @@ class World:
         self.effects: Counter[bytes] = Counter()
         self.figures = Figures(schedules=1)
         self.sent_log: list[tuple[float, str, tuple[bytes, ...]]] = []
+        self.ways = random.Random(f"ways of {schedule.seed}")
+        self.answer_at: dict[tuple[int, int, int], float] = {}
+        self.seen: dict[tuple[int, str], list[tuple[float, int]]] = {}
         self.life = 0
         self._begin()
         crashes = (
@@ -208,7 +212,6 @@ class World:
         self.ended = [dict(kept.ended) for kept in self.kept]
         self.under_way: dict[tuple[int, int], Send] = {}
         self.paused_until = 0.0
-        self.sends: list[tuple[float, str, int]] = []
         self.refusals = 0
         self.first_quiet_send: float | None = None
         self.commit_due = False
@@ -369,7 +372,6 @@ class World:
             assert self.names[body][0] == index, "P3: these bytes are no message of this lane"
             assert self.names[body] not in self.ended[index], "P4: a message is sent again that has ended"
         assert self.now >= self.paused_until, "P7: a request within the pause"
-        self._check_rates(send, policy)
         if self.schedule.ordered:
             self._check_order(index, send)
         self.under_way[(index, send.batch)] = send
@@ -381,12 +383,27 @@ class World:
             assert self.now <= latest, f"P11: {self.now - self.quiet_at:g} s after the faults nothing had been sent"
         self._arrive(index, send)
 
-    def _check_rates(self, send: Send, policy: p.Request) -> None:
-        self.sends.append((self.now, send.request, len(send.bodies)))
+    def _left(self, what: tuple[int, int, Send]) -> None:
+        """The connection is open and the first byte goes; the destination sees it a little later."""
+        life, index, send = what
+        if life == self.life and self.alive and (index, send.batch) in self.under_way:
+            self.lanes[index].left(send.batch, self.now)
+        policy = self.policies[int(send.request[1])]
+        shortest = min([rate.per_s for rate in policy.rate], default=0.0)
+        arrival = self.now + self.ways.uniform(0.0, MARGIN * shortest)
+        answered = self.answer_at.get((life, index, send.batch), arrival)
+        self._see(min(arrival, answered), life, send, policy)
+
+    def _see(self, at: float, life: int, send: Send, policy: p.Request) -> None:
+        """P7, by the destination's clock, over the life of a process. What leaves later may arrive earlier."""
+        seen = self.seen.setdefault((life, send.request), [])
+        seen.append((at, len(send.bodies)))
         for rate in policy.rate:
-            recent = [row for row in self.sends if row[1] == send.request and row[0] + rate.per_s > self.now]
-            spent = len(recent) if rate.of == "requests" else sum(row[2] for row in recent)
-            assert spent <= rate.count, f"P7: {spent} {rate.of} in {rate.per_s:g} s"
+            near = [row for row in seen if abs(row[0] - at) < rate.per_s]
+            for start, _ in near:
+                inside = [count for when, count in near if start <= when < start + rate.per_s - 1e-6]
+                spent = len(inside) if rate.of == "requests" else sum(inside)
+                assert spent <= rate.count, f"P7: {spent} {rate.of} in {rate.per_s:g} s"
 
     def _check_order(self, index: int, send: Send) -> None:
         """P9: of each key the oldest messages that have not ended go, and none of them is in another request."""
@@ -439,6 +456,10 @@ class World:
             answer = Answer("400") if answer.status == "200" else answer
         if effect is not None:
             self._at(self.now + effect, "effect", send.bodies)
+        if answer.status != "unsent":
+            self.answer_at[self.life, index, send.batch] = self.now + latency
+            opening = self.ways.choice([0.0, 0.0, self.ways.uniform(0.0, latency)])
+            self._at(self.now + opening, "left", (self.life, index, send))
         self._at(self.now + latency, "answer", (self.life, index, send, answer))
 
     def _effect(self, bodies: tuple[bytes, ...]) -> None:

@@ -49,6 +49,7 @@ def parts(given: argparse.Namespace) -> dict[str, Part]:
         "rotations": Part("rotations.py", "P1", ("--rotations", str(given.rotations))),
         "sdks": Part("sdks.py", "P1 P3 P4 P6", ("--events", str(given.sdk_events))),
         "fuzz": Part("fuzz.py", "P2 P5", ("--specs", "300", "--events", str(given.fuzz_events))),
+        "rates": Part("rates.py", "P7", ("--seconds", str(given.rate_seconds))),
         "ways": Part("fuzz_ways.py", "P2 P5", ("--events", str(given.way_events))),
     }
 
@@ -90,7 +91,7 @@ def main() -> int:
         "parts",
         nargs="*",
         metavar="PART",
-        help="kills, simulation, million, rotations, sdks, fuzz, ways; all when none is named",
+        help="kills, simulation, million, rotations, sdks, fuzz, rates, ways; all when none is named",
     )
     parser.add_argument("--kills", type=int, default=200, help="half over a file, half over HTTP")
     parser.add_argument("--seed", type=int, default=1, help="of the kills")
@@ -103,6 +104,7 @@ def main() -> int:
     parser.add_argument(
         "--way-events", type=int, default=60_000, help="hostile ones each way: HTTP, standard input, files"
     )
+    parser.add_argument("--rate-seconds", type=float, default=60.0, help="of each rate, all at once")
     given = parser.parse_args()
     known = parts(given)
     unknown = [name for name in given.parts if name not in known]

@@ -291,7 +291,7 @@ def test_fault_of_ours_ends_the_run(tmp_path: Path) -> None:
     """An exception while sending is raised, not waited for."""
 
     class Broken:
-        async def send(self, wire: Any, timeout_s: float) -> Any:
+        async def send(self, wire: Any, timeout_s: float, left: Any) -> Any:
             raise ZeroDivisionError
 
         async def close(self) -> None:

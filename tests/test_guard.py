@@ -66,7 +66,7 @@ class Taking:
         self.ids: list[str] = []
         self._answer = answer
 
-    async def send(self, wire: Wire, timeout_s: float) -> Answer:
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer:
         answer = self._answer(wire)
         body = json.loads(wire.body)
         rows = body["batch"] if isinstance(body, dict) else body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -425,7 +426,7 @@ class DryRun:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
 
-    async def send(self, wire: Wire, timeout_s: float) -> Answer:
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer:
         if self._quiet:
             return Answer("200")
         rows = [

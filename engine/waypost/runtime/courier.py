@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -453,7 +454,7 @@ class Courier:
         self.lane.ledger.bytes += len(wire.body)
         began = time.perf_counter()
         try:
-            answer = await self.sender.send(wire, kind.policy.timeout_s)
+            answer = await self.sender.send(wire, kind.policy.timeout_s, partial(self._left, self.lane, command.batch))
         except Exception as error:
             # Some of it may have left.
             self.traffic.attempt("unanswered", time.perf_counter() - began, command.count)
@@ -466,6 +467,9 @@ class Courier:
             except Exception as error:
                 self.program.guard.caught(error, "shown to followers", then="it is not shown")
         return answer
+
+    def _left(self, lane: Lane, batch: int) -> None:
+        lane.left(batch, self.options.steady())
 
     def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
         about = self.keeping.connection, self.keeping.source, self.requests[command.request], command
@@ -571,7 +575,9 @@ class Courier:
         self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
         self._leave_gates()
         self.sender = self._next_sender
+        former = self.lane
         self._link(program)
+        self.lane.succeed(former)
         self._said_stopped = False
         self.lane.ledger = ledger
         for name, at in self._held.items():

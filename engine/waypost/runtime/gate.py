@@ -1,81 +1,27 @@
 """What requests to one host with one credential share: pause, concurrency, circuit breaker, and the rates of each kind of request.
 
-Takes instants, askers (a lane's kinds of request) and how attempts ended. Gives "go" or the instant to ask again. Pure: no clock, no random of
-its own. The instants must not run backwards: give it a clock that does not step.
+Takes instants, askers (a lane's kinds of request), when requests left and how attempts ended. Gives "go" or the instant
+to ask again. Pure: no clock, no random of its own. The instants must not run backwards: give it a clock that does not step.
 
 Askers that were refused stand in a queue, and what is free goes to the first of it: a lane with a long backlog gets its turn, never all.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from waypost import plan as p
 from waypost.runtime.outcome import backoff
+from waypost.runtime.windows import NEVER, Limit
+
+__all__ = ["FAILURES_TO_OPEN", "LAPSE_S", "NEVER", "Gate", "Limit", "Want"]
 
 FAILURES_TO_OPEN = 5
 """So many failures in a row open the breaker: then one probe at a time, with growing waits, until one succeeds."""
 
 LAPSE_S = 1.0
 """A lane that does not take what is free for it loses its turn after this long: a lane that went away wedges nobody."""
-
-NEVER = float("inf")
-
-
-class Limit:
-    """What binds the requests of one kind: how many at once, and sliding windows over requests and messages. State: what was sent."""
-
-    def __init__(self, concurrency: int, rates: list[p.Rate]) -> None:
-        self.concurrency = concurrency
-        self.under_way = 0
-        self._windows = [Window(rate) for rate in rates]
-
-    def wait_until(self, now: float, messages: int, *, requests: int = 1) -> float | None:
-        """None: so many requests with so many messages may go now. Else the first instant at which they may."""
-        latest = None
-        for window in self._windows:
-            until = window.wait_until(now, requests if window.of == "requests" else messages)
-            if until is not None and (latest is None or until > latest):
-                latest = until
-        return latest
-
-    def sent(self, now: float, messages: int) -> None:
-        for window in self._windows:
-            window.sent(now, 1 if window.of == "requests" else messages)
-
-
-class Window:
-    """At most `count` in any `per_s` seconds. State: what was sent within the last of them."""
-
-    def __init__(self, rate: p.Rate) -> None:
-        self.of = rate.of
-        self._count = rate.count
-        self._per_s = rate.per_s
-        self._sent: deque[tuple[float, int]] = deque()
-        self._used = 0
-
-    def wait_until(self, now: float, cost: int) -> float | None:
-        sent = self._sent
-        # Compared in the same form as the instant that is given out, so that asking again at it is granted.
-        while sent and sent[0][0] + self._per_s <= now:
-            self._used -= sent.popleft()[1]
-        if cost > self._count:
-            # Never one batch, which is cut to fit: only one behind others.
-            return NEVER
-        free = self._count - self._used
-        if cost <= free:
-            return None
-        for at, count in sent:
-            free += count
-            if free >= cost:
-                return at + self._per_s
-        raise AssertionError("an empty window holds its count")
-
-    def sent(self, now: float, cost: int) -> None:
-        self._sent.append((now, cost))
-        self._used += cost
 
 
 @dataclass
@@ -186,23 +132,36 @@ class Gate:
         """The asker wants nothing at present."""
         self._queue.pop(asker, None)
 
-    def sent(self, now: float, asker: Hashable, limit: Limit, messages: int) -> int:
-        """A request goes. Gives its ticket, for `ended`."""
+    def sent(self, asker: Hashable, limit: Limit, messages: int) -> int:
+        """A request goes. Gives its ticket, for `left` and `ended`."""
         self._queue.pop(asker, None)
         self.under_way += 1
-        limit.under_way += 1
-        limit.sent(now, messages)
         self._tickets += 1
+        limit.sent(self._tickets, messages)
         return self._tickets
+
+    @staticmethod
+    def left(now: float, ticket: int, limit: Limit) -> None:
+        """The first byte of a request goes to the destination: from now on it can arrive."""
+        limit.left(now, ticket)
 
     # Answers.
 
-    def ended(self, now: float, ticket: int, limit: Limit, *, failed: bool = False, throttled: bool = False) -> None:
+    def ended(
+        self,
+        now: float,
+        ticket: int,
+        limit: Limit,
+        *,
+        failed: bool = False,
+        throttled: bool = False,
+        unsent: bool = False,
+    ) -> None:
         """An attempt has ended: `failed` means that the destination did not work (retry), not that it refused; `throttled` that it is asked
-        too often."""
+        too often; `unsent` that no byte of it has left, so that no window has it."""
         self._advance(now)
         self.under_way -= 1
-        limit.under_way -= 1
+        limit.ended(now, ticket, unsent=unsent)
         self.throttles = self.throttles + 1 if throttled else 0
         if failed or throttled:
             self._halve(ticket)

@@ -379,7 +379,7 @@ class Lane:
             flow.ready.remove(batch)
         self._turns.remove(flow)
         self._turns.append(flow)
-        batch.ticket = flow.gate.sent(now, flow, flow.limit, count)
+        batch.ticket = flow.gate.sent(flow, flow.limit, count)
         batch.attempts += 1
         self._under_way[batch.id] = (flow, batch)
         self.ledger.requests += 1
@@ -387,23 +387,37 @@ class Lane:
         commands.append(Send(batch.id, flow.name, batch.group, tuple(batch.runs), batch.attempts))
         return True
 
+    def left(self, batch_id: int, now: float) -> None:
+        """The first byte of a request is about to go, on a connection that is open."""
+        flow, batch = self._under_way[batch_id]
+        flow.gate.left(now, batch.ticket, flow.limit)
+
+    def succeed(self, former: Lane) -> None:
+        """Takes the place of a lane with another plan: windows whose numbers have changed do not forget what was sent."""
+        for name, flow in self._flows.items():
+            same = former._flows.get(name)
+            for old in former._turns if same is None else [same]:
+                if old.gate is flow.gate and old.limit is not flow.limit:
+                    flow.limit.inherit(old.limit)
+
     # Answers.
 
     def settle(self, batch_id: int, answer: Answer, now: float) -> list[Command]:
         """The answer to a request that was sent."""
         flow, batch = self._under_way.pop(batch_id)
         gate = flow.gate
+        unsent = answer.status == "unsent"
         try:
             outcome = outcome_of(flow.policy, answer)
             asked = wait_asked(flow.policy.retry, answer, now) if outcome in ("retry", "throttle") else None
         except Exception as error:
             # It may have been accepted: it is not sent again.
             message = self._guard.caught(error, "settled")
-            gate.ended(now, batch.ticket, flow.limit, failed=False, throttled=False)
+            gate.ended(now, batch.ticket, flow.limit, unsent=unsent)
             return self._kill(batch, REASON, message, now, answer)
         # A 4xx that is to be retried is about this request: the destination itself works.
         failed = outcome == "retry" and not answer.status.startswith("4")
-        gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle")
+        gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle", unsent=unsent)
         if outcome == "ok":
             return self._delivered(flow, batch, now)
         if outcome == "retry":
@@ -428,7 +442,7 @@ class Lane:
 
         One that was made and not sent says little of its message: after LONE_REFUSALS of these, with nothing delivered, the lane stops."""
         flow, batch = self._under_way.pop(batch_id)
-        flow.gate.ended(now, batch.ticket, flow.limit, failed=False, throttled=False)
+        flow.gate.ended(now, batch.ticket, flow.limit, unsent=not why.made)
         if batch.count > 1:
             flow.ready.extendleft(reversed(self._halves(batch)))
             return []

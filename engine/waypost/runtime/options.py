@@ -20,9 +20,9 @@ from waypost.runtime.taps import Taps
 
 
 class Sender(Protocol):
-    """Carries out one attempt: runtime/transport.py, or a dry run."""
+    """Carries out one attempt: runtime/transport.py, or a dry run. Tells when the first byte is about to go (`left`)."""
 
-    async def send(self, wire: Wire, timeout_s: float) -> Answer: ...
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer: ...
     async def close(self) -> None: ...
 
 
