@@ -4,8 +4,8 @@ Takes when a request was let go, when its first byte left on an open connection,
 may go. Pure: no clock of its own.
 
 A request arrives at an instant that nobody here knows: after its first byte has left, and before its answer is there. So it has no place in
-time until it leaves (a connection may take long to open), and counts from its answer, at the latest from MARGIN of the window after it left: a slow
-answer shall not slow down what the destination allows. One that never left gives its place back.
+time until it leaves (a connection may take long to open), and counts from its answer, at the latest from MARGIN of the window after it left: a
+slow answer shall not slow down what the destination allows. One that never left gives its place back.
 """
 
 from __future__ import annotations
