@@ -736,8 +736,11 @@ def test_log_is_one_object_a_line(tmp_path: Path) -> None:
 def test_refusal_is_a_record_too(tmp_path: Path) -> None:
     done = waypost(tmp_path, "run", "segment", "--log", "json", "nowhere.ndjson")
     assert done.returncode == 2
-    (row,) = [json.loads(line) for line in done.stderr.splitlines()]
-    assert (row["level"], row["event"]) == ("error", "text")
+    # All that is missing is told at once: the key and the file.
+    rows = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(row["level"], row["event"]) for row in rows] == [("error", "text")] * 2
+    assert "source_write_key" in rows[0]["message"]
+    assert "nowhere.ndjson" in rows[1]["message"]
 
 
 def test_one_write_of_many_lines_is_one_record() -> None:

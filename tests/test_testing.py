@@ -427,7 +427,11 @@ FAULTS = [
     (GOOD.replace("event: {type: page}", "line: x\n    event: {type: page}"), "S108", "one event"),
     (GOOD.replace("    event: {type: page}\n", ""), "S103", "a test needs `event`"),
     (GOOD.replace("event: {type: page}", "event: {type: 0x1F}"), "Y109", "is a number that JSON has no form for"),
-    (GOOD.replace("event: {type: page}", 'event: {type: "\\ud800"}'), "Y101", "half of a surrogate pair is no character"),
+    (
+        GOOD.replace("event: {type: page}", 'event: {type: "\\ud800"}'),
+        "Y101",
+        "half of a surrogate pair is no character",
+    ),
     (GOOD.replace("expect: {filtered", "expects: {filtered"), "S101", "no key `expects`"),
     (GOOD.replace("{filtered: no_action}", "[]"), "S104", "names at least one delivery"),
     (GOOD.replace("{filtered: no_action}", "{}"), "S104", "names at least one thing"),

@@ -162,14 +162,17 @@ def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: boo
     if setting.type == "url":
         fault = "is an https url" if not isinstance(value, str) else url_fault(value, plain_http=plain_http)
         if fault is not None:
-            shown = "" if setting.secret else f", not `{value}`"
-            raise SettingError(f"{plan}: the setting `{name}` {fault}{shown}")
+            raise SettingError(f"{plan}: the setting `{name}` {fault}{_not_this(setting, value)}")
         return value.rstrip("/")
     read = _READERS[setting.type](value)
     if read is None:
-        shown = "" if setting.secret else f", not `{value}`"
-        raise SettingError(f"{plan}: the setting `{name}` is {_ARTICLES[setting.type]}{shown}")
+        raise SettingError(f"{plan}: the setting `{name}` is {_ARTICLES[setting.type]}{_not_this(setting, value)}")
     return read
+
+
+def _not_this(setting: Setting, value: Any) -> str:
+    """The value that was given, which is shown unless it is a secret."""
+    return "" if setting.secret else f", not `{value}`"
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
