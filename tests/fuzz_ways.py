@@ -83,6 +83,7 @@ def over_http(count: int, seed: int, folder: Path, url: str) -> Counter[str]:
                 # The journal is full, as documented: its lane makes room.
                 time.sleep(0.2)
             found[str(answer.status)] += 1
+        client.close()
     finally:
         engine.process.send_signal(signal.SIGTERM)
         status = engine.end(120)
