@@ -83,7 +83,7 @@ def test_a_header_says_what_the_body_is(kind: str, right: bool) -> None:
         text = spec("$.event", place % kind if place else "")
         text = text.replace("actions:", head if place else f"auth: {{headers: {{content-type: {kind!r}}}}}\n{head}")
         report = compile_text(text, "shop.yaml")[1]
-        assert [item.code for item in report.diagnostics] == ([] if right else ["D113"])
+        assert [item.code for item in report.diagnostics] == ([] if right else ["D114"])
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ D110 auth-body | `auth: body` adds members to the JSON object around the message
 D111 header-twice | One header from two places: only one of them can be sent.
 D112 loses-messages | The outcome takes messages as delivered that the destination has not taken.
 D113 sends-again | The outcome sends messages again that the destination has accepted: its status says so.
-D113 content-type | The body is JSON, and the header says that it is something else: the destination would read it wrongly.
+D114 content-type | The body is JSON, and the header says that it is something else: the destination would read it wrongly.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
@@ -130,6 +130,8 @@ def _read(table: str) -> dict[str, Rule]:
     for line in table.strip().splitlines():
         head, why = line.split(" | ", 1)
         code, name = head.split()
+        if code in found:
+            raise ValueError(f"two rules are called {code}")
         found[code] = Rule(code, name, why)
     return found
 
@@ -139,7 +141,7 @@ RULES = _read(_TABLE)
 
 JUDGEMENT = (
     *("P103", "P105", "P106", "T113", "Q102", "Q108", "Q109", "Q110", "M201", "M218"),
-    *("D105", "D107", "D112", "D113", "X103", "X104", "X105", "C101", "C106", "C107"),
+    *("D105", "D107", "D112", "D114", "X103", "X104", "X105", "C101", "C106", "C107"),
 )
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""
 

@@ -189,7 +189,7 @@ def _content_type(name: str, val: Val, report: Report) -> None:
     if not re.fullmatch(r"(?:application|text)/json|[\w.-]+/[\w.+-]+\+json", kind):
         _add(
             report,
-            "D113",
+            "D114",
             f"the body is JSON, and `{name}` says `{kind}`",
             val.span,
             "expected `application/json`",
