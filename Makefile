@@ -1,7 +1,7 @@
 # One venv for everything: `make demo` and `make test` are all the set-up a clone needs.
 VENV := .venv
 BIN := $(VENV)/bin
-KERNEL := engine/hatch_build.py $(wildcard engine/waypost/runtime/kernel/*.p[yx][xd])
+KERNEL := engine/hatch_build.py $(wildcard engine/waypost/program/kernel/*.p[yx][xd])
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 LIBRARIES = $(shell sed -n '/^dependencies = \[/,/^\]/s/^ *"\([A-Za-z0-9.-]*[A-Za-z0-9]\)[>=<].*/\1/p' pyproject.toml | paste -sd, - | sed 's/,/, /g')
@@ -51,17 +51,14 @@ ci: lint types test-all ## everything that must hold before a change lands
 	$(BIN)/waypost compile --check
 	$(BIN)/waypost compile --check examples/waypost.yaml
 	$(BIN)/waypost test
-	@$(BIN)/python tests/clean_after_update.py
+	@$(BIN)/python tests/generated.py --check
 
 fix: $(VENV)/.test ## format and fix what a tool can fix
 	$(BIN)/ruff format engine tests examples
 	$(BIN)/ruff check --fix engine tests examples
 
 update: $(VENV)/.test ## rewrite compiled plans, goldens and generated docs; then read the diff
-	$(BIN)/waypost compile
-	$(BIN)/waypost compile examples/waypost.yaml
-	$(BIN)/waypost test --update
-	$(BIN)/python -m pytest -q tests --update
+	$(BIN)/python tests/generated.py
 
 bench: $(VENV)/.test ## ratios measured in one run, at most three minutes
 	@PYTHONPATH=tests $(BIN)/python -m bench

@@ -1,6 +1,6 @@
 """Compiles the kernel when Waypost is installed or packed: hatchling calls this (pyproject.toml).
 
-Takes the Cython files of engine/waypost/runtime/kernel. Gives the extension module beside them, which a wheel holds and an editable install
+Takes the Cython files of engine/waypost/program/kernel. Gives the extension module beside them, which a wheel holds and an editable install
 finds there. Where there is no C compiler, or with WAYPOST_PURE=1 in the environment, nothing is compiled and Waypost runs without, more slowly
 (docs/decisions/0010-kernel.md); it says so, for a package built like that should not be one by chance.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "waypost.runtime.kernel.machine"
+MODULE = "waypost.program.kernel.machine"
 SOURCES = ("machine.pyx", "machine.pxd", "read.pxd", "scan.pxd", "texts.pxd", "write.pxd")
 
 

@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from waypost.runtime.receive import Receiver
+from waypost.http.receiver import Receiver
 
 HERE = Path(__file__).resolve().parent
 

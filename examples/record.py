@@ -14,7 +14,7 @@ from typing import Any
 
 from segment.analytics.client import Client
 
-from waypost.runtime.receive import Receiver
+from waypost.http.receiver import Receiver
 
 HERE = Path(__file__).resolve().parent
 START = dt.datetime(2026, 11, 20, 8, 0, tzinfo=dt.UTC)

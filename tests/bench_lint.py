@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from waypost.cli import linting
 from waypost.compiler import cache
-from waypost.compiler.render import FORMATS
+from waypost.compiler.report.render import FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 100

@@ -7,10 +7,10 @@ from functools import cache, partial
 from itertools import accumulate
 from typing import Any
 
-from waypost.runtime.block import NO_ACTION, Block, Owner
-from waypost.runtime.reader import Source
-from waypost.runtime.results import Mapped
-from waypost.runtime.sources.lines import Chunk, Line, lines_of
+from waypost.events.lines import Chunk, Line, lines_of
+from waypost.events.mapped_chunk import NO_ACTION, Block, Owner
+from waypost.events.results import Mapped
+from waypost.sources.shared import Source
 
 
 @cache

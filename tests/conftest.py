@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 import canary
 
 os.environ.setdefault("WAYPOST_GUARD", "off")
-"""A fault of ours fails its test where it is, in every process that a test starts (engine/waypost/runtime/guarding.py)."""
+"""A fault of ours fails its test where it is, in every process that a test starts (engine/waypost/events/guard.py)."""
 
 CASES = Path(__file__).resolve().parent / "cases"
 ROOT = CASES.parent.parent

@@ -31,13 +31,13 @@ os.environ["WAYPOST_GUARD"] = "off"
 from hostile import NUMBERS, TEXTS, TIMES, hostile_events
 from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
-from waypost.runtime.engine import run
-from waypost.runtime.options import Options
-from waypost.runtime.outcome import Answer
-from waypost.runtime.program import link
-from waypost.runtime.request import Wire
-from waypost.runtime.sources.file import FileSource
-from waypost.runtime.transport import url_as_sent
+from waypost.delivery.outcome import Answer
+from waypost.engine.engine import run
+from waypost.engine.options import Options
+from waypost.http.transport import url_as_sent
+from waypost.program.program import link
+from waypost.program.request.render import Wire
+from waypost.sources.file import FileSource
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = ("a", "b", "c", "id", "list_id", "at", "name")

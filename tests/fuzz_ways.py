@@ -27,7 +27,7 @@ import msgspec
 from fuzz import Events
 from hostile import hostile_events
 from running import KEYS, Engine, free_port, wait_for_port
-from waypost.runtime.receive import Received, Receiver, Reply
+from waypost.http.receiver import Received, Receiver, Reply
 
 BATCH = 100
 MOST, LARGEST = 400_000, 32_000

@@ -1,11 +1,11 @@
-"""Stand-ins for the journal: what the ingest and the sources need of runtime/store.py, and no more."""
+"""Stand-ins for the journal: what the ingest and the sources need of state/store.py, and no more."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from waypost.runtime.sources.journal import JournalFull
+from waypost.state.journal_source import JournalFull
 
 
 class MemoryJournal:

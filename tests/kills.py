@@ -42,14 +42,14 @@ import msgspec
 
 from running import KEYS, free_port, wait_for_port
 from waypost.compiler.pipeline import compile_text
+from waypost.events.results import Filtered, Mapped
+from waypost.http.receiver import Received, Receiver, Reply
 from waypost.plan import Connection, Plan, dump, seal
 from waypost.plan import Path as JsonPath
-from waypost.runtime import records
-from waypost.runtime.program import Program, link
-from waypost.runtime.receive import Received, Receiver, Reply
-from waypost.runtime.records import letters
-from waypost.runtime.results import Filtered, Mapped
-from waypost.runtime.store import StateError, look
+from waypost.program.program import Program, link
+from waypost.state import records
+from waypost.state.records import letters
+from waypost.state.store import StateError, look
 
 SPEC = """
 spec: 1

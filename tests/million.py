@@ -27,7 +27,7 @@ import msgspec
 
 from kills import SPEC, ledger_in
 from running import KEYS, Engine, free_port, wait_for_port
-from waypost.runtime.receive import Received, Receiver, Reply
+from waypost.http.receiver import Received, Receiver, Reply
 
 SAMPLE_S = 0.25
 WARM = 0.2

@@ -1,7 +1,7 @@
 """Each promise broken on purpose: a small change of the engine, and the test that has to notice it.
 
 Takes tests/cases/promises.yaml. Makes each change in a copy of the engine, runs the one test against the copy, and wants it red. The table of
-docs/delivery.md is made of the same rows; tests/test_promises.py holds that each test exists and each change can be made.
+docs/delivery.md is made of the same rows; tests/proofs/test_promises.py holds that each test exists and each change can be made.
 
     python tests/mutations.py [P9 ...]
 """

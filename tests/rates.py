@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from running import Engine
-from waypost.runtime.receive import Received, Receiver, Reply
+from waypost.http.receiver import Received, Receiver, Reply
 
 SPEC = """
 spec: 1

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from kills import plan
 from running import Engine
+from waypost.http.receiver import Receiver, Reply
 from waypost.plan import dump
-from waypost.runtime.receive import Receiver, Reply
 
 KINDS = ("renamed", "packed", "dated", "copied", "copied and packed", "counted up")
 

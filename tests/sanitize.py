@@ -1,7 +1,7 @@
 """`make sanitize`: the kernel's tests with a kernel that notices a read or write outside of its memory, and undefined arithmetic.
 
-Takes nothing. Builds the kernel with gcc's address and undefined-behaviour sanitizers into a copy of engine/, and runs tests/test_kernel.py
-against it with Python's own allocator off, so that every `bytes` has an end that is watched. Linux with gcc.
+Takes nothing. Builds the kernel with gcc's address and undefined-behaviour sanitizers into a copy of engine/, and runs
+tests/program/test_kernel.py against it with Python's own allocator off, so that every `bytes` has an end that is watched. Linux with gcc.
 
 Change that turns it red: `self._state.limit = end` in machine.pyx, which lets eight bytes be read behind the data.
 """
@@ -37,10 +37,10 @@ def main() -> int:
             "PYTHONPATH": f"{scratch}/engine:{scratch}/tests",
         }
         asks = (
-            f"import waypost.runtime.kernel.machine as found; assert found.__file__ == {str(built)!r}, found.__file__"
+            f"import waypost.program.kernel.machine as found; assert found.__file__ == {str(built)!r}, found.__file__"
         )
         subprocess.run([sys.executable, "-c", asks], env=environment, check=True)
-        words = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "tests/test_kernel.py"]
+        words = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "tests/program/test_kernel.py"]
         return subprocess.run(words, env=environment, cwd=scratch, check=False).returncode
 
 

@@ -28,9 +28,9 @@ from typing import Any
 
 from running import Engine, free_port, wait_for_port
 from strict_segment import StrictSegment
-from waypost.runtime import records
-from waypost.runtime.receive import Received, Receiver, Reply
-from waypost.runtime.store import look
+from waypost.http.receiver import Received, Receiver, Reply
+from waypost.state import records
+from waypost.state.store import look
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE_SDK = "@segment/analytics-node@3.1.0"

@@ -29,11 +29,11 @@ from typing import Any
 
 from blocks import block_of, chunk_of
 from waypost import plan as p
-from waypost.runtime.gate import Gate
-from waypost.runtime.lane import Dead, Lane, Position, Send
-from waypost.runtime.outcome import Answer
-from waypost.runtime.results import Filtered, Mapped, Rejected
-from waypost.runtime.windows import MARGIN
+from waypost.delivery.gate import Gate
+from waypost.delivery.lane import Dead, Lane, Position, Send
+from waypost.delivery.outcome import Answer
+from waypost.delivery.windows import MARGIN
+from waypost.events.results import Filtered, Mapped, Rejected
 
 START = 1_800_000_000.0
 MAX_WAIT_S = 100.0

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from waypost.runtime.receive import Received, Reply
+from waypost.http.receiver import Received, Reply
 
 MAX_BATCH = 500_000
 MAX_MESSAGE = 32 * 1024

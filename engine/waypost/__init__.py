@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         load,
     )
 
-__version__ = "0.1.0"
+from waypost.version import __version__
 
 __all__ = [
     "Filtered",

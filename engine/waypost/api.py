@@ -12,18 +12,17 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waypost import catalog
-from waypost.plan import Plan, PlanError
+from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.plan import Plan, PlanError, catalog
 from waypost.plan import load as load_plan
-from waypost.runtime import program as programs
-from waypost.runtime.program import Program
-from waypost.runtime.results import Filtered, Mapped, Rejected
-from waypost.runtime.settings import SettingError, is_reference, local_url, resolve
+from waypost.program import program as programs
+from waypost.program.program import Program
+from waypost.program.settings import SettingError, is_reference, local_url, resolve
 
 if TYPE_CHECKING:
-    from waypost.compiler.diagnostic import Report
-    from waypost.runtime.engine import Summary
-    from waypost.runtime.store import StateError
+    from waypost.compiler.report.diagnostic import Report
+    from waypost.engine.engine import Summary
+    from waypost.state.store import StateError
 
 __all__ = [
     "Filtered",
@@ -46,9 +45,9 @@ Event = bytes | str | Mapping[str, Any]
 """One event: a JSON object as bytes or text, or decoded."""
 
 _LATE = {
-    "Report": "waypost.compiler.diagnostic",
-    "Summary": "waypost.runtime.engine",
-    "StateError": "waypost.runtime.store",
+    "Report": "waypost.compiler.report.diagnostic",
+    "Summary": "waypost.engine.engine",
+    "StateError": "waypost.state.store",
 }
 
 
@@ -122,12 +121,12 @@ async def deliver(
     `connect_within_s`: a destination that is not reached once in so many seconds ends the run. `notice` is told sentences as they come.
     Raises SettingError, and StateError for a state that cannot be used.
     """
-    from waypost.runtime.engine import Engine
-    from waypost.runtime.options import Options
-    from waypost.runtime.reaching import prepare, reached, warn_of_plain
-    from waypost.runtime.sources.iterable import opened
-    from waypost.runtime.store import Store
-    from waypost.runtime.transport import Transport
+    from waypost.engine.engine import Engine
+    from waypost.engine.options import Options
+    from waypost.http.reaching import prepare, reached, warn_of_plain
+    from waypost.http.transport import Transport
+    from waypost.sources.iterable import opened
+    from waypost.state.store import Store
 
     program = link(plan, settings, endpoint=endpoint)
     wanted = [reached(program.plan, program.settings, program.owner)]

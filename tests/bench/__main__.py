@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench import delivery, growth, mapping, page, plot
 from bench.turns import told
-from waypost.benching.clock import spread
-from waypost.benching.measure import processor
+from waypost.authoring.bench.clock import spread
+from waypost.authoring.bench.measure import processor
 
 DOCS = mapping.ROOT / "docs"
 WORDS = ("segment", "--set", "source_write_key=env:BENCH_KEY")

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench import inputs, plans
-from waypost.benching.clock import Spread, interleaved, spread
-from waypost.benching.measure import over
-from waypost.runtime.program import Program
+from waypost.authoring.bench.clock import Spread, interleaved, spread
+from waypost.authoring.bench.measure import over
+from waypost.program.program import Program
 
 NOW = 0.0
 TRACK = '{"type":"track","event":"%s","userId":"user-%d","messageId":"m-%d-%s","properties":%s}'

@@ -36,11 +36,11 @@ class Answers:
 
 def serve(folder: str, *, quick: bool) -> None:
     """The server, in a process of its own: prints its port, ends with its standard input."""
-    from waypost.runtime import listening
-    from waypost.runtime.journal import Journal
-    from waypost.runtime.sources import serving
-    from waypost.runtime.sources.ingest import Ingest, Served
-    from waypost.runtime.store import Store
+    from waypost.http import listening
+    from waypost.sources import ingest_server
+    from waypost.sources.ingest import Ingest, Served
+    from waypost.state.journal import Journal
+    from waypost.state.store import Store
 
     if not quick:
 
@@ -48,7 +48,7 @@ def serve(folder: str, *, quick: bool) -> None:
             found = listening.bind(host, port)
             return [socket.socket(one.family, one.type, 0, fileno=one.detach()) for one in found]
 
-        serving.bind = slow  # type: ignore[attr-defined]
+        ingest_server.bind = slow  # type: ignore[attr-defined]
 
     async def go() -> None:
         store = Store(Path(folder))

@@ -13,11 +13,11 @@ from bench import inputs, node_peer, peers, plans
 from bench.page import table
 from bench.turns import Turn, compared, take, timed, told
 from waypost import plan as p
-from waypost.benching.clock import differences, middle_half, ratios, spread
-from waypost.benching.measure import count, over, round_trip
+from waypost.authoring.bench.clock import differences, middle_half, ratios, spread
+from waypost.authoring.bench.measure import count, over, round_trip
 from waypost.cli.show import stand_ins
 from waypost.plan import load
-from waypost.runtime.program import Program, link
+from waypost.program.program import Program, link
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOME = ROOT / ".bench" / "node"

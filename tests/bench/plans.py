@@ -5,7 +5,7 @@ from __future__ import annotations
 from waypost.cli.show import stand_ins
 from waypost.compiler.pipeline import compile_text
 from waypost.plan import Plan
-from waypost.runtime.program import Program, link
+from waypost.program.program import Program, link
 
 HEAD = """spec: 1
 name: bench

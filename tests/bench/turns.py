@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from bench.page import table
-from waypost.benching.clock import Spread, ratios, spread
+from waypost.authoring.bench.clock import Spread, ratios, spread
 
 Turn = Callable[[], float]
 

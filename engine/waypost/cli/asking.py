@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urlsplit
 
 from waypost.cli import state_folder
 from waypost.cli.common import refuse
-from waypost.runtime.listening import read_address
-from waypost.runtime.watching import FILE
+from waypost.http.listening import read_address
+from waypost.operate.operator_server import FILE
 
 ANSWER_S = 10.0
 

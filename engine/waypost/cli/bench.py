@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from waypost import catalog
 from waypost.cli.common import load_target, read_settings, refuse
 from waypost.cli.show import stand_ins
+from waypost.plan import catalog
 
 
 @click.command(name="bench")
@@ -27,10 +27,10 @@ def command(spec: str, events: str | None, pairs: tuple[str, ...], rounds: int, 
     Shows microseconds an event beside a JSON round trip of the same events in the same run, by stage, and what each field costs. Without EVENTS
     the example events are taken.
     """
-    from waypost.benching.measure import measure
-    from waypost.benching.render import FORMATS
-    from waypost.benching.sample import lines_of
-    from waypost.runtime.settings import SettingError
+    from waypost.authoring.bench.measure import measure
+    from waypost.authoring.bench.render import FORMATS
+    from waypost.authoring.bench.sample import lines_of
+    from waypost.program.settings import SettingError
 
     plan = load_target(spec)
     given = read_settings(pairs, plan)

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from waypost.cli import logs
-from waypost.runtime.ledger import Ledger
-from waypost.runtime.notices import Notice
-from waypost.runtime.options import BEGAN
-from waypost.runtime.reader import Source
+from waypost.delivery.ledger import Ledger
+from waypost.engine.options import BEGAN
+from waypost.events.notices import Notice
+from waypost.sources.shared import Source
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

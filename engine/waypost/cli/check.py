@@ -8,17 +8,16 @@ from typing import Any
 
 import click
 
-from waypost import catalog
 from waypost.cli.common import USAGE, load_target, read_settings, refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.cli.logs import note
 from waypost.cli.ways import reaching, refuse_for_connections
-from waypost.plan import Plan
-from waypost.runtime.credentials import try_templates
-from waypost.runtime.outcome import Answer
-from waypost.runtime.probe import probe
-from waypost.runtime.reaching import prepare, reached, warn_of_plain
-from waypost.runtime.settings import Bound, SettingError, Way, bind
+from waypost.delivery.outcome import Answer
+from waypost.http.probe import probe
+from waypost.http.reaching import prepare, reached, warn_of_plain
+from waypost.plan import Plan, catalog
+from waypost.program.credentials import try_templates
+from waypost.program.settings import Bound, SettingError, Way, bind
 
 REFUSED = 4
 """The exit status of a run that is stopped by credentials, configuration or an unreachable host."""

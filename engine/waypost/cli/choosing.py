@@ -19,13 +19,14 @@ import click
 
 from waypost.cli import state_folder
 from waypost.cli.common import refuse, refuse_for
-from waypost.compiler import units
+from waypost.compiler.read import units
+from waypost.events.results import ANSWERED, REASONS
 from waypost.lang import fql
 from waypost.lang.errors import LangError
-from waypost.runtime import records, reference
-from waypost.runtime.records import Letter
-from waypost.runtime.results import ANSWERED, REASONS
-from waypost.runtime.store import StateError, Store, look
+from waypost.program import interpret
+from waypost.state import records
+from waypost.state.records import Letter
+from waypost.state.store import StateError, Store, look
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Choice:
 
 def _holds(test: fql.Node, letter: Letter) -> bool:
     try:
-        event = reference.decode_event(letter.event)
-    except reference.BadEvent:
+        event = interpret.decode_event(letter.event)
+    except interpret.BadEvent:
         return False
     return fql.evaluate(test, lambda steps: fql.walk(event, steps))
 

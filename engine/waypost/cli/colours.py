@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
-    from waypost.compiler.diagnostic import Report
+    from waypost.compiler.report.diagnostic import Report
 
 STYLES: dict[str, dict[str, Any]] = {
     "error": {"fg": "red", "bold": True},
@@ -78,8 +78,8 @@ def style(text: str, name: str) -> str:
 
 def findings(reports: Sequence[Report], form: str, stream: TextIO) -> str:
     """Findings in a format; those for people in colour, and cut to the terminal that they are shown on."""
-    from waypost.compiler.render import FORMATS
-    from waypost.compiler.render.human import render
+    from waypost.compiler.report.render import FORMATS
+    from waypost.compiler.report.render.human import render
 
     if form != "human":
         return FORMATS[form](reports)

@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from waypost import catalog
-from waypost.plan import Plan, PlanError, load
+from waypost.plan import Plan, PlanError, catalog, load
 
 FINDINGS = 1
 USAGE = 2
@@ -47,7 +46,7 @@ def read_settings(
 ) -> dict[str, str]:
     """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of. All that is wrong
     is told at once: variables and files that are missing, `besides`, and with `whole` settings that are missing or of a wrong type."""
-    from waypost.runtime.settings import SettingError, resolve, wrong
+    from waypost.program.settings import SettingError, resolve, wrong
 
     problems: list[str] = []
     failed: set[str] = set()
@@ -80,7 +79,8 @@ def read_settings(
 
 def missing_files(names: Iterable[str]) -> list[str]:
     """What is to be said of files that are not there, and of patterns without files."""
-    from waypost.runtime.sources.file import SourceError, expand
+    from waypost.events.lines import SourceError
+    from waypost.sources.file import expand
 
     found: list[str] = []
     for name in names:

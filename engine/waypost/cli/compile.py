@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from waypost import catalog
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_connections_path, compile_path
-from waypost.compiler.diagnostic import Report, merged
-from waypost.compiler.render import FORMATS
-from waypost.plan import Plan, dump
+from waypost.compiler.report.diagnostic import Report, merged
+from waypost.compiler.report.render import FORMATS
+from waypost.plan import Plan, catalog, dump
 
 
 @click.command(name="compile")

@@ -9,9 +9,9 @@ import click
 
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, refuse
-from waypost.compiler.connections import compile_connections
-from waypost.compiler.diagnostic import Report
+from waypost.compiler.compose.connections import compile_connections
 from waypost.compiler.pipeline import compile_file, read_file
+from waypost.compiler.report.diagnostic import Report
 from waypost.plan import Plan
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from waypost import catalog
+from waypost.plan import catalog
 
 SHELLS = {
     "bash": 'eval "$(waypost completion bash)"   # in ~/.bashrc',
@@ -44,7 +44,7 @@ def spec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
 
 def rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """A rule's code, in any case."""
-    from waypost.compiler.rules import RULES
+    from waypost.compiler.report.rules import RULES
 
     wanted = incomplete.upper()
     return [CompletionItem(code, help=held.name) for code, held in RULES.items() if code.startswith(wanted)]

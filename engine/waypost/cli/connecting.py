@@ -14,11 +14,10 @@ from typing import Any
 import click
 import msgspec
 
-from waypost import catalog
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, missing_files, read_plan, refuse
-from waypost.plan import Connection, Feed, Plan, Tls, fingerprint
-from waypost.runtime.settings import SettingError, resolve, wrong
+from waypost.plan import Connection, Feed, Plan, Tls, catalog, fingerprint
+from waypost.program.settings import SettingError, resolve, wrong
 
 REFERENCE = "file:"
 TLS = Tls.__struct_fields__

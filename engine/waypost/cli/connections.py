@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from waypost import catalog
 from waypost.cli.common import refuse
 from waypost.cli.connecting import load_connections
 from waypost.lang import fql, fql_sat
-from waypost.plan import Action, Feed, Plan
+from waypost.plan import Action, Feed, Plan, catalog
 
 
 @click.command(name="connections")

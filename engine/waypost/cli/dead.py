@@ -18,9 +18,9 @@ import click
 from waypost.cli.choosing import Choice, among, choosing, chosen, writing
 from waypost.cli.common import refuse
 from waypost.cli.replay import replay
-from waypost.runtime import records
-from waypost.runtime.dead_letters import line_of
-from waypost.runtime.records import Letter
+from waypost.state import records
+from waypost.state.dead_letters import line_of
+from waypost.state.records import Letter
 
 FEW = 50
 HEADS = ["ID", "AT (UTC)", "CONNECTION", "ACTION", "REASON", "WHAT WAS WRONG"]

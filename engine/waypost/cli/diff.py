@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
+from waypost.authoring.diff.change import Change
+from waypost.authoring.diff.compare import compare
+from waypost.authoring.diff.render import FORMATS, Comparison
+from waypost.authoring.diff.sample import Sample, Summary
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, read_settings, refuse
 from waypost.cli.revisions import sides
 from waypost.cli.show import stand_ins
-from waypost.diffing.change import Change
-from waypost.diffing.compare import compare
-from waypost.diffing.render import FORMATS, Comparison
-from waypost.diffing.sample import Sample, Summary
 from waypost.plan import Plan
 
 
@@ -58,11 +58,11 @@ def command(
 
 
 def _sample(old: Plan, new: Plan, pairs: Iterable[str], events: str, changes: list[Change], examples: int) -> Summary:
-    from waypost.runtime.program import link
-    from waypost.runtime.settings import SettingError
-    from waypost.runtime.sources.file import FileSource, SourceError
-    from waypost.runtime.sources.lines import lines_of
-    from waypost.runtime.sources.stream import StreamSource, is_stream
+    from waypost.events.lines import SourceError, lines_of
+    from waypost.program.program import link
+    from waypost.program.settings import SettingError
+    from waypost.sources.file import FileSource
+    from waypost.sources.stream import StreamSource, is_stream
 
     given = _settings(old, new, pairs)
     try:

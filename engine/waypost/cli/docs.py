@@ -9,17 +9,16 @@ from typing import Any
 import click
 import msgspec
 
-from waypost import catalog
+from waypost.authoring.docs import html, markdown
+from waypost.authoring.docs.blocks import Page
+from waypost.authoring.docs.destination import Sample, page
+from waypost.authoring.docs.directory import directory
+from waypost.authoring.test import golden
+from waypost.authoring.test.suite import Wanted, run_spec
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, spec_targets, write_file
 from waypost.cli.compiling import compile_or_leave
-from waypost.pages import html, markdown
-from waypost.pages.blocks import Page
-from waypost.pages.destination import Sample, page
-from waypost.pages.directory import directory
-from waypost.plan import Plan
-from waypost.testing import golden
-from waypost.testing.suite import Wanted, run_spec
+from waypost.plan import Plan, catalog
 
 FORMATS = {"markdown": markdown, "html": html}
 

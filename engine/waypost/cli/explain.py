@@ -6,11 +6,11 @@ import difflib
 
 import click
 
-from waypost import catalog
 from waypost.cli import completion
 from waypost.cli.common import refuse
-from waypost.compiler.rules import JUDGEMENT, RULES, Rule
-from waypost.compiler.suggest import nearest
+from waypost.compiler.report.rules import JUDGEMENT, RULES, Rule
+from waypost.compiler.report.suggest import nearest
+from waypost.plan import catalog
 
 
 @click.command(name="explain")

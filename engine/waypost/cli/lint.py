@@ -10,8 +10,8 @@ import click
 
 from waypost.cli import colours, completion, linting
 from waypost.cli.common import FINDINGS, refuse
-from waypost.compiler.diagnostic import Report, merged
-from waypost.compiler.render import FORMATS
+from waypost.compiler.report.diagnostic import Report, merged
+from waypost.compiler.report.render import FORMATS
 
 
 @click.command(name="lint")
@@ -44,8 +44,8 @@ def command(
 
 
 def _standard_input(name: str) -> Report:
-    from waypost.compiler.fixes import judge
     from waypost.compiler.pipeline import decoded
+    from waypost.compiler.report.fixes import judge
 
     read = decoded(sys.stdin.buffer.read(), name)
     return read if read.failed else judge(read.source.text, name)
@@ -57,7 +57,7 @@ def _lint(path: Path, *, fix: bool, show: bool, cached: bool) -> list[Report]:
     report = reports[0]
     if not (fix or show) or not any(item.fix is not None and item.fix.safe for item in report.diagnostics):
         return reports
-    from waypost.compiler.fixes import apply, mend
+    from waypost.compiler.report.fixes import apply, mend
 
     # A tests file is judged on disk only, and so mended one round at a time.
     text = report.source.text

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from waypost import catalog
 from waypost.cli.common import refuse
 from waypost.compiler import cache
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.source import Source, Span
-from waypost.plan import Plan
+from waypost.compiler.read.source import Source, Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.plan import Plan, catalog
 
 TESTS = "tests.yaml"
 FOUND_IN_FOLDERS = (catalog.SPEC, TESTS, catalog.CONNECTIONS)
@@ -156,7 +155,7 @@ def _warn(report: Report, code: str, message: str, start: int, text: str, help: 
 
 def _tested(path: Path, plan: Plan) -> set[str] | None:
     """The actions that the tests beside a spec expect something of; None when they cannot be read, which is their own finding."""
-    from waypost.testing.cases import read_cases
+    from waypost.authoring.test.cases import read_cases
 
     cases, report = read_cases(path.parent / TESTS, plan)
     return None if report.failed else {str(item.wanted.get("action")) for case in cases for item in case.expect}
@@ -164,8 +163,8 @@ def _tested(path: Path, plan: Plan) -> set[str] | None:
 
 def judge_tests(path: Path, data: bytes) -> Report:
     """A tests file is read against the plan of the spec beside it; beside a spec with errors it says nothing yet."""
+    from waypost.authoring.test.cases import read_cases
     from waypost.compiler.pipeline import compile_file, decoded
-    from waypost.testing.cases import read_cases
 
     report = decoded(data, path.as_posix())
     if report.failed:

@@ -1,6 +1,6 @@
 """What commands say on standard error while they work: sentences, or with `--log json` one JSON object a line.
 
-Takes notices (runtime/notices.py). With JSON, whatever else is written to standard error becomes a record too (a refusal, the findings of a
+Takes notices (events/notices.py). With JSON, whatever else is written to standard error becomes a record too (a refusal, the findings of a
 spec that is loaded again, a traceback), so that who collects the lines can read each.
 """
 
@@ -14,7 +14,7 @@ from typing import TextIO
 
 import click
 
-from waypost.runtime.notices import Notice, record
+from waypost.events.notices import Notice, record
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,7 @@
 """The command line: one thin command a file beside this one.
 
 Takes words, calls one function, prints. Each command imports what it needs when it runs, so that `run` on a compiled plan never loads the
-compiler and `--version` loads next to nothing (tests/test_layers.py keeps both).
+compiler and `--version` loads next to nothing (tests/proofs/test_layers.py keeps both).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from waypost import __version__
+from waypost.version import __version__
 
 FAULT = 70
 

@@ -11,23 +11,22 @@ from typing import Any
 
 import click
 
-from waypost import catalog
+from waypost.authoring.new.write import EXAMPLE, Brief, Draft, draft, expectation, tests_text
+from waypost.authoring.test import golden
+from waypost.authoring.test.suite import GOLDEN, TESTS, Result, Wanted, run_spec
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, refuse, write_file
 from waypost.cli.preview import one_event
 from waypost.cli.schema import schema_text
-from waypost.compiler import schema
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.reader import SPEC_NAME
-from waypost.compiler.suggest import nearest
+from waypost.compiler.read.spec_reader import SPEC_NAME
+from waypost.compiler.report.suggest import nearest
+from waypost.compiler.schema import json_schema
 from waypost.lang import fql, values
 from waypost.lang.words import snakecase
-from waypost.plan import Plan
-from waypost.scaffold.write import EXAMPLE, Brief, Draft, draft, expectation, tests_text
-from waypost.testing import golden
-from waypost.testing.suite import GOLDEN, TESTS, Result, Wanted, run_spec
+from waypost.plan import Plan, catalog
 
-SCHEMAS = {"destination.schema.json": schema.destination, "tests.schema.json": schema.tests}
+SCHEMAS = {"destination.schema.json": json_schema.destination, "tests.schema.json": json_schema.tests}
 DEPTH = 32
 
 

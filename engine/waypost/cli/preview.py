@@ -30,9 +30,9 @@ from waypost.cli.show import stand_ins
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object on standard output.")
 def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json: bool) -> None:
     """Show what EVENT (a file with one JSON object, or JSON lines; '-' is standard input) becomes at TARGET."""
-    from waypost.runtime.preview import as_data, preview
-    from waypost.runtime.program import link
-    from waypost.runtime.settings import SettingError
+    from waypost.authoring.preview import as_data, preview
+    from waypost.program.program import link
+    from waypost.program.settings import SettingError
 
     plan = load_target(target)
     given = read_settings(pairs, plan)
@@ -45,7 +45,7 @@ def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json:
     except OSError as error:
         refuse(f"cannot read {event}: {error.strerror}")
     if as_json:
-        from waypost.runtime.told import text_of
+        from waypost.authoring.result_json import text_of
 
         click.echo(text_of(program, as_data(program, one_event(data, line), time.time())))
         return

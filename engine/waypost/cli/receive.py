@@ -26,7 +26,7 @@ from waypost.cli.common import refuse
 )
 def command(host: str, port: int, script: str, record: TextIO | None) -> None:
     """Answer HTTP requests on this machine and show each as one line of JSON, credentials masked. Stop it with Ctrl-C."""
-    from waypost.runtime.receive import Received, Receiver, Reply, ScriptError, parse_script, show
+    from waypost.http.receiver import Received, Receiver, Reply, ScriptError, parse_script, show
 
     out = record or sys.stdout
     try:

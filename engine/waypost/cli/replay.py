@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from waypost import catalog
+from waypost.authoring import result_json
 from waypost.cli.board import progress_board
 from waypost.cli.choosing import Choice, among, choosing, writing
 from waypost.cli.common import load_target, read_settings, refuse
@@ -19,17 +19,16 @@ from waypost.cli.logs import note
 from waypost.cli.run import prepare_to_send, sender_for
 from waypost.cli.summary import report
 from waypost.cli.ways import reaching
-from waypost.plan import Plan
-from waypost.runtime import told
-from waypost.runtime.engine import Summary, status_of
-from waypost.runtime.options import Options
-from waypost.runtime.program import Program, link
-from waypost.runtime.records import Letter, plan_of
-from waypost.runtime.replay import NEVER, LetterSource, again
-from waypost.runtime.replay import replay as replay_letters
-from waypost.runtime.results import Filtered, Mapped
-from waypost.runtime.settings import SettingError, Way
-from waypost.runtime.store import Store
+from waypost.engine.engine import Summary, status_of
+from waypost.engine.options import Options
+from waypost.engine.replay import NEVER, LetterSource, again
+from waypost.engine.replay import replay as replay_letters
+from waypost.events.results import Filtered, Mapped
+from waypost.plan import Plan, catalog
+from waypost.program.program import Program, link
+from waypost.program.settings import SettingError, Way
+from waypost.state.records import Letter, plan_of
+from waypost.state.store import Store
 
 
 @click.command()
@@ -148,7 +147,7 @@ def _foretell(groups: list[Group], *, as_json: bool) -> None:
             for item in again(program, letter, now):
                 if as_json:
                     about = {"id": letter.id, "connection": letter.connection}
-                    click.echo(told.text_of(program, {**about, **told.delivery(program, item, now)}))
+                    click.echo(result_json.text_of(program, {**about, **result_json.delivery(program, item, now)}))
                     continue
                 if isinstance(item, Mapped):
                     said = f"would be sent by {item.action}: {item.body.decode()}"

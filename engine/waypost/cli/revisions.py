@@ -13,10 +13,9 @@ from pathlib import Path
 
 import click
 
-from waypost import catalog
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, holds_connections, read_plan, refuse
-from waypost.plan import Plan, PlanError, load
+from waypost.plan import Plan, PlanError, catalog, load
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from waypost.compiler.rules import RULES
+from waypost.compiler.report.rules import RULES
 
 
 @click.command(name="rules")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from waypost import catalog
+from waypost.authoring import result_json
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
 from waypost.cli.common import load_target, missing_files, read_settings, refuse, refuse_for
@@ -20,24 +20,22 @@ from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
 from waypost.cli.summary import report
 from waypost.cli.ways import reaching, refuse_for_connections
-from waypost.plan import Plan
-from waypost.runtime import told
-from waypost.runtime.courier import turned_away
-from waypost.runtime.engine import Summary, Watcher, run, status_of
-from waypost.runtime.journal import Journal
-from waypost.runtime.options import Options, Sender
-from waypost.runtime.outcome import Answer
-from waypost.runtime.program import Program, link
-from waypost.runtime.reaching import prepare, reached, warn_of_plain
-from waypost.runtime.reader import Source
-from waypost.runtime.request import Wire
-from waypost.runtime.settings import SettingError, Way
-from waypost.runtime.sources.file import SourceError
-from waypost.runtime.sources.lines import Line
-from waypost.runtime.sources.pattern import openers
-from waypost.runtime.sources.stdin import StdinIntake, StdinSource
-from waypost.runtime.sources.stream import StreamSource
-from waypost.runtime.store import StateError, Store
+from waypost.delivery.outcome import Answer
+from waypost.engine.engine import Summary, Watcher, run, status_of
+from waypost.engine.lane_runner import turned_away
+from waypost.engine.options import Options, Sender
+from waypost.events.lines import Line, SourceError
+from waypost.http.reaching import prepare, reached, warn_of_plain
+from waypost.plan import Plan, catalog
+from waypost.program.program import Program, link
+from waypost.program.request.render import Wire
+from waypost.program.settings import SettingError, Way
+from waypost.sources.pattern import openers
+from waypost.sources.shared import Source
+from waypost.sources.stdin import StdinIntake, StdinSource
+from waypost.sources.stream import StreamSource
+from waypost.state.journal import Journal
+from waypost.state.store import StateError, Store
 
 STDIN = "stdin"
 
@@ -372,7 +370,7 @@ def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Opt
 def sender_for(program: Program, options: Options) -> Sender:
     if options.masked:
         return DryRun(quiet=options.map_lines is not None)
-    from waypost.runtime.transport import Transport
+    from waypost.http.transport import Transport
 
     return Transport(
         max(kind.policy.concurrency for kind in program.requests.values()),
@@ -393,8 +391,8 @@ def prepare_to_send(programs: list[Program], options: Options) -> None:
 
 def watching_at(text: str) -> Watcher:
     """The port of `--listen`, bound."""
-    from waypost.runtime.listening import Taken, read_address
-    from waypost.runtime.watching import Watching
+    from waypost.http.listening import Taken, read_address
+    from waypost.operate.operator_server import Watching
 
     address = read_address(text)
     if address is None:
@@ -444,7 +442,7 @@ class DryRun:
 
 
 def tell_each(program: Program, source: Source, lines: list[Line], now: float) -> list[Any]:
-    """`courier.many`, each delivery told as a line of JSON (`runtime/told.py`)."""
+    """`courier.many`, each delivery told as a line of JSON (`authoring/result_json.py`)."""
     found: list[Any] = []
     for line in lines:
         if line.__class__ is Line:
@@ -452,7 +450,7 @@ def tell_each(program: Program, source: Source, lines: list[Line], now: float) -
         else:
             results = [turned_away(line)]
         for result in results:
-            about = {"connection": program.owner, **told.position(source.name, line)}
-            click.echo(told.text_of(program, {**about, **told.delivery(program, result, now)}))
+            about = {"connection": program.owner, **result_json.position(source.name, line)}
+            click.echo(result_json.text_of(program, {**about, **result_json.delivery(program, result, now)}))
         found.append(results)
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from waypost.cli.common import refuse, write_file
-from waypost.compiler import schema
+from waypost.compiler.schema import json_schema
 
 
 @click.command(name="schema")
@@ -24,7 +24,7 @@ def command(of_tests: bool, of_connections: bool, output: Path | None) -> None:
     """
     if of_tests and of_connections:
         refuse("--tests and --connections are two schemas: ask for one")
-    make = schema.tests if of_tests else schema.connections if of_connections else schema.destination
+    make = json_schema.tests if of_tests else json_schema.connections if of_connections else json_schema.destination
     text = schema_text(make())
     if output is None:
         click.echo(text, nl=False)

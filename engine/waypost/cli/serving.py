@@ -17,24 +17,24 @@ from typing import Any
 import click
 import msgspec
 
-from waypost import catalog
 from waypost.cli import endings
 from waypost.cli.common import refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
-from waypost.plan import Feed, Plan
-from waypost.runtime.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
-from waypost.runtime.joined import News
-from waypost.runtime.journal import Journal
-from waypost.runtime.options import Options, Sender
-from waypost.runtime.program import Program, link
-from waypost.runtime.settings import SettingError, Way, resolve
-from waypost.runtime.sources.file import SourceError, expand
-from waypost.runtime.sources.ingest import Ingest, Served
-from waypost.runtime.sources.journal import JournalSource
-from waypost.runtime.sources.pattern import openers
-from waypost.runtime.sources.stdin import StdinIntake, StdinSource
-from waypost.runtime.sources.stream import is_stream
-from waypost.runtime.store import Store
+from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
+from waypost.engine.options import Options, Sender
+from waypost.engine.workers.joint_lane import News
+from waypost.events.lines import SourceError
+from waypost.plan import Feed, Plan, catalog
+from waypost.program.program import Program, link
+from waypost.program.settings import SettingError, Way, resolve
+from waypost.sources.file import expand
+from waypost.sources.ingest import Ingest, Served
+from waypost.sources.pattern import openers
+from waypost.sources.stdin import StdinIntake, StdinSource
+from waypost.sources.stream import is_stream
+from waypost.state.journal import Journal
+from waypost.state.journal_source import JournalSource
+from waypost.state.store import Store
 
 WATCH_S = 1.0
 

@@ -11,7 +11,7 @@ from waypost.cli.common import load_target
 from waypost.plan import Plan, Setting, dump
 
 if TYPE_CHECKING:
-    from waypost.runtime.program import Program
+    from waypost.program.program import Program
 
 
 @click.command(name="show")
@@ -23,7 +23,7 @@ def command(what: str, target: str) -> None:
     if what == "plan":
         click.echo(dump(plan).decode(), nl=False)
         return
-    from waypost.runtime.program import link
+    from waypost.program.program import link
 
     program = link(plan, stand_ins(plan))
     click.echo(_ways(program), nl=False)
@@ -32,7 +32,7 @@ def command(what: str, target: str) -> None:
 
 def _ways(program: Program) -> str:
     """Comments that say which actions this text is for, and which the compiled kernel takes first."""
-    from waypost.runtime.kernel import why_none
+    from waypost.program.kernel import why_none
 
     if program.kernel is None:
         return f"# The kernel has no part in it: {why_none() or 'no action is for it'}.\n"

@@ -13,9 +13,9 @@ import click
 from waypost.cli import state_folder
 from waypost.cli.common import refuse_for
 from waypost.cli.logs import note
-from waypost.runtime import records
-from waypost.runtime.records import JOURNAL
-from waypost.runtime.store import Damaged, StateError, look
+from waypost.state import records
+from waypost.state.records import JOURNAL
+from waypost.state.store import Damaged, StateError, look
 
 
 @click.command(name="state")
@@ -44,7 +44,7 @@ def command(folder: str | None, accept_damage: bool, as_json: bool) -> None:
 
 
 def _accept(place: Path) -> None:
-    from waypost.runtime.mending import mend
+    from waypost.state.repair import mend
 
     try:
         look(place).close()

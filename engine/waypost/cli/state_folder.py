@@ -9,8 +9,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from waypost import catalog
 from waypost.cli.common import refuse
+from waypost.plan import catalog
 
 AUTO = "auto"
 

@@ -14,8 +14,8 @@ import click
 from waypost.cli import endings
 from waypost.cli.endings import Keeps
 from waypost.cli.logs import note
-from waypost.runtime.engine import Summary, status_of
-from waypost.runtime.notices import Notice
+from waypost.engine.engine import Summary, status_of
+from waypost.events.notices import Notice
 
 
 def report(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from waypost import catalog
+from waypost.authoring.test.render import human, json, junit
+from waypost.authoring.test.suite import GOLDEN, TESTS, Result, Wanted, run_spec
+from waypost.authoring.test.watch import changes
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
-from waypost.testing.render import human, json, junit
-from waypost.testing.suite import GOLDEN, TESTS, Result, Wanted, run_spec
-from waypost.testing.watch import changes
+from waypost.plan import catalog
 
 RENDER: dict[str, Callable[..., str]] = {"human": human.render, "json": json.render, "junit": junit.render}
 

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from waypost.cli.common import refuse
+from waypost.http.trust import path_of
 from waypost.plan import Tls
-from waypost.runtime.settings import SettingError, Way, local_url
-from waypost.runtime.trust import path_of
+from waypost.program.settings import SettingError, Way, local_url
 
 OPTIONS = (
     click.option(

@@ -15,26 +15,26 @@ from typing import Any
 
 from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
+from waypost.delivery.ledger import Ledger
+from waypost.engine.engine import FILES, Intake, Summary
+from waypost.engine.options import Options
+from waypost.engine.workers import splitting
+from waypost.engine.workers.file_share import Portion
+from waypost.engine.workers.frames import Task
+from waypost.engine.workers.joint_lane import Assigned, News
+from waypost.engine.workers.journal_share import Followed
+from waypost.engine.workers.splitting import Gathered, Place
+from waypost.engine.workers.supervisor import Crew
 from waypost.plan import dump
-from waypost.runtime import splitting
-from waypost.runtime.crew import Crew
-from waypost.runtime.engine import FILES, Intake, Summary
-from waypost.runtime.joined import Assigned, News
-from waypost.runtime.journal import Journal
-from waypost.runtime.keeping import LEAST_S
-from waypost.runtime.ledger import Ledger
-from waypost.runtime.options import Options
-from waypost.runtime.pipe import Task
-from waypost.runtime.program import Program
-from waypost.runtime.reader import Source
-from waypost.runtime.records import Cursor, Snapshot, cursors_of, ledger_of
-from waypost.runtime.sources.file import FileSource
-from waypost.runtime.sources.following import Followed
-from waypost.runtime.sources.share import Portion
-from waypost.runtime.sources.stdin import StdinIntake
-from waypost.runtime.sources.stream import StreamSource
-from waypost.runtime.splitting import Gathered, Place
-from waypost.runtime.store import Store
+from waypost.program.program import Program
+from waypost.sources.file import FileSource
+from waypost.sources.shared import Source
+from waypost.sources.stdin import StdinIntake
+from waypost.sources.stream import StreamSource
+from waypost.state.commits import LEAST_S
+from waypost.state.journal import Journal
+from waypost.state.records import Cursor, Snapshot, cursors_of, ledger_of
+from waypost.state.store import Store
 
 IDLE_S = 0.05
 """Without a state a step only brings dead letters and the progress bar: so often is enough."""

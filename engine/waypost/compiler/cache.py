@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from waypost import __version__
-from waypost.compiler.diagnostic import Diagnostic
+from waypost.compiler.report.diagnostic import Diagnostic
+from waypost.version import __version__
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("ruamel.yaml", "jinja2", "jsonpath-ng")

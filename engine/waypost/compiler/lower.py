@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from waypost import plan as p
-from waypost.compiler.reader_integrations import meaning
-from waypost.compiler.source import Source
+from waypost.compiler.read.integrations import meaning
+from waypost.compiler.read.source import Source
 from waypost.compiler.spec import ActionSpec, AuthSpec, RequestSpec, Spec, Val
 
 Note = Callable[[str, int], None]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from waypost.compiler import document
 from waypost.compiler.check import check
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.lower import lower
-from waypost.compiler.reader import read_spec
-from waypost.compiler.source import Source, Span
+from waypost.compiler.read import document
+from waypost.compiler.read.source import Source, Span
+from waypost.compiler.read.spec_reader import read_spec
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.report.suppress import excuse
 from waypost.compiler.spec import Spec
-from waypost.compiler.suppress import excuse
 from waypost.plan import Plan
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from waypost import plan as p
-from waypost.compiler.document import Scalar
-from waypost.compiler.source import Span
+from waypost.compiler.read.document import Scalar
+from waypost.compiler.read.source import Span
 from waypost.lang import fql
 
 T = TypeVar("T")

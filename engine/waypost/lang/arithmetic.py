@@ -1,7 +1,7 @@
 """`+ - * /`, `sum`, `round` and comparison of JSON numbers: decimal, exact, bounded; 19.99 * 100 is 1999.
 
 Takes decoded JSON. Gives an int where the result is whole, else a Num, its text the shortest; or a Fault (reason "filter").
-docs/spec-reference.md ("Arithmetic") has the limits. `runtime/reference.py` states the same a second time, in fractions.
+docs/spec-reference.md ("Arithmetic") has the limits. `program/interpret.py` states the same a second time, in fractions.
 """
 
 from __future__ import annotations

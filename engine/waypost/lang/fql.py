@@ -14,7 +14,7 @@
 
 `and` binds tighter than `or`; the words and, or, in, true, false, null are read in any case; after a dot they are plain names.
 
-What each form means (`evaluate`, the one authority; runtime/codegen_fql.py generates the same and a property test compares them):
+What each form means (`evaluate`, the one authority; program/generated/conditions.py generates the same and a property test compares them):
 
 * a missing path is null;
 * `=` is strict on type: 5 is not "5", true is not 1; `!=` is exactly its negation; lists and objects compare by value;

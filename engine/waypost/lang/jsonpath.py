@@ -4,7 +4,7 @@ Takes text. Gives a `PathExpr` (canonical text, steps) or a LangError with offse
 
 jsonpath-ng's own parser is not the gate: it refuses `$.where` and accepts `$.a[01]`, `$.k-d` and `$.a|$.s`. So names, indexes, wildcards,
 slices and `..` are tokenized strictly here; a path of names and indexes is walked in a few lines, and only one that can match several times
-is evaluated by jsonpath-ng (the only module that imports it, and only then), in the forms that tests/test_jsonpath.py proves equal to the
+is evaluated by jsonpath-ng (the only module that imports it, and only then), in the forms that tests/lang/test_jsonpath.py proves equal to the
 RFC. Filters are refused: `$each` with `where` says the same with FQL.
 """
 

@@ -34,7 +34,7 @@ class TooDeep(ValueError):
 
 
 class Fault(Exception):
-    """What an event did wrong: a reason code (runtime/results.py lists them) and a sentence. `field` is set by who knows the output."""
+    """What an event did wrong: a reason code (events/results.py lists them) and a sentence. `field` is set by who knows the output."""
 
     def __init__(self, reason: str, message: str, field: str = "") -> None:
         super().__init__(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waypost.compiler.check import constants, fields, mappings, requests, secrets, triggers
-from waypost.compiler.diagnostic import Report
+from waypost.compiler.report.diagnostic import Report
 from waypost.compiler.spec import Spec
 
 CHECKS = (triggers.check, fields.check, mappings.check, constants.check, requests.check, secrets.check)

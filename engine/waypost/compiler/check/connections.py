@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.reader_connections import ConnectionsFile, FeedSpec
+from waypost.compiler.read.connections_file import ConnectionsFile, FeedSpec
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Spec
 from waypost.lang import fql, fql_sat
 

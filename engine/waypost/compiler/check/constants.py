@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from waypost import plan as p
 from waypost.compiler.check.mappings import kind
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.source import Span
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Spec, Val
 from waypost.lang import arithmetic, checks, filters, template
 from waypost.lang.values import MISSING, Fault

@@ -6,9 +6,9 @@ senders put more into events than the specification says.
 
 from __future__ import annotations
 
-from waypost.compiler import event_fields
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.source import Span
+from waypost.compiler.check import event_fields
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Condition, Spec
 from waypost.lang import fql, fql_sat
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from waypost import plan as p
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.event_fields import SAID, can_be, kind_of
-from waypost.compiler.source import Span
+from waypost.compiler.check.event_fields import SAID, can_be, kind_of
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
-from waypost.compiler.suggest import nearest
 from waypost.lang import filters, jsonpath, patterns, values
 from waypost.lang.errors import LangError
 

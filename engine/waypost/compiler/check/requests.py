@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from waypost import plan as p
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.source import Span
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, SettingSpec, Spec, Val
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from waypost import plan as p
-from waypost.compiler.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.source import Span
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Condition, SettingSpec, Spec, Val
 from waypost.lang import fql
 

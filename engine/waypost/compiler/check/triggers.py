@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from waypost import plan as p
-from waypost.compiler import event_fields
-from waypost.compiler.diagnostic import Diagnostic, Fix, Label, Report
-from waypost.compiler.source import Span
+from waypost.compiler.check import event_fields
+from waypost.compiler.read.source import Span
+from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import ActionSpec, Condition, Spec
-from waypost.compiler.suggest import nearest
 from waypost.lang import fql, fql_sat, values
 
 TEXT_ONLY = ("match", "contains", "lowercase", "uppercase", "snakecase", "kebabcase", "titlecase")

@@ -1,0 +1,171 @@
+"""Requests, auth and the credential check of two plans.
+
+Takes the Sides. Gives Changes. A request that several actions share is told once, with their names unless they are all. Limits (batch, rate,
+retry, timeout) are told and never break: they change when something is sent, not what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from waypost import plan as p
+from waypost.authoring.diff import shapes
+from waypost.authoring.diff.change import Change
+from waypost.authoring.diff.mapping import differences
+from waypost.authoring.diff.sides import Sides
+from waypost.lang import notation
+
+
+def request_changes(sides: Sides) -> Iterator[Change]:
+    common = [name for name in sides.new.actions if name in sides.old.actions]
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for name in common:
+        pairs.setdefault((sides.old.actions[name].request, sides.new.actions[name].request), []).append(name)
+    # One name may stand for the same pair of requests as another.
+    for (before, after), names in _merged(sides, pairs).items():
+        actions = () if len(names) == len(common) else tuple(names)
+        yield from _request(sides, before, after, actions)
+
+
+def _merged(sides: Sides, pairs: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str], list[str]]:
+    found: dict[Any, tuple[tuple[str, str], list[str]]] = {}
+    for pair, names in pairs.items():
+        key = shapes.normal(sides.old.requests[pair[0]]), shapes.normal(sides.new.requests[pair[1]])
+        found.setdefault(key, (pair, []))[1].extend(names)
+    return dict(found.values())
+
+
+def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]) -> Iterator[Change]:
+    old, new = sides.old.requests[old_name], sides.new.requests[new_name]
+
+    def change(kind: str, reason: str, word: str, before: str, after: str) -> Change:
+        return sides.change(
+            kind,
+            reason,
+            f"requests.{new_name}.{word}",
+            old_pointer=f"requests.{old_name}.{word}",
+            action=action,
+            field=f"request.{word}",
+            old=before,
+            new=after,
+        )
+
+    if old.method != new.method:
+        yield change("method_changed", "another method", "method", old.method, new.method)
+    if not shapes.same(old.url, new.url):
+        yield change("url_changed", "another url", "url", notation.text(old.url), notation.text(new.url))
+    before, after = (
+        p.Object(entries={"headers": p.Object(entries=side.headers), "query": p.Object(entries=side.query)})
+        for side in (old, new)
+    )
+    left, right = (p.Object(entries={} if side.body is None else {"body": side.body}) for side in (old, new))
+    for found in (*differences(before, after, _text), *differences(left, right)):
+        yield change(found.kind, found.reason, ".".join(found.path), found.old, found.new)
+    for word, show in _LIMITS.items():
+        was, is_now = show(old), show(new)
+        if was != is_now:
+            yield change("limit_changed", _moved(was, is_now), word, was, is_now)
+    yield from _dedupe(old.dedupe, new.dedupe, change)
+    for status in sorted({*old.responses, *new.responses}):
+        was, is_now = _outcomes(old, status), _outcomes(new, status)
+        if was != is_now:
+            yield change("response_changed", _moved(was, is_now), f"responses.{status}", was, is_now)
+
+
+def _text(node: p.Value) -> str:
+    return notation.value(node) if isinstance(node, p.Object) else notation.text(node)
+
+
+def _moved(old: str, new: str) -> str:
+    return "is new" if not old else "is gone" if not new else "another value"
+
+
+def _dedupe(old: p.Dedupe | None, new: p.Dedupe | None, change: Callable[..., Change]) -> Iterator[Change]:
+    if shapes.same(old, new):
+        return
+    if old is not None and new is not None and sorted(old.by) != sorted(new.by):
+        yield change("dedupe_changed", "other fields", "dedupe.by", ", ".join(old.by), ", ".join(new.by))
+    before, after = ("" if held is None else notation.seconds(held.within_s) for held in (old, new))
+    if before != after:
+        yield change("dedupe_window", _moved(before, after), "dedupe.within", before, after)
+
+
+def _batch(request: p.Request) -> str:
+    batch = request.batch
+    if batch is None:
+        return ""
+    sizes = {"max_bytes": batch.max_bytes, "max_message_bytes": batch.max_message_bytes}
+    rows = [f"max_messages: {batch.max_messages}"] if batch.max_messages is not None else []
+    rows += [f"{word}: {notation.size(held)}" for word, held in sizes.items() if held is not None]
+    return "{" + ", ".join([*rows, f"max_wait: {notation.seconds(batch.max_wait_s)}"]) + "}"
+
+
+def _rate(request: p.Request) -> str:
+    rows = [f"{{{rate.of}: {notation.rate(rate)}}}" for rate in request.rate]
+    return rows[0] if len(rows) == 1 else "[" + ", ".join(rows) + "]" if rows else ""
+
+
+def _retry(request: p.Request) -> str:
+    retry = request.retry
+    words = f"for: {notation.seconds(retry.for_s)}, wait_from: {notation.constant(retry.wait_from)}"
+    return f"{{{words}, max_wait: {notation.seconds(retry.max_wait_s)}}}"
+
+
+_LIMITS: dict[str, Callable[[p.Request], str]] = {
+    "batch": _batch,
+    "rate": _rate,
+    "retry": _retry,
+    "timeout": lambda request: notation.seconds(request.timeout_s),
+    "concurrency": lambda request: str(request.concurrency),
+    "gzip": lambda request: notation.constant(request.gzip),
+}
+
+
+def _outcomes(request: p.Request, status: str) -> str:
+    rules = request.responses.get(status, [])
+    rows = [
+        rule.then if rule.test is None else f"{{if: {notation.condition(rule.test)}, then: {rule.then}}}"
+        for rule in rules
+    ]
+    return rows[0] if len(rows) == 1 else "[" + ", ".join(rows) + "]" if rows else ""
+
+
+def auth_changes(sides: Sides) -> Iterator[Change]:
+    before, after = _auth(sides.old.auth), _auth(sides.new.auth)
+    for word in dict.fromkeys([*before, *after]):
+        left, right = before.get(word), after.get(word)
+        if left is None or right is None or not shapes.same(left, right):
+            shown = ["" if node is None else notation.text(node) for node in (left, right)]
+            yield sides.change(
+                "auth_changed", _moved(*shown), f"auth.{word}", field=f"auth.{word}", old=shown[0], new=shown[1]
+            )
+
+
+def _auth(auth: p.Auth) -> dict[str, p.Value]:
+    found: dict[str, p.Value] = {}
+    if auth.basic is not None:
+        found |= {"basic.username": auth.basic.username, "basic.password": auth.basic.password}
+    if auth.bearer is not None:
+        found["bearer"] = auth.bearer
+    for group in ("headers", "query", "body"):
+        found |= {f"{group}.{name}": node for name, node in getattr(auth, group).items()}
+    return found
+
+
+def probe_changes(sides: Sides) -> Iterator[Change]:
+    if not shapes.same(sides.old.check, sides.new.check):
+        before, after = _probe(sides.old.check), _probe(sides.new.check)
+        reason = _moved(before, after)
+        yield sides.change("probe_changed", reason, "check", field="check", old=before, new=after)
+
+
+def _probe(probe: p.Probe | None) -> str:
+    if probe is None:
+        return ""
+    words = [f"{probe.method}: {notation.text(probe.url)}"]
+    for name in ("headers", "query"):
+        held: dict[str, p.Value] = getattr(probe, name)
+        if held:
+            words.append(f"{name}: {{{', '.join(f'{key}: {notation.text(node)}' for key, node in held.items())}}}")
+    return "{" + ", ".join(words) + "}"

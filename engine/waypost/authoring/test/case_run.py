@@ -1,0 +1,179 @@
+"""One test, delivered: what became of each delivery, and every request as it left.
+
+Takes a linked program and a Case. The event goes through the real program, lane and transport, down to the place of the sockets; the
+destination's answers come from the test's replies (then 200), and the lane's clock is virtual, so that retries and waits take no time. The
+request that is shown is the masked rendering of the one that was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from waypost.authoring.test.cases import MAX_REPLIES, START, Case, Reply
+from waypost.delivery.gate import Gate
+from waypost.delivery.lane import Command, Dead, Lane, Position, Send
+from waypost.delivery.outcome import Answer
+from waypost.events.results import Filtered, Mapped
+from waypost.http.transport import Sent, Transport, url_as_sent
+from waypost.program.program import Program, Result
+
+__all__ = ["MAX_ATTEMPTS", "START", "Course", "Delivered", "Destination", "deliver"]
+
+MAX_ATTEMPTS = 2 * MAX_REPLIES
+"""A test that is not over by then never ends: the answers keep asking for another attempt."""
+
+IDLE_STEP = 0.001
+
+
+@dataclass
+class Delivered:
+    """What became of one delivery of an event (`event` counts from 0, `offset` is its line's). `request` is what golden.json keeps of the
+    request that carried it first."""
+
+    action: str | None
+    item: int | str | None
+    outcome: str
+    reason: str = ""
+    at: str = ""
+    body: bytes = b""
+    request: dict[str, Any] = field(default_factory=dict)
+    event: int = 0
+    offset: int = 0
+
+    def is_of(self, offset: int, action: str | None, item: int | str | None) -> bool:
+        return (self.offset, self.action, self.item) == (offset, action, item)
+
+
+@dataclass
+class Course:
+    """One test's deliveries, in the program's order; `answered` pairs each attempt's request (a key of Plan.requests) with its answer."""
+
+    ended: list[Delivered]
+    waited: float = 0.0
+    attempts: int = 0
+    stopped: str = ""
+    endless: bool = False
+    unasked: tuple[Reply, ...] = ()
+    answered: list[tuple[str, Answer]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """Every attempt, as golden.json shows it."""
+
+
+class Destination:
+    """In place of the network. State: the replies that are still to be given, and what has been sent."""
+
+    def __init__(self) -> None:
+        self.replies: deque[Reply] = deque()
+        self.sent: list[Sent] = []
+
+    def expect(self, replies: tuple[Reply, ...]) -> None:
+        self.replies, self.sent = deque(replies), []
+
+    def answer(self, sent: Sent) -> Answer:
+        self.sent.append(sent)
+        return self.replies.popleft().answer if self.replies else Answer("200")
+
+
+async def deliver(program: Program, case: Case, transport: Transport, destination: Destination) -> Course:
+    """Runs one test. `destination` answers for `transport`."""
+    destination.expect(case.replies)
+    course = Course([])
+    lane = Lane(dict(program.requests), dict.fromkeys(program.requests, Gate(1, lambda: 1.0)), lambda: 1.0)
+    now = case.now
+    commands: list[Command] = []
+    for index, (line, offset) in enumerate(zip(case.events, case.offsets(), strict=True)):
+        results = program.map(line, offset, case.event, case.now)
+        course.ended += [_undelivered(item, index, offset) for item in results]
+        commands += lane.offer(list(results), line, Position("test", offset, index + 1, offset + len(line)), now)
+    for _ in range(10 * MAX_ATTEMPTS):
+        for command in [*commands, *lane.tick(now, flush=True)]:
+            await _obey(command, program, lane, course, transport, now)
+        commands = []
+        course.endless = course.attempts >= MAX_ATTEMPTS
+        if lane.stopped or lane.idle or course.endless:
+            break
+        wake = lane.next_wake(now)
+        now = max(now, wake) if wake is not None else now + IDLE_STEP
+    else:
+        course.endless = True
+    for item in course.ended:
+        if item.outcome == "waiting":
+            item.outcome = "stop"
+    course.waited, course.stopped = now - case.now, lane.stopped
+    course.unasked, course.sent = tuple(destination.replies), destination.sent
+    return course
+
+
+async def _obey(
+    command: Command, program: Program, lane: Lane, course: Course, transport: Transport, now: float
+) -> None:
+    if isinstance(command, Dead):
+        _note_dead(course, command)
+        return
+    course.attempts += 1
+    carried = [(of.position.offset, of.mapped.action, of.mapped.item) for of in lane.under_way(command.batch)]
+    mine = [item for key in carried for item in course.ended if item.is_of(*key)]
+    _note_request(program, course, command, mine, now)
+    kind = program.requests[command.request]
+    answer = await transport.send(kind.render(command.group, command.bodies, now), kind.policy.timeout_s)
+    course.answered.append((command.request, answer))
+    before = lane.ledger.delivered
+    for dead in lane.settle(command.batch, answer, now):
+        if isinstance(dead, Dead):
+            _note_dead(course, dead)
+    if lane.ledger.delivered > before:
+        for item in mine:
+            item.outcome = "ok"
+
+
+def _undelivered(result: Result, event: int, offset: int) -> Delivered:
+    found = Delivered(result.action, result.item, "waiting", event=event, offset=offset)
+    if isinstance(result, Mapped):
+        found.body = result.body
+    elif isinstance(result, Filtered):
+        found.outcome, found.reason = "filtered", result.reason
+    else:
+        found.outcome, found.reason, found.at = "rejected", result.reason, result.field
+    return found
+
+
+def _note_dead(course: Course, dead: Dead) -> None:
+    for item in course.ended:
+        if item.outcome == "waiting" and item.is_of(dead.position.offset, dead.action, dead.item):
+            item.outcome, item.reason = ("rejected" if dead.answer is None else "dead"), dead.reason
+            return
+
+
+def _note_request(program: Program, course: Course, command: Send, carried: list[Delivered], now: float) -> None:
+    kind = program.requests[command.request]
+    wire = kind.render(command.group, command.bodies, now, masked=True)
+    around = kind.envelope(command.group, now, masked=True)
+    shown: dict[str, Any] = {wire.method.lower(): _shown_url(wire.url), "headers": dict(wire.headers)}
+    if around is not None:
+        messages = [body.decode() for body in command.bodies]
+        shown["body"] = {"before": around[0].decode(), "messages": messages, "after": around[1].decode()}
+    course.requests.append(shown)
+    for item in carried:
+        item.request = item.request or shown
+
+
+def _shown_url(masked: str) -> str:
+    """The url as the client writes it; what is masked stays readable."""
+    marks = list(dict.fromkeys(re.findall(r"<\w+>", masked)))
+    for index, mark in enumerate(marks):
+        masked = masked.replace(mark, _place(index))
+    try:
+        sent = url_as_sent(masked)
+    except ValueError:
+        sent = masked
+    for index, mark in enumerate(marks):
+        sent = sent.replace(_place(index), mark)
+    return sent
+
+
+def _place(index: int) -> str:
+    return f"zq{index}qz"

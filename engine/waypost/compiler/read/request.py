@@ -1,0 +1,240 @@
+"""Requests, auth and the check: document nodes become RequestSpec and AuthSpec.
+
+Takes the map of a `request:` (after laying over). Reports what has no meaning (families S and D) and gives a RequestSpec, or None where there
+is no method to speak of.
+"""
+
+from __future__ import annotations
+
+import re
+
+from waypost import plan as p
+from waypost.compiler.compose.reuse import METHODS
+from waypost.compiler.read import units
+from waypost.compiler.read.closed_maps import describe
+from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.source import Span
+from waypost.compiler.read.values import AUTH, BODY, RESPONSE, TEXT, Place, Values
+from waypost.compiler.report.diagnostic import Fix
+from waypost.compiler.report.suggest import nearest
+from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
+
+REQUEST = (
+    *METHODS,
+    "headers",
+    "query",
+    "body",
+    "gzip",
+    "timeout",
+    "concurrency",
+    "batch",
+    "rate",
+    "retry",
+    "dedupe",
+    "responses",
+)
+PROBE = (*METHODS, "headers", "query")
+AUTH_KINDS = ("basic", "bearer", "headers", "query", "body")
+BASIC = ("username", "password")
+BATCH = ("max_messages", "max_bytes", "max_message_bytes", "max_wait")
+RATE = ("requests", "messages")
+RETRY = ("for", "wait_from", "max_wait")
+DEDUPE = ("by", "within")
+RULE = ("if", "then")
+STATUS = r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered"
+_STATUSES = ("2xx", "3xx", "4xx", "5xx", "unsent", "unanswered")
+OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
+
+
+def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSpec | None:
+    closed = values.closed
+    what = "the check" if probe else "the request"
+    closed.keys(node, PROBE if probe else REQUEST, what)
+    methods = [name for name, _ in node.entries if name.text in METHODS]
+    if not methods:
+        first = node.entries[0][0].span if node.entries else node.span
+        if not closed.meant(node, "post"):
+            closed.add("S103", f"{what} needs a method and url", first, "missing here", "write `post: https://…`")
+        # What else stands in it is still read.
+        methods = [Scalar("post", "post", "text", "plain", first, closed.report.source)]
+        broken = True
+    else:
+        broken = False
+    if len(methods) > 1:
+        closed.add("S108", f"{what} has two methods", methods[1].span, f"`{methods[0].text}` stands above")
+    method = methods[0]
+    place = AUTH if probe else TEXT
+    url_node = node.get(method.text)
+    url = values.text(url_node, place) if url_node is not None else Val(p.Const(value=""), method.span)
+    body_node = node.get("body")
+    conditions: list[Condition] = []
+    plain = p.Request(
+        method=method.text,
+        url=p.Const(value=""),
+        gzip=closed.boolean(node.get("gzip"), "`gzip`", False),
+        timeout_s=closed.quantity(node.get("timeout"), "`timeout`", units.seconds, units.TIME_HELP) or 10.0,
+        concurrency=closed.integer(node.get("concurrency"), "`concurrency`", 1, 1000) or 4,
+        batch=_batch(node.get("batch"), values),
+        rate=_rates(node.get("rate"), values),
+        retry=_retry(node.get("retry"), values),
+        dedupe=_dedupe(node.get("dedupe"), values),
+        responses=_responses(node.get("responses"), values, conditions),
+    )
+    read = RequestSpec(
+        plain,
+        Located(method.text, method.span),
+        url,
+        _texts(node.get("headers"), values, place, "`headers`"),
+        _texts(node.get("query"), values, place, "`query`"),
+        values.value(body_node, BODY) if body_node is not None else None,
+        tuple(conditions),
+        node.span,
+        _spans(node),
+    )
+    return None if broken else read
+
+
+def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
+    """The span of each word's value, dotted: "retry.for"; of a key itself: "retry.for key"."""
+    found: dict[str, Span] = {}
+    for name, value in node.entries:
+        found[prefix + name.text] = value.span
+        found[prefix + name.text + " key"] = name.span
+        if isinstance(value, Map) and name.text not in ("body",):
+            found.update(_spans(value, f"{prefix}{name.text}."))
+    return found
+
+
+def _texts(node: Node | None, values: Values, place: Place, what: str) -> dict[str, Val]:
+    held = values.closed.map(node, what)
+    return {name.text: values.text(value, place) for name, value in held.entries} if held else {}
+
+
+def _batch(node: Node | None, values: Values) -> p.Batch | None:
+    closed = values.closed
+    held = closed.map(node, "`batch`")
+    if held is None:
+        return None
+    closed.keys(held, BATCH, "`batch`")
+    wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
+    return p.Batch(
+        max_messages=closed.integer(held.get("max_messages"), "`max_messages`", 1),
+        max_bytes=closed.quantity(held.get("max_bytes"), "`max_bytes`", units.size, units.SIZE_HELP),
+        max_message_bytes=closed.quantity(
+            held.get("max_message_bytes"), "`max_message_bytes`", units.size, units.SIZE_HELP
+        ),
+        max_wait_s=1.0 if wait is None else wait,
+    )
+
+
+def _rates(node: Node | None, values: Values) -> list[p.Rate]:
+    closed = values.closed
+    if node is None:
+        return []
+    found: list[p.Rate] = []
+    for item in node.items if isinstance(node, Seq) else (node,):
+        written = item.text if isinstance(item, Scalar) and units.rate(item.text) is not None else "1000/s"
+        held = closed.map(item, "`rate`", f"write `rate: {{requests: {written}}}`")
+        if held is None:
+            continue
+        closed.keys(held, RATE, "`rate`")
+        for name, value in held.entries:
+            read = closed.quantity(value, f"`{name.text}`", units.rate, units.RATE_HELP) if name.text in RATE else None
+            if read is not None:
+                found.append(p.Rate(of=name.text, count=read[0], per_s=read[1]))
+    return found
+
+
+def _retry(node: Node | None, values: Values) -> p.Retry:
+    closed = values.closed
+    held = closed.map(node, "`retry`")
+    if held is None:
+        return p.Retry()
+    closed.keys(held, RETRY, "`retry`")
+    length = closed.quantity(held.get("for"), "`for`", units.seconds, units.TIME_HELP)
+    wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
+    headers = [name.text for name in closed.texts(held.get("wait_from"), "`wait_from`")]
+    return p.Retry(
+        for_s=14400.0 if length is None else length,
+        wait_from=headers or ["Retry-After"],
+        max_wait_s=3600.0 if wait is None else wait,
+    )
+
+
+def _dedupe(node: Node | None, values: Values) -> p.Dedupe | None:
+    closed = values.closed
+    held = closed.map(node, "`dedupe`")
+    if held is None:
+        return None
+    closed.keys(held, DEDUPE, "`dedupe`")
+    by = closed.texts(closed.need(held, "by", "`dedupe`", "name the output fields, such as `by: messageId`"), "`by`")
+    closed.need(held, "within", "`dedupe`", "say for how long, such as `within: 24h`")
+    within = closed.quantity(held.get("within"), "`within`", units.seconds, units.TIME_HELP)
+    return p.Dedupe(by=[name.text for name in by], within_s=within or 0.0)
+
+
+def _responses(node: Node | None, values: Values, conditions: list[Condition]) -> dict[str, list[p.ResponseRule]]:
+    closed = values.closed
+    held = closed.map(node, "`responses`")
+    found: dict[str, list[p.ResponseRule]] = {}
+    for name, value in held.entries if held else ():
+        if not re.fullmatch(STATUS, name.text):
+            near = {"timeout": "unanswered", "default": "4xx"}.get(name.text) or nearest(name.text, _STATUSES)
+            closed.add(
+                "S105",
+                f"`{name.text}` is no status",
+                name.span,
+                f"did you mean `{near}`?" if near else "expected `400`, `4xx`, `unsent` or `unanswered`",
+                fix=Fix(name.span, near, safe=True) if near and near == name.text.lower() else None,
+            )
+            continue
+        rules = [_rule(item, values, conditions) for item in (value.items if isinstance(value, Seq) else (value,))]
+        found[name.text] = [rule for rule in rules if rule is not None]
+    return found
+
+
+def _rule(node: Node, values: Values, conditions: list[Condition]) -> p.ResponseRule | None:
+    closed = values.closed
+    if isinstance(node, Map):
+        if node.get("results") is not None or node.get("rest") is not None:
+            closed.add(
+                "S106", "`results` is reserved for a later version of the language", node.span, "not yet supported"
+            )
+            return None
+        closed.keys(node, RULE, "a response rule")
+        then, test_node = closed.need(node, "then", "a response rule"), closed.need(node, "if", "a response rule")
+        test = values.condition(test_node, RESPONSE, "`if`") if test_node is not None else None
+        if test is None:
+            return None
+        conditions.append(test)
+        return p.ResponseRule(then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text)
+    if not isinstance(node, Scalar):
+        closed.add("S104", "a response is an outcome or a list of them", node.span, f"found {describe(node)}")
+        return None
+    return p.ResponseRule(then=closed.one_of(node, OUTCOMES, "the outcome", "reject"))
+
+
+def read_auth(node: Node | None, values: Values) -> AuthSpec:
+    closed = values.closed
+    held = closed.map(node, "`auth`")
+    found: dict[str, Val] = {}
+    if held is None:
+        return AuthSpec()
+    closed.keys(held, AUTH_KINDS, "`auth`")
+    for name, value in held.entries:
+        if name.text == "basic":
+            basic = closed.map(value, "`basic`")
+            if basic is not None:
+                closed.keys(basic, BASIC, "`basic`")
+                for part in BASIC:
+                    text = closed.need(
+                        basic, part, "`basic`", 'an empty one is `password: ""`' if part == "password" else ""
+                    )
+                    if text is not None:
+                        found[f"basic.{part}"] = values.text(text, AUTH)
+        elif name.text == "bearer":
+            found["bearer"] = values.text(value, AUTH)
+        elif name.text in ("headers", "query", "body"):
+            for key, val in _texts(value, values, AUTH, f"`{name.text}`").items():
+                found[f"{name.text}.{key}"] = val
+    return AuthSpec(found)

@@ -1,0 +1,233 @@
+"""The operators of value positions, one function each: a map such as `{$from: …, type: string}` becomes a Val.
+
+Takes the Values reader, the map, what stands behind the operator, and the Place. Gives a Val; what is missing or misplaced is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from waypost import plan as p
+from waypost.compiler.read import units
+from waypost.compiler.read.closed_maps import describe
+from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.source import Span
+from waypost.compiler.spec import Val
+from waypost.lang import jsonpath, patterns
+from waypost.lang.errors import LangError
+from waypost.lang.values import TYPES
+
+if TYPE_CHECKING:
+    from waypost.compiler.read.values import Place, Values
+
+Reader = Callable[["Values", Map, Node, "Place"], Val]
+
+
+def merge(values: Values, node: Map, held: Node, place: Place) -> Val:
+    operands = tuple(values.value(item, place) for item in (held.items if isinstance(held, Seq) else (held,)))
+    if not operands:
+        values.add("M210", "`$merge` has nothing to merge", held.span, "expected an object or a list of objects")
+    nodes, parts, spans = values.entries(node, place)
+    return Val(
+        p.Merge(of=[operand.node for operand in operands], entries=nodes),
+        node.span,
+        (*operands, *parts),
+        keys=spans,
+    )
+
+
+def literal(values: Values, node: Map, held: Node, place: Place) -> Val:
+    return Val(
+        p.Const(value=values.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None
+    )
+
+
+def first(values: Values, node: Map, held: Node, place: Place) -> Val:
+    if not isinstance(held, Seq) or not held.items:
+        values.add(
+            "M210",
+            "`$first` takes a list of values",
+            held.span,
+            f"found {describe(held)}" if not isinstance(held, Seq) else "the list is empty",
+        )
+        return Val(p.Const(value=None), node.span, broken=True)
+    parts = tuple(values.value(item, place) for item in held.items)
+    return Val(p.First(of=[part.node for part in parts]), node.span, parts)
+
+
+def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
+    of = values.value(held, place)
+    keys = node.get("keys")
+    if keys is None:
+        values.add("S103", "`$pick` needs `keys`", node.entries[0][0].span, "missing here", "list the keys to take")
+    names = values.closed.texts(keys, "`keys`")
+    seen: set[str] = set()
+    for name in names:
+        if name.text in seen:
+            values.add("M211", f"the key `{name.text}` is picked twice", name.span, help="remove one of the two")
+        seen.add(name.text)
+        no_path(values, name, "`keys` holds names of keys")
+        if isinstance(of.node, p.Path) and not of.node.path.startswith("$item"):
+            values.known_field(
+                jsonpath.parse(of.node.path).steps or ("?",) if of.node.path != "$" else (), name.text, name.span
+            )
+    return Val(
+        p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))),
+        node.span,
+        (of,),
+        keys={name.text: name.span for name in names},
+    )
+
+
+def each(values: Values, node: Map, held: Node, place: Place) -> Val:
+    of = values.value(held, place)
+    inner = place.with_item()
+    to_node, where_node = node.get("to"), node.get("where")
+    if to_node is None:
+        values.add(
+            "S103",
+            "`$each` needs `to`",
+            node.entries[0][0].span,
+            "missing here",
+            "say what each item becomes, such as `to: $item.id`",
+        )
+    to = values.value(to_node, inner) if to_node is not None else Val(p.Const(value=None), node.span)
+    where = values.condition(where_node, inner, "`where`") if where_node is not None else None
+    built = p.Each(of=of.node, to=to.node, where=where.text if where else None)
+    return Val(built, node.span, (of, to), words=_spans(node), condition=where)
+
+
+def when(values: Values, node: Map, held: Node, place: Place) -> Val:
+    test = values.condition(held, place, "`$when`")
+    then_node, else_node = node.get("then"), node.get("else")
+    if then_node is None:
+        values.add("S103", "`$when` needs `then`", node.entries[0][0].span, "missing here")
+    then = values.value(then_node, place) if then_node is not None else Val(p.Const(value=None), node.span)
+    other = values.value(else_node, place) if else_node is not None else None
+    parts = (then,) if other is None else (then, other)
+    if test is None:
+        return Val(p.Const(value=None), node.span, parts, broken=True)
+    built = p.When(test=test.text, then=then.node, otherwise=other.node if other else None)
+    return Val(built, node.span, parts, condition=test, words=_spans(node))
+
+
+def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
+    of = values.value(held, place)
+    table_node, else_node = node.get("in"), node.get("else")
+    if table_node is None:
+        values.add(
+            "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
+        )
+    table = values.closed.map(table_node, "`in`")
+    for name, _ in table.entries if table else ():
+        values.fixed_key(name)
+    constants = (
+        {name.text: constant(values, value, "`in` holds constants") for name, value in table.entries} if table else {}
+    )
+    other = values.value(else_node, place) if else_node is not None else None
+    parts = (of,) if other is None else (of, other)
+    return Val(
+        p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None),
+        node.span,
+        parts,
+        keys={name.text: name.span for name, _ in table.entries} if table else {},
+        words=_spans(node),
+    )
+
+
+def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
+    of = values.value(held, place)
+    closed = values.closed
+    kind = node.get("type")
+    type_name = closed.one_of(kind, TYPES, "`type`", "") or None
+    default_node, enum_node = node.get("default"), node.get("enum")
+    what = "`default` and `enum` hold constants"
+    default = None if default_node is None else p.Const(value=constant(values, default_node, what))
+    if enum_node is not None and not (isinstance(enum_node, Seq) and enum_node.items):
+        closed.add("S104", "`enum` is a list of constants", enum_node.span, f"found {describe(enum_node)}")
+    built = p.From(
+        of=of.node,
+        nulls=closed.one_of(node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"),
+        empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
+        type=type_name,
+        enum=[constant(values, item, what) for item in enum_node.items]
+        if isinstance(enum_node, Seq) and enum_node.items
+        else None,
+        pattern=_pattern(values, node.get("pattern")),
+        max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
+        max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),
+        max_age_s=closed.quantity(node.get("max_age"), "`max_age`", units.seconds, units.TIME_HELP),
+        max_ahead_s=closed.quantity(node.get("max_ahead"), "`max_ahead`", units.seconds, units.TIME_HELP),
+        invalid=closed.one_of(node.get("invalid"), ("error", "omit"), "`invalid`", "error"),
+        default=default,
+        required=closed.boolean(node.get("required"), "`required`", False),
+    )
+    return Val(built, node.span, (of,), words=_spans(node))
+
+
+def _pattern(values: Values, node: Node | None) -> str | None:
+    """A pattern that can be read."""
+    text = values.closed.text(node, "`pattern`")
+    try:
+        if text:
+            patterns.compiled(text)
+    except LangError as error:
+        if isinstance(node, Scalar):
+            values.lang_fault({"pattern": "M214"}, error, node)
+        return None
+    return text or None
+
+
+def constant(values: Values, node: Node, what: str) -> Any:
+    """A constant where no expression may stand: `{$literal: X}` is X there too, `$$x` the key `$x`, and nothing else is evaluated."""
+    if isinstance(node, Seq):
+        return [constant(values, item, what) for item in node.items]
+    if isinstance(node, Scalar):
+        no_path(values, node, what)
+        return values.closed.constant(node)
+    if [name.text for name, _ in node.entries] == ["$literal"]:
+        return values.closed.constant(node.entries[0][1])
+    found: dict[str, Any] = {}
+    for name, held in node.entries:
+        if name.text.startswith("$") and not name.text.startswith("$$"):
+            values.add(
+                "M218",
+                f"{what}, so `{name.text}` is only a key here",
+                name.span,
+                "this is not evaluated",
+                f"a key that is sent is written `${name.text}`; choose between values with `$first: [ … ]` or `$when`",
+            )
+        values.fixed_key(name)
+        found[name.text.removeprefix("$") if name.text.startswith("$$") else name.text] = constant(values, held, what)
+    return found
+
+
+def no_path(values: Values, node: Node, what: str) -> None:
+    """A constant that can only have been meant as a path or a template."""
+    if not isinstance(node, Scalar) or not (re.match(r"\$(item)?[.\[]", node.text) or "{{" in node.text):
+        return
+    values.add(
+        "M218",
+        f"{what}, so `{node.text[:60]}` is only text here",
+        node.span,
+        "this is not evaluated",
+        "choose between values with `$first: [ … ]` or `$when`, or excuse the line when it is the text that you send",
+    )
+
+
+def _spans(node: Map) -> dict[str, Span]:
+    return {name.text: value.span for name, value in node.entries}
+
+
+READERS: dict[str, Reader] = {
+    "$literal": literal,
+    "$merge": merge,
+    "$from": checked,
+    "$first": first,
+    "$pick": pick,
+    "$each": each,
+    "$when": when,
+    "$lookup": lookup,
+}

@@ -1,0 +1,441 @@
+"""JSON Schema (2020-12) of the files that people write, for completion and checks in an editor.
+
+Takes the reader's own tables of keys, `vocabulary.py` for what each means, and the forms of names and units. Gives `destination()`,
+`tests()` and `connections()`, plain data. A schema sees one value at a time, so it is wider than the reader (it cannot read a path, a
+template or a condition) and never narrower: whatever compiles is valid. A word that the reader learns appears here by itself; its doc line
+must be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from waypost.compiler.compose.reuse import METHODS
+from waypost.compiler.read import connections_file, integrations, request, spec_reader, units
+from waypost.compiler.read.closed_maps import NAME
+from waypost.compiler.read.values import OPERATORS
+from waypost.compiler.schema.vocabulary import DOCS, doc
+from waypost.lang import filters, fql
+from waypost.lang.values import TYPES
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_PRIVATE = {"^x-": True}
+_OMIT: Schema = {"const": "$omit", "description": "No such key, wherever it would come from."}
+_ANY_OF_MAP: Schema = {"type": "object"}
+
+
+def destination() -> Schema:
+    """The schema of destination.yaml."""
+    top = _closed("a spec", spec_reader.TOP, _top(), required=("spec", "name", "actions"))
+    return {
+        "$schema": DIALECT,
+        "title": "A Waypost destination",
+        "description": "specs/NAME/destination.yaml, version 1 of the language.",
+        **top,
+        "$defs": {**_words(), **_values(), "request": _request(), "action": _action(), "block": _block()},
+    }
+
+
+def connections() -> Schema:
+    """The schema of a connections file."""
+    reference: Schema = {"type": "string", "pattern": f"^({connections_file.REFERENCE})$"}
+    words: Schema = _one_or_list({"type": "string"})
+    over = _or_omit(_laid("an action", spec_reader.ACTION, _action_words()))
+    file: Schema = {"type": "string", "pattern": r"^file:\S"}
+    tls = _closed("`tls`", connections_file.TLS, dict.fromkeys(connections_file.TLS, file))
+    tls |= {"minProperties": 1, "dependentRequired": {"key": ["certificate"]}}
+    connection = _closed(
+        "a connection",
+        connections_file.CONNECTION,
+        {
+            "destination": _scalar("string", "number", "boolean"),
+            "enabled": {"type": "boolean"},
+            "sources": words,
+            "order_by": _ref("value"),
+            "integrations": {"anyOf": [{"const": integrations.IGNORE}, _integrations()]},
+            "settings": {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")},
+            "tls": tls,
+            "plain_http": {"type": "boolean"},
+            "request": _ref("request"),
+            "shared": _named(_or_omit(_ref("block"))),
+            "actions": _named(over),
+        },
+        required=("destination", "sources"),
+    )
+    source = _closed(
+        "a source",
+        connections_file.SOURCE,
+        {
+            "files": words,
+            "http": {"type": "string"},
+            "stdin": {"const": True},
+            "write_keys": _one_or_list(reference),
+            "emits": _one_or_list({"enum": list(fql.EVENT_TYPES)}),
+            "from": {"enum": ["start", "now"]},
+            "follow": {"type": "boolean"},
+        },
+    )
+    source["oneOf"] = [{"required": [kind]} for kind in connections_file.KINDS]
+    shapes = {
+        "connections": {**_named(connection), "minProperties": 1},
+        "sources": {**_named(source), "minProperties": 1},
+    }
+    top = _closed("a connections file", connections_file.TOP, shapes, required=connections_file.TOP)
+    return {
+        "$schema": DIALECT,
+        "title": "Waypost connections",
+        "description": "waypost.yaml: which sources go to which destinations, with which settings.",
+        **top,
+        "$defs": {**_words(), **_values(), "request": _request(), "block": _block()},
+    }
+
+
+def tests() -> Schema:
+    """The schema of tests.yaml."""
+    settings: Schema = {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")}
+    status = {"status": _scalar("integer", "string"), "headers": _ANY_OF_MAP}
+    reply = _closed("a reply", DOCS["a reply"], status)
+    expectation = _closed(
+        "an expectation", DOCS["an expectation"], {"waited": _ref("time"), "attempts": {"type": "integer"}}
+    )
+    test = _closed(
+        "a test",
+        DOCS["a test"],
+        {
+            "name": {"type": "string"},
+            "events": {"type": "array", "minItems": 1, "items": {"type": ["object", "string"]}},
+            "now": _scalar("string", "number"),
+            "requests": {"type": "array", "items": _ANY_OF_MAP},
+            "settings": settings,
+            "replies": {"type": "array", "items": reply},
+            "expect": _one_or_list(_ref("expectation")),
+        },
+        required=("name", "expect"),
+    )
+    test["anyOf"] = [{"required": ["event"]}, {"required": ["line"]}, {"required": ["events"]}]
+    return {
+        "$schema": DIALECT,
+        "title": "The tests of a Waypost destination",
+        "description": "specs/NAME/tests.yaml, beside the spec.",
+        **_closed(
+            "a tests file",
+            DOCS["a tests file"],
+            {
+                "settings": settings,
+                "now": _scalar("string", "number"),
+                "tests": {"type": "array", "items": _ref("test")},
+            },
+            required=("tests",),
+        ),
+        "$defs": {"test": test, "expectation": expectation, "time": _words()["time"]},
+    }
+
+
+def _top() -> Mapping[str, Schema]:
+    shapes: dict[str, Schema] = {
+        name: _scalar("string", "number", "boolean") for name in ("title", "description", "docs")
+    }
+    return shapes | {
+        "spec": {"const": spec_reader.VERSION},
+        "name": {"type": "string", "pattern": f"^{spec_reader.SPEC_NAME}$"},
+        "integrations": _integrations(),
+        "settings": _named(_setting()),
+        "auth": _auth(),
+        "check": _check(),
+        "request": _ref("request"),
+        "shared": _named(_ref("block")),
+        "actions": {**_named(_ref("action")), "minProperties": 1},
+    }
+
+
+# Parts of a spec.
+
+
+def _integrations() -> Schema:
+    name: Schema = {"type": ["string", "number", "boolean"], "not": {"enum": [integrations.ALL, ""]}}
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": name}
+
+
+def _setting() -> Schema:
+    choice = {"anyOf": [{"type": "string"}, _ANY_OF_MAP]}
+    found = _closed(
+        "a setting",
+        spec_reader.SETTING,
+        {
+            "type": _one_of(spec_reader.SETTING_TYPES, "the type of a setting"),
+            "choices": {"type": "object", "minProperties": 1, "additionalProperties": choice},
+            "default": _scalar("string", "number", "boolean"),
+            "optional": {"type": "boolean"},
+            "secret": {"type": "boolean"},
+            "label": _ref("text"),
+            "description": _ref("text"),
+        },
+    )
+    return {**found, "oneOf": [{"required": ["type"]}, {"required": ["choices"]}]}
+
+
+def _auth() -> Schema:
+    basic = _closed(
+        "`basic`",
+        request.BASIC,
+        dict.fromkeys(request.BASIC, _ref("text")),
+        required=request.BASIC,
+    )
+    texts: Schema = {"type": "object", "additionalProperties": _ref("text")}
+    return _closed(
+        "`auth`",
+        request.AUTH_KINDS,
+        {"basic": basic, "bearer": _ref("text"), "headers": texts, "query": texts, "body": texts},
+    )
+
+
+def _check() -> Schema:
+    found = _closed("the check", request.PROBE, _sent())
+    return {**found, "oneOf": [{"required": [method]} for method in METHODS]}
+
+
+def _sent() -> dict[str, Schema]:
+    """What the request and the check have in common."""
+    texts: Schema = {"type": "object", "additionalProperties": _or_omit(_ref("text"))}
+    return {**{method: _ref("text") for method in METHODS}, "headers": texts, "query": texts}
+
+
+def _request() -> Schema:
+    """A request, also one that lies over another: nothing is required, and `$omit` takes a key away."""
+    quantity = {name: _ref(name) for name in ("size", "time", "rate")}
+    count: Schema = {"type": "integer", "minimum": 1}
+    rate = _laid("`rate`", request.RATE, dict.fromkeys(request.RATE, quantity["rate"]))
+    names = _one_or_list({"type": "string"})
+    outcome = _one_of(request.OUTCOMES, "the outcome")
+    rule = _closed("a response rule", request.RULE, {"if": _ref("condition"), "then": outcome}, required=request.RULE)
+    batch: dict[str, Schema] = {
+        "max_messages": count,
+        "max_bytes": quantity["size"],
+        "max_message_bytes": quantity["size"],
+    }
+    shapes = _sent() | {
+        "body": _ref("value"),
+        "gzip": {"type": "boolean"},
+        "timeout": quantity["time"],
+        "concurrency": count,
+        "batch": _laid("`batch`", request.BATCH, {**batch, "max_wait": quantity["time"]}),
+        "rate": _one_or_list(rate),
+        "retry": _laid(
+            "`retry`", request.RETRY, {"for": quantity["time"], "wait_from": names, "max_wait": quantity["time"]}
+        ),
+        "dedupe": _laid("`dedupe`", request.DEDUPE, {"by": names, "within": quantity["time"]}),
+        "responses": {
+            "type": "object",
+            "propertyNames": {"pattern": f"^({request.STATUS})$"},
+            "additionalProperties": _or_omit(_one_or_list({"anyOf": [outcome, rule, _reader_of_results()]})),
+        },
+    }
+    found = _laid("the request", request.REQUEST, shapes)
+    methods = METHODS
+    two = [{"required": [one, other]} for at, one in enumerate(methods) for other in methods[at + 1 :]]
+    return {**found, "not": {"anyOf": two}}
+
+
+def _reader_of_results() -> Schema:
+    """Reserved words are left to the reader, which says when they come."""
+    return {"type": "object", "required": ["results"]}
+
+
+def _block() -> Schema:
+    return _laid("a shared block", spec_reader.BLOCK, _parts())
+
+
+def _action_words() -> dict[str, Schema]:
+    return _parts() | {
+        "title": _ref("text"),
+        "description": _ref("text"),
+        "trigger": _ref("condition"),
+        "use": _one_or_list({"type": "string"}),
+        "like": {"type": "string"},
+        "enabled": {"type": "boolean"},
+    }
+
+
+def _action() -> Schema:
+    found = _laid("an action", spec_reader.ACTION, _action_words())
+    inherits = [{"required": ["like"]}, {"required": ["use"]}]
+    return {
+        **found,
+        "allOf": [
+            {"anyOf": [{"required": ["trigger"]}, {"required": ["like"]}]},
+            {"anyOf": [{"required": ["mapping"]}, *inherits]},
+        ],
+    }
+
+
+def _parts() -> dict[str, Schema]:
+    """What an action and a shared block have in common."""
+    require = _closed(
+        "an item of `require`",
+        spec_reader.REQUIRE,
+        {"any": _one_or_list({"type": "string"}), "if": _ref("condition"), "message": _ref("text")},
+        required=("any",),
+    )
+    return {
+        "require": {"type": "array", "items": require},
+        "mapping": _ref("value"),
+        "request": _ref("request"),
+        "each": _ref("value"),
+        "where": _ref("condition"),
+    }
+
+
+# Values.
+
+
+def _words() -> dict[str, Schema]:
+    """Scalars with a form of their own."""
+    helps = {"size": units.SIZE_HELP, "time": units.TIME_HELP, "rate": units.RATE_HELP}
+    found: dict[str, Schema] = {
+        name: {"type": "string", "pattern": f"^({units.PATTERNS[name]})$", "description": help_text}
+        for name, help_text in helps.items()
+    }
+    functions = ", ".join(fql.FUNCTIONS)
+    return found | {
+        "text": {
+            "type": ["string", "number", "boolean"],
+            "pattern": "^(?!\\$)",
+            "description": "Text, with `{{ }}` inside.",
+        },
+        "condition": {
+            "type": "string",
+            "pattern": "\\S",
+            "description": f"FQL: paths, `= != < <= > >=`, `and`, `or`, `!( )`, `in [..]`; {functions}.",
+        },
+    }
+
+
+def _values() -> dict[str, Schema]:
+    """Value positions: what a mapping and a body are made of."""
+    known = ", ".join(filters.FILTERS)
+    operators = {f"op_{name[1:]}": _operator(name) for name in OPERATORS}
+    return operators | {
+        "path": {
+            "type": "string",
+            "pattern": "^\\$([.\\[].*|item([.\\[].*)?)?$",
+            "description": "A JSONPath into the event: `$.properties.total`; `$item` is the item of an `$each`.",
+        },
+        "template": {
+            "type": "string",
+            "pattern": "\\{\\{",
+            "description": f"`{{{{ event.traits.email | lower | sha256 }}}}`. Filters: {known}.",
+        },
+        "messages": {
+            "enum": ["$message", "$messages"],
+            "description": "In a request's body, once: the one message, or the batch.",
+        },
+        "object": {
+            "type": "object",
+            "description": "An object in written order; missing entries are left out.",
+            "propertyNames": {"pattern": "^(?!\\$(?!\\$))"},
+            "additionalProperties": _or_omit(_ref("value")),
+        },
+        "value": {
+            "anyOf": [
+                *map(_ref, ("path", "template", "messages")),
+                _scalar("number", "boolean", "null"),
+                {"type": "array", "items": _ref("value")},
+                _ref("object"),
+                *map(_ref, operators),
+            ]
+        },
+    }
+
+
+def _operator(name: str) -> Schema:
+    """A map with one operator and its words."""
+    value, condition, constant = _ref("value"), _ref("condition"), {"description": "A constant."}
+    holds: dict[str, Schema] = {
+        "$literal": constant,
+        "$merge": {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]},
+        "$first": {"type": "array", "items": value, "minItems": 1},
+        "$when": condition,
+    }
+    held = holds.get(name, value)
+    shapes: dict[str, Schema] = {
+        "type": _one_of(TYPES, "the type of a value"),
+        "nulls": {"enum": ["keep", "omit", "empty"]},
+        "empty": {"enum": ["keep", "omit"]},
+        "invalid": {"enum": ["error", "omit"]},
+        "enum": {"type": "array", "minItems": 1},
+        "pattern": {"type": ["string", "number", "boolean"]},
+        "max_length": {"type": "integer", "minimum": 1},
+        "max_bytes": {"type": "integer", "minimum": 1},
+        "max_age": _ref("time"),
+        "max_ahead": _ref("time"),
+        "required": {"type": "boolean"},
+        "keys": _one_or_list({"type": "string"}),
+        "to": value,
+        "where": condition,
+        "then": value,
+        "else": value,
+        "in": _ANY_OF_MAP,
+    }
+    needs = {"$pick": "keys", "$each": "to", "$when": "then", "$lookup": "in"}
+    found: Schema = {
+        "type": "object",
+        "required": [name, *([needs[name]] if name in needs else [])],
+        "properties": {
+            name: {**held, "description": doc("a value", name)},
+            **{word: {**shapes.get(word, {}), "description": doc(f"`{name}`", word)} for word in OPERATORS[name]},
+        },
+    }
+    if name != "$merge":
+        return {**found, "additionalProperties": False}
+    return {**found, "patternProperties": {"^(?!\\$(?!\\$))": _or_omit(value)}, "additionalProperties": False}
+
+
+# Small forms.
+
+
+def _closed(place: str, keys: Iterable[str], shapes: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+    """A map with these keys and private notes, and no others."""
+    found: Schema = {
+        "type": "object",
+        "properties": {key: {**shapes.get(key, {}), "description": doc(place, key)} for key in keys},
+        "patternProperties": _PRIVATE,
+        "additionalProperties": False,
+    }
+    return {**found, "required": list(required)} if required else found
+
+
+def _laid(place: str, keys: Iterable[str], shapes: Mapping[str, Schema]) -> Schema:
+    """A closed map that may lie over another: `$omit` stands for any value."""
+    return _closed(place, keys, {key: _or_omit(shape) for key, shape in shapes.items()})
+
+
+def _named(schema: Schema) -> Schema:
+    """A map whose keys are names of the author's."""
+    return {
+        "type": "object",
+        "patternProperties": {**_PRIVATE, f"^{NAME}$": schema},
+        "additionalProperties": False,
+    }
+
+
+def _one_of(words: Iterable[str], place: str) -> Schema:
+    return {"oneOf": [{"const": word, "description": doc(place, word)} for word in words]}
+
+
+def _one_or_list(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "array", "items": schema}]}
+
+
+def _or_omit(schema: Schema) -> Schema:
+    return {"anyOf": [schema, _OMIT]}
+
+
+def _scalar(*kinds: str) -> Schema:
+    return {"type": list(kinds)}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}

@@ -1,0 +1,239 @@
+"""What every word of the language means, in one line: key -> where -> doc.
+
+Takes nothing. Gives `DOCS`, a table by place ("a request", "`$from`", ...) that editors show beside a completion (schema.py) and that
+docs/words.md prints. Which words are legal is the reader's to say; tests/compiler/test_schema.py holds the two to each other.
+"""
+
+from __future__ import annotations
+
+_TABLE = """
+a spec
+  spec | The version of the language: `1`.
+  name | The destination's name: lower-case words joined by `_` or `-`, as its folder.
+  title | What people call the destination.
+  description | What the destination is for, in a sentence.
+  docs | Where the API is documented.
+  integrations | The names by which an event's `integrations` switches this destination off; without it, its title and name.
+  settings | What a user fills in: credentials, a region, an id.
+  auth | The credentials that go with every request and with the check.
+  check | One request that tests the credentials.
+  request | How messages are sent; an action's own `request` lies over it.
+  shared | Blocks that several actions take with `use`.
+  actions | What is sent, and when. Every action whose trigger matches sends, in written order.
+a setting
+  type | What a user may give: string, integer, number, boolean or url.
+  choices | A closed list: key -> label and data. `settings.NAME` is the chosen key, `settings.NAME.KEY` its data.
+  default | What holds when the user gives nothing. Without it the setting is required.
+  optional | Whether the setting may be left out without a default.
+  secret | Never shown or stored; may reach only auth, url, headers and query.
+  label | The setting's name for people.
+  description | What to fill in, and where to find it.
+an action
+  title | The action's name for people.
+  description | What the action does at the destination.
+  trigger | Which events it takes, in FQL: `type = "track" and event = "Order Completed"`.
+  use | The shared blocks below this action: a name, or a list in order.
+  like | Another action to build on.
+  enabled | `false` keeps the action but sends nothing.
+  require | Output fields of which at least one must be present before anything is sent.
+  mapping | The message, field by field.
+  request | Laid over the destination's request, for this action.
+  each | A list: one message an item, which is `$item` in the mapping.
+  where | Which items of `each` are sent, in FQL over `item`.
+a shared block
+  require | Adds to the requirements of every action that uses the block.
+  mapping | Fields below those of the action.
+  request | Laid over the destination's request, below the action's own.
+  each | A list: one message an item, which is `$item` in the mapping.
+  where | Which items of `each` are sent, in FQL over `item`.
+an item of `require`
+  any | Output fields, dotted: one must be present, not null and not "".
+  if | Only for events that this condition holds for.
+  message | What the dead letter says.
+the request
+  get | The url of a GET request.
+  post | The url of a POST request.
+  put | The url of a PUT request.
+  patch | The url of a PATCH request.
+  delete | The url of a DELETE request.
+  headers | Header -> text.
+  query | Parameter -> text, percent-encoded.
+  body | The JSON that is sent, with `$message` or `$messages` in it once.
+  gzip | Whether the body is compressed.
+  timeout | How long one attempt may take. Default 10s.
+  concurrency | How many requests may be under way at once. Default 4.
+  batch | How many messages share a request. Without it one message is one request.
+  rate | At most so many requests or messages in a time; a list for several windows.
+  retry | How long and how patiently a message is tried again.
+  dedupe | What the destination tells a repeated message by.
+  responses | What an answer means: a status, `4xx`, `unsent` or `unanswered` -> an outcome. It lies over the built-in table.
+the check
+  get | The url of a GET request.
+  post | The url of a POST request.
+  put | The url of a PUT request.
+  patch | The url of a PATCH request.
+  delete | The url of a DELETE request.
+  headers | Header -> text.
+  query | Parameter -> text, percent-encoded.
+`auth`
+  basic | HTTP Basic credentials.
+  bearer | A bearer token.
+  headers | Header -> text.
+  query | Parameter -> text.
+  body | Members added to the JSON object of the body, masked wherever it is shown.
+`basic`
+  username | The user name.
+  password | The password; an empty one is `""`.
+`batch`
+  max_messages | The most messages in one request.
+  max_bytes | The most bytes of the body before compression, such as `500kB`.
+  max_message_bytes | The most bytes of one message; a larger one is a dead letter.
+  max_wait | How long a batch waits to fill. Default 1s.
+`rate`
+  requests | Requests in a time, such as `1000/s`.
+  messages | Messages in a time, such as `30000/s`.
+`retry`
+  for | How long a message is tried again. Default 4h.
+  wait_from | The headers that say how long to wait. Default Retry-After.
+  max_wait | The longest wait that a header may ask for. Default 1h.
+`dedupe`
+  by | The output field, or fields, that it tells messages by.
+  within | For how long it remembers them, such as `24h`.
+a response rule
+  if | A condition over status, headers and body.
+  then | The outcome when it holds.
+the outcome
+  ok | Acknowledged.
+  retry | Again, with growing waits, within `retry.for`.
+  throttle | Again, when the destination says so; everything that shares the credential waits.
+  split | The batch is halved until the refused message stands alone; alone it is a dead letter.
+  reject | Those messages are dead letters, with the response.
+  stop | Credentials or configuration are wrong: nothing is lost, the lane stops.
+the type of a setting
+  string | Text.
+  integer | A whole number.
+  number | A number.
+  boolean | true or false.
+  url | An https url.
+a value
+  $literal | This value as it stands: the only way to write a string constant.
+  $merge | These objects first, shallow, later wins; then the keys written beside it.
+  $from | A value with checks.
+  $first | The first that is neither missing nor null.
+  $pick | Those keys of an object.
+  $each | One value an item of a list, or a value of an object.
+  $when | A choice by a condition; without `else`, missing.
+  $lookup | A table from a value to a constant.
+`$from`
+  nulls | What null becomes: `keep` (sent), `omit` (left out) or `empty` (""). With a `type`, omit.
+  empty | `omit` leaves out "", [] and {}.
+  type | What the value is turned into; what cannot be turned is invalid.
+  enum | The constants that the value may be.
+  pattern | A regular expression for the whole text.
+  max_length | The most characters.
+  max_bytes | The most bytes in UTF-8.
+  max_age | The oldest time that is sent, such as `7d`.
+  max_ahead | The farthest time in the future that is sent, such as `1h`.
+  invalid | `error` makes the event a dead letter, `omit` leaves the value out.
+  default | A constant for what is missing.
+  required | Whether the event is a dead letter without it.
+`$pick`
+  keys | The keys to take.
+`$each`
+  to | What each item (`$item`) becomes.
+  where | Which items are taken, in FQL over `item`.
+`$when`
+  then | The value when the condition holds.
+  else | The value when it does not.
+`$lookup`
+  in | Key -> constant.
+  else | The value for a key that is not in the table.
+the type of a value
+  string | Text; a number becomes its digits (12345.0 is 12345), booleans are refused.
+  number | A number; text only if it is a JSON number.
+  integer | A number without a fraction.
+  boolean | true or false; nothing else becomes one.
+  object | An object; an empty list counts as one (PHP writes {} as []).
+  array | A list.
+  datetime | A time as ISO 8601 text.
+  unix | A time as whole seconds since 1970.
+  unix_ms | A time as milliseconds since 1970.
+  unix_us | A time as microseconds since 1970.
+a connections file
+  connections | What is sent where: one entry a connection, by name.
+  sources | Where events come from, by name.
+a connection
+  destination | A shipped destination's name, or the path to a spec.
+  enabled | `false` keeps the connection but sends nothing.
+  sources | The sources whose events it takes: a name, or a list.
+  integrations | The names by which an event's `integrations` switches this connection off, or `ignore`; without it, the destination's.
+  order_by | Two messages with equal values of this are never in two requests at once, such as `$.userId`.
+  settings | The destination's settings; a secret is `env:NAME` or `file:PATH`.
+  tls | A private authority, and a certificate of one's own.
+  plain_http | `true` lets settings name `http://` urls of an inner network; anybody on the way can read what is sent.
+  request | Laid over the destination's request.
+  shared | Laid over the destination's shared blocks.
+  actions | Laid over the destination's actions; a new name adds one, `$omit` removes one.
+`tls`
+  ca | A file (`file:PATH`) of the authorities that this connection believes instead of the usual ones.
+  certificate | A file of the certificate that it proves itself with.
+  key | The file of the certificate's key, where the certificate's own does not hold it.
+a source
+  files | Files of JSON lines, or globs.
+  http | The address to listen at, such as `127.0.0.1:8080`.
+  stdin | `true`: standard input.
+  write_keys | Who may send: `env:NAME` or `file:PATH`, one or a list.
+  emits | The event types that it sends; an action that none can match is reported.
+  from | Where a new connection begins: `start` or `now`.
+  follow | Whether files are read on as they grow, and files of a glob that come later.
+a tests file
+  settings | The settings of every test.
+  now | The instant at which the clock of every test begins: ISO 8601, or Unix seconds.
+  tests | The tests, in order.
+a test
+  name | What the test shows; unique, a key of golden.json.
+  event | The event.
+  line | The event's line as raw text, for what is not an event.
+  events | Several events, or lines as text, in order: they share batches as in a run.
+  now | The instant at which the clock begins, instead of the file's.
+  settings | Settings of this test, over those of the file.
+  replies | The destination's answers, in order: `{status, headers, body}`; then 200.
+  expect | What becomes of the event: one expectation, or a list, one a delivery.
+  requests | The requests that result, in order: of each a part, and `messages`, how many it carries.
+a reply
+  status | The HTTP status, or `unsent` or `unanswered`. Default 200.
+  headers | Header -> text.
+  body | Text, or JSON.
+an expectation
+  action | The action that takes it.
+  request | A part of the request.
+  message | A part of the message; `<absent>` says that a key must not be there.
+  rejected | Why it is a dead letter before sending.
+  field | The output field at fault.
+  filtered | Why nothing is sent: no_action, where, disabled or integrations.
+  outcome | How the delivery ends: ok, dead or stop.
+  attempts | How many requests were sent.
+  waited | How long the retries waited, such as `2s`.
+"""
+
+
+def _read(table: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    place = ""
+    for line in table.strip().splitlines():
+        if line.startswith("  "):
+            key, doc = line.strip().split(" | ", 1)
+            found[place][key] = doc
+        else:
+            place = line
+            found[place] = {}
+    return found
+
+
+DOCS = _read(_TABLE)
+"""place -> word -> what it means. Markdown, one line."""
+
+
+def doc(place: str, word: str) -> str:
+    """What a word means at a place; empty for a word that the table does not have yet (a test refuses that)."""
+    return DOCS.get(place, {}).get(word, "")

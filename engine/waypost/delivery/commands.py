@@ -1,0 +1,78 @@
+"""What a lane asks its courier to do, and what it wants to know of a line.
+
+Takes nothing. Gives the commands of lane.py as data (they say what, and lane_runner.py says how), and what the courier tells of one that broke.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from waypost.delivery.outcome import Answer
+from waypost.delivery.progress import Position
+from waypost.delivery.runs import Run
+
+
+class Send(Struct, frozen=True):
+    """Send the messages of these runs as one request, then call `settle` with `batch`."""
+
+    batch: int
+    request: str
+    group: tuple[Any, ...]
+    runs: tuple[Run, ...]
+    attempt: int
+
+    @property
+    def count(self) -> int:
+        """How many messages these are."""
+        return sum([run.count for run in self.runs])
+
+    @property
+    def bodies(self) -> tuple[bytes, ...]:
+        """Each message alone."""
+        return tuple([body for run in self.runs for body in run.messages()])
+
+    @property
+    def joined(self) -> tuple[bytes, ...]:
+        """The messages of each run as they stand in a body: with commas between."""
+        return tuple([run.joined for run in self.runs])
+
+
+class Dead(Struct, frozen=True):
+    """Write a dead letter. `answer` is the destination's, where there was one."""
+
+    position: Position
+    event: bytes
+    reason: str
+    message: str
+    action: str | None = None
+    item: int | str | None = None
+    field: str = ""
+    attempts: int = 0
+    answer: Answer | None = None
+
+
+class Broken(Struct, frozen=True):
+    """Why a request was not sent: a reason and sentence for its dead letters. `made`: it was rendered, and failed on its way out."""
+
+    reason: str
+    message: str
+    field: str = ""
+    made: bool = False
+
+
+Command = Send | Dead
+
+
+class Line(Protocol):
+    """A line of a source: its bytes without the line break, the offsets of it and behind it, its number (from 1)."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def number(self) -> int: ...

@@ -1,0 +1,547 @@
+"""One lane: the deliveries of one source to one connection, as a pure state machine.
+
+Takes results of the program (`offer_block`, `offer_many`, `offer`), answers (`settle`) and the passing of time (`tick`), each with the
+instant. Gives commands: requests to send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be
+simulated in seconds. The instants must not run backwards.
+
+What is held are runs of messages (runs.py), cut where a batch ends. The bytes of a message never change; a batch that is retried keeps its
+messages, and one that is split keeps their order (batches.py). With order keys, two messages with equal keys are never in two requests at
+once (order.py). Lanes that share a gate wait for each other there (gate.py): after any answer, each lane of the gate whose `next_wake` has
+come is to be ticked. `stop` a lane that is given up: it then leaves the gate.
+
+What a store keeps, a transaction a step: `settled(source)` gives the cursor (no event before it is still on its way) and what has ended above
+it since the last call: ranges of whole events by offset, and single deliveries (offset, action, item) of events that have others on their
+way. Add these to what is kept, and forget what lies before the cursor. After a crash read from the kept cursor, and `skip` what is kept above
+it before the first offer: what has ended is then not offered again, nor counted. `gaps(source)` gives all ranges, to write the kept ones
+afresh when they have become many.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from waypost.delivery.batches import Batch, Family, Flow, RequestKind
+from waypost.delivery.commands import Broken, Command, Dead, Line, Send
+from waypost.delivery.gate import NEVER, Gate
+from waypost.delivery.ledger import Ledger
+from waypost.delivery.order import Order
+from waypost.delivery.outcome import Answer, backoff, outcome_of, wait_asked
+from waypost.delivery.progress import Part, Position, Progress, Settled, Skipped, end_all
+from waypost.delivery.runs import Alone, Delivery, Idle, Run, Where, one, runs_of
+from waypost.events.guard import REASON, Guard
+from waypost.events.lines import Chunk
+from waypost.events.mapped_chunk import NO_ACTION, Block
+from waypost.events.results import Filtered, Mapped, Rejected
+
+__all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
+
+WINDOW = 64 << 20
+"""So many bytes of messages and their events a lane holds, and reads no more events then."""
+
+LONE_REFUSALS = 8
+"""A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data; so is a
+request kind of which none was ever delivered."""
+
+ELSEWHERE: list[Any] = []
+"""In place of an event's results: another worker has it."""
+
+POISON_AFTER = 5
+"""After so many failures of one batch, while others are delivered, it is split once: one message may break the destination."""
+
+
+class Lane:
+    """State: open batches and those ready to go (in the flows), those under way, those that wait for another try, and the ledger.
+
+    `stopped` says why the lane sends no more; what was not delivered then stays in flight and is kept for the next run.
+    """
+
+    def __init__(
+        self,
+        requests: dict[str, RequestKind],
+        gates: dict[str, Gate],
+        jitter: Callable[[], float],
+        *,
+        window_bytes: int = WINDOW,
+        shared: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
+        """`shared`: other workers have some of the events (ELSEWHERE), and what lies between events is told as ended too."""
+        self.shared = shared
+        self.ledger = Ledger()
+        self.stopped = ""
+        self._jitter = jitter
+        self.window_bytes = window_bytes
+        self._held = 0
+        self._ids = itertools.count(1)
+        self._guard = guard or Guard()
+        self._flows = {name: Flow(name, kind, gates[name], self._ids, self._guard) for name, kind in requests.items()}
+        self._turns = list(self._flows.values())
+        self._under_way: dict[int, tuple[Flow, Batch]] = {}
+        self._waiting: list[tuple[float, int, Flow, Batch]] = []
+        self._successes = 0
+        self._order = Order()
+        self._ordered = False
+        self._sources: dict[str, Progress] = {}
+
+    # What the engine asks.
+
+    @property
+    def room(self) -> bool:
+        """Whether more events may be offered: what is held in memory is bounded."""
+        return self._held < self.window_bytes and not self.stopped
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not (self._under_way or self._waiting or any(flow.open or flow.ready for flow in self._turns))
+
+    @property
+    def held_bytes(self) -> int:
+        """What is held in memory: messages on their way, with their events."""
+        return self._held
+
+    def oldest(self) -> float | None:
+        """The instant at which the oldest message on its way was put into a batch. Looks at every batch."""
+        opened = [batch.opened for _, batch in self._under_way.values()]
+        opened += [row[3].opened for row in self._waiting]
+        for flow in self._turns:
+            opened += [batch.opened for batch in flow.ready if batch.count]
+            opened += [batch.opened for batch in flow.open.values()]
+        return min(opened, default=None)
+
+    def under_way(self, batch_id: int) -> list[Delivery]:
+        """What a request that has not been settled carries."""
+        return self._under_way[batch_id][1].deliveries()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the destination has taken anything in this run."""
+        return self._successes > 0
+
+    def next_wake(self, now: float) -> float | None:
+        """The instant at which `tick` may have something to do, if nothing else happens before."""
+        if self.stopped:
+            return None
+        wakes = [self._waiting[0][0]] if self._waiting else []
+        for flow in self._flows.values():
+            due = flow.oldest_due()
+            if due is not None:
+                wakes.append(due)
+            batch = self._next(flow)
+            if batch is not None:
+                until = flow.gate.ask(now, flow, flow.limit, batch.count)
+                if until != NEVER:
+                    wakes.append(now if until is None else until)
+        return min(wakes) if wakes else None
+
+    # Positions.
+
+    @property
+    def events_on_their_way(self) -> int:
+        return sum(progress.events for progress in self._sources.values())
+
+    @property
+    def sources_on_their_way(self) -> set[str]:
+        return {name for name, progress in self._sources.items() if progress.open}
+
+    def cursor(self, source: str) -> int:
+        """The offset up to which every event of a source has ended: where a next run resumes."""
+        return self._progress(source).cursor
+
+    def settled(self, source: str) -> Settled:
+        """The cursor, and what has ended above it since the last call."""
+        return self._progress(source).settled()
+
+    def gaps(self, source: str) -> list[tuple[int, int]]:
+        """All ranges of whole events that have ended above the cursor."""
+        return self._progress(source).gaps()
+
+    def skip(
+        self, source: str, cursor: int, ranges: Iterable[tuple[int, int]] = (), parts: Iterable[Part] = ()
+    ) -> None:
+        """What a former run had settled: reading resumes at the cursor, and what had ended above it is passed over."""
+        progress = self._progress(source)
+        progress.reached = cursor
+        progress.skipped = Skipped(ranges, parts)
+
+    def caught_up(self, source: str, cursor: int) -> None:
+        """The run as a whole has passed an offset: events of other workers before it are no longer waited for."""
+        self._progress(source).caught_up(cursor)
+
+    def _progress(self, source: str) -> Progress:
+        found = self._sources.get(source)
+        if found is None:
+            found = self._sources[source] = Progress(source)
+        return found
+
+    # Events.
+
+    def offer(self, results: list[Any], event: bytes, position: Position, now: float, key: Any = None) -> list[Command]:
+        """What the program made of one event. Gives dead letters at once; requests come from `tick`. `key` orders (see order.py)."""
+        return self._offer(results, event, position, self._progress(position.source), now, key)
+
+    def offer_many(
+        self,
+        rows: Sequence[Mapped | list[Any]],
+        lines: Sequence[Line],
+        source: str,
+        now: float,
+        keys: Sequence[Any] | None = None,
+    ) -> list[Command]:
+        """`offer` for many lines, as `Program.map_many` gives them: for each its one message, or the list of its results."""
+        progress = self._progress(source)
+        commands: list[Command] = []
+        for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
+            results = [row] if isinstance(row, Mapped) else row
+            position = Position(source, line.offset, line.number, line.end)
+            commands += self._offer(results, line.data, position, progress, now, keys[index] if keys else None)
+        return commands
+
+    def offer_block(self, block: Block, lines: Chunk, first: int, source: str, now: float) -> list[Command]:
+        """`offer` for the lines of a block, the first of which is the one of `lines` with the index `first`."""
+        progress = self._progress(source)
+        if progress.skipped is not None:
+            last = first + block.count
+            return self.offer_many(block.rows(), [lines.line(index) for index in range(first, last)], source, now)
+        commands: list[Command] = []
+        for found in runs_of(block, lines, first, progress):
+            if isinstance(found, tuple):
+                commands += self._offer_run(*found, now)
+            elif isinstance(found, Alone):
+                line = lines.line(found.index)
+                position = Position(source, line.offset, line.number, line.end)
+                commands += self._offer(found.results, line.data, position, progress, now, None)
+            else:
+                self._pass_over(found, lines, progress)
+        return commands
+
+    def _pass_over(self, idle: Idle, lines: Chunk, progress: Progress) -> None:
+        count = idle.last - idle.first
+        self.ledger.read += count
+        self.ledger.accepted += count
+        self.ledger.deliveries += count
+        self.ledger.filtered[NO_ACTION.reason] += count
+        progress.passed(lines.place(idle.first)[0], lines.place(idle.last - 1)[1])
+
+    def _offer_run(self, where: Where, run: Run, now: float) -> list[Command]:
+        flow, group = self._flows[where[0]], where[1]
+        if flow.exceeds(group, run, now):
+            commands: list[Command] = []
+            for item in run.deliveries():
+                commands += self._offer([item.mapped], item.event, item.position, run.progress, now, None)
+            return commands
+        count = run.count
+        self.ledger.read += count
+        self.ledger.accepted += count
+        self.ledger.deliveries += count
+        self.ledger.in_flight += count
+        rest: Run | None = run
+        while rest is not None:
+            _, part, rest = flow.add(group, rest, now)
+            self._held += part.cost
+            part.progress.begin_all(part.offset, part.end, part.count)
+        return []
+
+    def _offer(
+        self, results: list[Any], event: bytes, position: Position, progress: Progress, now: float, key: Any
+    ) -> list[Command]:
+        offset, end = position.offset, position.end
+        if self.shared:
+            progress.between(offset)
+        skipped = progress.skipped
+        if skipped is not None:
+            if offset >= skipped.end:
+                progress.skipped = None
+            elif skipped.whole(offset):
+                progress.reached = end
+                return []
+            elif results is not ELSEWHERE:
+                gone = skipped.parts(offset)
+                results = [result for result in results if (result.action, result.item) not in gone]
+        if results is ELSEWHERE:
+            progress.leave_to_others(offset, end)
+            return []
+        if not results:
+            progress.passed(offset, end)
+            return []
+        self.ledger.read += 1
+        if len(results) == 1 and isinstance(results[0], Rejected) and results[0].action is None:
+            rejected = results[0]
+            self.ledger.rejected[rejected.reason] += 1
+            progress.passed(offset, end)
+            return [Dead(position, event, rejected.reason, rejected.message, field=rejected.field)]
+        self.ledger.accepted += 1
+        self.ledger.deliveries += len(results)
+        going = [result for result in results if isinstance(result, Mapped)]
+        commands = self._end_at_once(results, going, event, position, now)
+        if not going:
+            progress.passed(offset, end)
+            return commands
+        progress.begin(offset, end, len(going))
+        if len(going) < len(results):
+            sent = {id(result) for result in going}
+            for result in results:
+                if id(result) not in sent:
+                    progress.part_ended(offset, result.action, result.item)
+        self.ledger.in_flight += len(going)
+        for mapped in going:
+            run = one(mapped, event, position, progress, key)
+            self._held += run.cost
+            self._place(mapped.request, mapped.group, run, now)
+        return commands
+
+    def _end_at_once(
+        self, results: list[Any], going: list[Mapped], event: bytes, position: Position, now: float
+    ) -> list[Command]:
+        """The results that end here; a message that can never be sent is one, and leaves `going`."""
+        commands: list[Command] = []
+        for result in results:
+            if isinstance(result, Mapped):
+                refused = self._flows[result.request].refusal(result, now)
+                if refused is None:
+                    continue
+                going.remove(result)
+                result = refused
+            if isinstance(result, Filtered):
+                self.ledger.filtered[result.reason] += 1
+            else:
+                self.ledger.dead[result.reason] += 1
+                commands.append(
+                    Dead(position, event, result.reason, result.message, result.action, result.item, result.field)
+                )
+        return commands
+
+    def _place(self, request: str, group: tuple[Any, ...], run: Run, now: float) -> None:
+        """Puts a message into its batch, or parks it behind one that holds its key."""
+        flow = self._flows[request]
+        if run.key is None:
+            flow.add(group, run, now)
+            return
+        self._ordered = True
+        batch = flow.open.get(group)
+        fits = batch is not None and len(run.bodies) <= flow.room(batch)
+        if self._order.admits(run.key, batch.id if batch is not None and fits else None):
+            self._order.enter(run.key, flow.add(group, run, now)[0])
+        else:
+            self._order.park(run)
+
+    # Time.
+
+    def tick(self, now: float, *, flush: bool = False) -> list[Command]:
+        """Closes batches that are old enough (all with `flush`), wakes those that waited, and sends what the gates allow."""
+        if self.stopped:
+            return []
+        for flow in self._turns:
+            flow.close_old(now, flush=flush)
+        self._wake(now)
+        commands: list[Command] = []
+        blocked: set[Flow] = set()
+        going = [flow for flow in self._turns if flow.ready]
+        while going:
+            going = [flow for flow in going if self._send_next(flow, now, commands, blocked)]
+        for flow in self._turns:
+            if flow not in blocked:
+                flow.gate.leave(flow)
+        return commands
+
+    def _wake(self, now: float) -> None:
+        """Those that have waited long enough go before those that never went, older messages before newer ones."""
+        woken: list[tuple[float, int, Flow, Batch]] = []
+        while self._waiting and self._waiting[0][0] <= now:
+            woken.append(heapq.heappop(self._waiting))
+        for _, _, flow, batch in sorted(woken, key=lambda row: row[1], reverse=True):
+            flow.ready.appendleft(batch)
+
+    def _next(self, flow: Flow) -> Batch | None:
+        """The oldest batch that its order keys let go."""
+        while flow.ready and not flow.ready[0].count:
+            flow.ready.popleft()
+        return next((batch for batch in flow.ready if self._may_go(batch)), None)
+
+    def _may_go(self, batch: Batch) -> bool:
+        return not self._ordered or (bool(batch.count) and self._order.may_go(batch))
+
+    def _send_next(self, flow: Flow, now: float, commands: list[Command], blocked: set[Flow]) -> bool:
+        """Sends a flow's next batch, if its gate lets it. Kinds of request take turns, one request each."""
+        batch = self._next(flow)
+        if batch is None:
+            return False
+        count = batch.count
+        if flow.gate.ask(now, flow, flow.limit, count) is not None:
+            blocked.add(flow)
+            return False
+        if batch is flow.ready[0]:
+            flow.ready.popleft()
+        else:
+            flow.ready.remove(batch)
+        self._turns.remove(flow)
+        self._turns.append(flow)
+        batch.ticket = flow.gate.sent(flow, flow.limit, count)
+        batch.attempts += 1
+        self._under_way[batch.id] = (flow, batch)
+        self.ledger.requests += 1
+        self.ledger.attempts_again += batch.attempts > 1
+        commands.append(Send(batch.id, flow.name, batch.group, tuple(batch.runs), batch.attempts))
+        return True
+
+    def left(self, batch_id: int, now: float) -> None:
+        """The first byte of a request is about to go, on a connection that is open."""
+        flow, batch = self._under_way[batch_id]
+        flow.gate.left(now, batch.ticket, flow.limit)
+
+    def succeed(self, former: Lane) -> None:
+        """Takes the place of a lane with another plan: windows whose numbers have changed do not forget what was sent."""
+        for name, flow in self._flows.items():
+            same = former._flows.get(name)
+            for old in former._turns if same is None else [same]:
+                if old.gate is flow.gate and old.limit is not flow.limit:
+                    flow.limit.inherit(old.limit)
+
+    # Answers.
+
+    def settle(self, batch_id: int, answer: Answer, now: float) -> list[Command]:
+        """The answer to a request that was sent."""
+        flow, batch = self._under_way.pop(batch_id)
+        gate = flow.gate
+        unsent = answer.status == "unsent"
+        try:
+            outcome = outcome_of(flow.policy, answer)
+            asked = wait_asked(flow.policy.retry, answer, now) if outcome in ("retry", "throttle") else None
+        except Exception as error:
+            # It may have been accepted: it is not sent again.
+            message = self._guard.caught(error, "settled")
+            gate.ended(now, batch.ticket, flow.limit, unsent=unsent)
+            return self._kill(batch, REASON, message, now, answer)
+        # A 4xx that is to be retried is about this request: the destination itself works.
+        failed = outcome == "retry" and not answer.status.startswith("4")
+        gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle", unsent=unsent)
+        if outcome == "ok":
+            return self._delivered(flow, batch, now)
+        if outcome == "retry":
+            return self._retry(flow, batch, answer, asked, now)
+        if outcome == "throttle":
+            gate.throttle(now, asked)
+            flow.ready.appendleft(batch)
+            return []
+        if outcome == "split" and batch.count > 1:
+            batch.family = batch.family or Family()
+            flow.ready.extendleft(reversed(self._halves(batch)))
+            return []
+        if outcome == "stop":
+            flow.ready.appendleft(batch)
+            said = f"the destination answered {answer.status}: check its credentials and settings"
+            self.stop(answer.error if answer.hopeless else said)
+            return []
+        return self._refused(flow, batch, outcome, answer, now)
+
+    def broke(self, batch_id: int, why: Broken, now: float) -> list[Command]:
+        """A request that could not be made or sent, by a fault: halved until the message to blame stands alone, which is a dead letter.
+
+        One that was made and not sent says little of its message: after LONE_REFUSALS of these, with nothing delivered, the lane stops."""
+        flow, batch = self._under_way.pop(batch_id)
+        flow.gate.ended(now, batch.ticket, flow.limit, unsent=not why.made)
+        if batch.count > 1:
+            flow.ready.extendleft(reversed(self._halves(batch)))
+            return []
+        if why.made:
+            flow.refused += 1
+            if flow.refused >= LONE_REFUSALS and not flow.delivered:
+                flow.ready.appendleft(batch)
+                self.stop(f"no request can be sent ({why.message})")
+                return []
+        return self._kill(batch, why.reason, why.message, now, field=why.field)
+
+    def _delivered(self, flow: Flow, batch: Batch, now: float) -> list[Command]:
+        count = batch.count
+        self._successes += 1
+        self.ledger.delivered += count
+        flow.delivered += count
+        if batch.family is not None:
+            batch.family.delivered += count
+        self._end(batch, now)
+        return []
+
+    def _retry(self, flow: Flow, batch: Batch, answer: Answer, asked: float | None, now: float) -> list[Command]:
+        retry, ran = flow.policy.retry, flow.gate.ran(now)
+        if batch.since is None:
+            batch.since, batch.successes = ran, self._successes
+        batch.failures += 1
+        if ran - batch.since >= retry.for_s:
+            because = f" ({answer.error})" if answer.error else ""
+            message = f"no success in {retry.for_s:g} s of retries; the last answer was {answer.status}{because}"
+            return self._kill(batch, "retries_exhausted", message, now, answer)
+        until = now + (backoff(batch.failures, self._jitter) if asked is None else asked)
+        poisoned = batch.failures >= POISON_AFTER and self._successes > batch.successes
+        if poisoned and not batch.split_once and batch.count > 1:
+            batch.split_once = True
+            waiting = self._halves(batch)
+        else:
+            waiting = (batch,)
+        for item in waiting:
+            if self._ordered:
+                self._order.waits(item)
+            heapq.heappush(self._waiting, (until, item.id, flow, item))
+        return []
+
+    def _halves(self, batch: Batch) -> tuple[Batch, ...]:
+        left, right = batch.halves(self._ids)
+        self._held += left.cost + right.cost - batch.cost
+        if self._ordered:
+            self._order.split(batch, left, right)
+        return left, right
+
+    def _refused(self, flow: Flow, batch: Batch, outcome: str, answer: Answer, now: float) -> list[Command]:
+        said = (
+            f"the destination answered {answer.status}"
+            if answer.status.isdecimal()
+            else f"the request was {answer.status}"
+        )
+        dead = self._kill(batch, "refused", said, now, answer)
+        if outcome == "split":
+            family = batch.family or Family()
+            family.refused += 1
+            flow.refused += 1
+            refused = max(family.refused * (not family.delivered), flow.refused * (not flow.delivered))
+            if refused >= LONE_REFUSALS:
+                self.stop(f"the destination refused {refused} messages one by one ({answer.status}) and took none")
+        return dead
+
+    def _kill(
+        self, batch: Batch, reason: str, message: str, now: float, answer: Answer | None = None, field: str = ""
+    ) -> list[Command]:
+        self.ledger.dead[reason] += batch.count
+        dead: list[Command] = [
+            Dead(
+                item.position,
+                item.event,
+                reason,
+                message,
+                item.mapped.action,
+                item.mapped.item,
+                field,
+                attempts=batch.attempts,
+                answer=answer,
+            )
+            for item in batch.deliveries()
+        ]
+        self._end(batch, now)
+        return dead
+
+    def _end(self, batch: Batch, now: float) -> None:
+        """A batch's deliveries have ended in one of the three places; messages that waited for its keys take their turn."""
+        self.ledger.in_flight -= batch.count
+        self._held -= batch.cost
+        end_all(batch.runs)
+        if self._ordered:
+            for run in self._order.ended(batch):
+                mapped = run.only()
+                self._place(mapped.request, mapped.group, run, now)
+
+    def stop(self, reason: str) -> None:
+        """Stops the lane; what it holds stays in flight."""
+        self.stopped = self.stopped or reason
+        for flow in self._turns:
+            flow.gate.leave(flow)

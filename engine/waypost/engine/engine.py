@@ -1,0 +1,525 @@
+"""The engine: lanes at work side by side, what they share, and what starts, changes and stops them.
+
+Takes assignments (a linked program, a source's name, how to open its inputs). Gives a Summary: the ledger of each lane, why it stopped, and the
+exit status. Each lane has its own courier, connections and cursor, so that one failing destination slows no other. Shared are the gates
+(lanes with one host and credential), the readers (lanes with one source) and the store's commits.
+
+Why a reload needs no code of its own in a lane: it is what a crash and a new start do, in order (lane_runner.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from waypost.delivery.lane import WINDOW
+from waypost.delivery.ledger import Ledger
+from waypost.engine.gates import Gates
+from waypost.engine.lane_runner import Courier, End, MapLines, wake_neighbours
+from waypost.engine.options import Options, Sender, Stopping
+from waypost.events.guard import REASON
+from waypost.events.lines import SourceError
+from waypost.events.notices import Notice
+from waypost.program.program import Program
+from waypost.sources.shared import Shared, Source
+from waypost.state.commits import Keeping, Keeps
+from waypost.state.dead_letters import LetterFile
+from waypost.state.journal import Journal
+from waypost.state.journal_trimming import Trimming
+from waypost.state.records import JOURNAL, Cursor, Snapshot, cursors_of, ledger_of, save_cursor
+from waypost.state.store import Store
+
+__all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Summary", "run"]
+
+FILES = "files"
+"""The source's name in a run that names files and not a connections file."""
+
+MEMORY, LEAST_WINDOW = 256 << 20, 16 << 20
+"""What all lanes hold together, and what each may hold however many there are."""
+
+PRECEDENCE = (70, 2, 4, 5, 3, 0)
+
+
+@dataclass
+class Summary:
+    """What a lane came to; `status` is its exit status."""
+
+    ledger: Ledger
+    stopped: str = ""
+    interrupted: bool = False
+    unread: bool = False
+    seconds: float = 0.0
+    fault: str = ""
+    connection: str = ""
+    source: str = ""
+    faults: int = 0
+
+    @property
+    def caught(self) -> int:
+        """How many events met a fault of ours."""
+        return self.ledger.dead[REASON] + self.ledger.rejected[REASON]
+
+    @property
+    def status(self) -> int:
+        """70 > 4 > 5 > 3 > 0: a ledger that does not close, stopped, interrupted with events kept, some dead or not to be read, all well."""
+        if not self.ledger.closes or self.fault or self.faults or self.caught:
+            return 70
+        if self.stopped:
+            return 4
+        if self.interrupted and (self.unread or self.ledger.in_flight):
+            return 5
+        return 3 if self.ledger.dead or self.ledger.rejected or self.ledger.missing else 0
+
+
+def status_of(summaries: list[Summary]) -> int:
+    """The exit status of a run of several lanes."""
+    found = {summary.status for summary in summaries}
+    return next((status for status in PRECEDENCE if status in found), 0)
+
+
+class Refused(Exception):
+    """A reload that changes nothing. The message says why."""
+
+
+Opener = Callable[[], Source]
+"""A way to open an input, as often as it is wanted."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A lane to be. `inputs` open the source's inputs, and tell of each that comes later; equal `key`s mean the same source. `endless`: it
+    waits for more events. `news` is the journal of a journaled source."""
+
+    program: Program
+    source: str
+    key: Any
+    inputs: Callable[[Callable[[Opener], None]], Sequence[Opener]]
+    endless: bool = False
+    news: Journal | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.program.owner, self.source
+
+
+class Watcher(Protocol):
+    """Who shows an engine at work: operate/operator_server.py."""
+
+    async def start(self, engine: Engine) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class Intake(Protocol):
+    """What takes events in from outside: sources/ingest.py. `bind` takes hold of what only one can have, such as a port."""
+
+    def bind(self) -> None: ...
+    async def start(self) -> None: ...
+    async def stop(self, drain_s: float) -> None: ...
+
+
+@dataclass
+class Running:
+    """A lane at work."""
+
+    courier: Courier
+    task: asyncio.Task[End]
+    sender: Sender
+    key: Any
+    taps: list[Source] = field(default_factory=list)
+
+
+@dataclass
+class Ready:
+    """A lane that is about to run: everything that it needs is open."""
+
+    item: Assignment
+    courier: Courier
+    sender: Sender
+    taps: list[Source]
+
+
+async def run(
+    program: Program,
+    sources: list[Source],
+    sender: Sender,
+    options: Options,
+    store: Store | None = None,
+    *,
+    source: str = FILES,
+    news: Journal | None = None,
+    watcher: Watcher | None = None,
+) -> Summary:
+    """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
+    engine = Engine(options, store, lambda program: sender)
+    began = time.monotonic()
+    with engine.signals():
+        courier = engine.courier(program, source, sources, sender, news=news)
+        engine.started = True
+        try:
+            if watcher is not None:
+                await watcher.start(engine)
+            end = await courier.run()
+        finally:
+            if watcher is not None:
+                await watcher.stop()
+            await sender.close()
+            engine.close()
+    return engine.summary(end, began)
+
+
+async def run_with(
+    program: Program, sources: list[Source], sender: Sender, options: Options, keeping: Keeps, *, map_lines: MapLines
+) -> Summary:
+    """`run` with another way to map lines and to keep what has ended (a replay)."""
+    engine = Engine(options, None, lambda program: sender)
+    began = time.monotonic()
+    with engine.signals():
+        courier = Courier(
+            program,
+            sources,
+            sender,
+            options,
+            keeping=keeping,
+            stopping=engine.stopping,
+            gates=engine.gates.of,
+            map_lines=map_lines,
+        )
+        try:
+            end = await courier.run()
+        finally:
+            await sender.close()
+    return engine.summary(end, began)
+
+
+def window_of(lanes: int) -> int:
+    """What each of so many lanes may hold."""
+    return max(LEAST_WINDOW, min(WINDOW, MEMORY // max(lanes, 1)))
+
+
+class Engine:
+    """State: the lanes, what they share, and the signals that came."""
+
+    def __init__(self, options: Options, store: Store | None, sender_for: Callable[[Program], Sender]) -> None:
+        self.options = options
+        self.store = store
+        self.stopping = Stopping()
+        self.gates = Gates(options.jitter)
+        self.reload_asked = asyncio.Event()
+        self.lanes: dict[tuple[str, str], Running] = {}
+        self.couriers: dict[tuple[str, str], Courier] = {}
+        """Those at work, and those that have ended by themselves: their counts still count."""
+        self.started = False
+        """Whether every lane has begun, and what takes events in."""
+        self._sender_for = sender_for
+        self._file = LetterFile(options.dead_letters) if options.dead_letters else None
+        self._shared: dict[str, tuple[Any, list[Shared]]] = {}
+        self._trimming = Trimming()
+        self._ended: list[End] = []
+        self._applying = False
+        self._done: dict[tuple[str, str], Any] = {}
+
+    def courier(
+        self,
+        program: Program,
+        source: str,
+        sources: list[Source],
+        sender: Sender,
+        *,
+        news: Journal | None = None,
+        patient: bool = False,
+        among: bool = False,
+    ) -> Courier:
+        """A lane, ready to run."""
+        lane = (program.owner, source)
+        self._trimming.join(lane, (item.name for item in sources if item.identity == JOURNAL))
+        # This engine holds the state's lock: nobody else changes what is read here.
+        reader = self.store.reader if self.store is not None else None
+        keeping = Keeping(
+            program.owner,
+            source,
+            store=self.store,
+            file=self._file,
+            clock=self.options.clock,
+            before=cursors_of(reader, program.owner, source) if reader else None,
+            earlier=ledger_of(reader, program.owner, source) if reader else None,
+            saved=lambda cursors: self._trimming.saved(lane, cursors),
+        )
+        courier = self.couriers[lane] = Courier(
+            program,
+            sources,
+            sender,
+            self.options,
+            keeping=keeping,
+            stopping=self.stopping,
+            gates=self.gates.of,
+            answered=self._answered,
+            news=news,
+            patient=patient,
+            among=among,
+        )
+        self._share_memory()
+        return courier
+
+    def _share_memory(self) -> None:
+        """Each lane holds less where there are many: a batch of the usual size still has room, and so have those under way."""
+        window = window_of(len(self.couriers))
+        for courier in self.couriers.values():
+            courier.hold(window)
+
+    def summary(self, end: End, began: float) -> Summary:
+        return Summary(
+            end.ledger,
+            end.stopped,
+            bool(self.stopping.count),
+            end.unread,
+            time.monotonic() - began,
+            end.fault,
+            end.connection,
+            end.source,
+            end.faults,
+        )
+
+    async def run(
+        self,
+        assignments: list[Assignment],
+        load: Callable[[], list[Assignment]] | None = None,
+        intake: Intake | None = None,
+        watcher: Watcher | None = None,
+    ) -> list[Summary]:
+        """All lanes, until each has ended. `load` gives the assignments of a reload, or raises Refused. `intake` is opened when every lane's
+        place is on disk, and closed by the first signal; `watcher` is there from the beginning to the end."""
+        began = time.monotonic()
+        reloading = asyncio.create_task(self._reload(load)) if load is not None else None
+        closing = asyncio.create_task(self._close_intake(intake))
+        try:
+            with self.signals(reload=load is not None):
+                # All that can be refused is bound before the first event is read.
+                if intake is not None:
+                    intake.bind()
+                if watcher is not None:
+                    await watcher.start(self)
+                await self.apply(assignments)
+                if intake is not None:
+                    await intake.start()
+                self.started = True
+                await self._until_ended(reloading)
+        finally:
+            if reloading is not None:
+                reloading.cancel()
+            for running in self.lanes.values():
+                running.task.cancel()
+            await asyncio.gather(
+                *(running.task for running in self.lanes.values()),
+                *([reloading] if reloading else []),
+                return_exceptions=True,
+            )
+            self.stopping.asked.set()
+            await closing
+            for running in self.lanes.values():
+                await self._close(running)
+            if watcher is not None:
+                await watcher.stop()
+            self.close()
+        return [self.summary(end, began) for end in self._ended]
+
+    async def _close_intake(self, intake: Intake | None) -> None:
+        await self.stopping.asked.wait()
+        if intake is not None:
+            await intake.stop(self.options.drain_s)
+
+    async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
+        # A reload that was asked for may start a lane when the last one has just ended.
+        while self.lanes or self._applying or self.reload_asked.is_set():
+            tasks: set[asyncio.Task[Any]] = {running.task for running in self.lanes.values()}
+            if reloading is not None:
+                tasks.add(reloading)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
+            for name, running in list(self.lanes.items()):
+                if running.task.done() and self.lanes.get(name) is running:
+                    self._ended.append(self._end_of(running))
+                    del self.lanes[name]
+                    self._done[name] = running.key
+                    await self._close(running)
+            if reloading is not None and reloading.done():
+                # It never ends but by a fault of ours.
+                reloading.result()
+
+    def _end_of(self, running: Running) -> End:
+        """The end of a lane. One whose input cannot be read ends alone where there are others."""
+        courier = running.courier
+        try:
+            return running.task.result()
+        except SourceError as error:
+            if len(self.couriers) < 2:
+                raise
+            courier.fault = str(error)
+            self.options.notice(Notice(f"{courier.keeping.connection}: {error}", "fault", level="error"))
+            return End(courier.keeping.connection, courier.keeping.source, courier.lane.ledger, "", True, str(error))
+
+    async def apply(self, assignments: list[Assignment]) -> None:
+        """Starts what is new, changes what has another plan, ends what is no longer there."""
+        wanted = {item.name: item for item in assignments}
+        for name, running in list(self.lanes.items()):
+            item = wanted.get(name)
+            if item is None or item.key != running.key:
+                await self._end(name, running)
+        changes: list[tuple[Running, Program]] = []
+        ready: list[Ready] = []
+        try:
+            for name, item in wanted.items():
+                held = self.lanes.get(name)
+                if held is None and self._done.get(name) == item.key:
+                    # A lane that has read all there was does not read it once more because another connection was changed.
+                    continue
+                if held is None:
+                    ready.append(await self._prepare(item))
+                elif (
+                    held.courier.lane.stopped
+                    or held.courier.program.plan != item.program.plan
+                    or held.courier.program.settings != item.program.settings
+                ):
+                    changes.append((held, item.program))
+        except BaseException:
+            for one in ready:
+                await self._abandon(one)
+            raise
+        # No lane begins before all are ready: where one is refused, nothing was read or sent.
+        for one in ready:
+            self._start(one)
+        await asyncio.gather(*(self._change(held, program) for held, program in changes))
+
+    async def _prepare(self, item: Assignment) -> Ready:
+        key, shared = self._shared.get(item.source, (None, []))
+        if not shared or key != item.key:
+            shared = []
+            self._shared[item.source] = (item.key, shared)
+            for opener in item.inputs(partial(self._added, item.source, item.key)):
+                shared.append(Shared(opener))
+        taps: list[Source] = [reader.tap() for reader in shared]
+        await self._begin(item, taps)
+        sender = self._sender_for(item.program)
+        courier = self.courier(
+            item.program, item.source, taps, sender, news=item.news, patient=item.endless, among=True
+        )
+        return Ready(item, courier, sender, taps)
+
+    def _start(self, one: Ready) -> None:
+        item = one.item
+        task = asyncio.create_task(one.courier.run(), name=f"{item.program.owner} < {item.source}")
+        self.lanes[item.name] = Running(one.courier, task, one.sender, item.key, one.taps)
+
+    async def _abandon(self, one: Ready) -> None:
+        self.couriers.pop(one.item.name, None)
+        for tap in one.taps:
+            tap.close()
+        await one.sender.close()
+
+    def _added(self, source: str, key: Any, opener: Opener) -> None:
+        """An input more of a source: every lane of it reads it after those that it has."""
+        held, shared = self._shared.get(source, (None, []))
+        if held != key:
+            return
+        shared.append(Shared(opener))
+        for (_, of), running in self.lanes.items():
+            if of == source and running.key == key:
+                running.taps.append(shared[-1].tap())
+
+    async def _begin(self, item: Assignment, taps: list[Source]) -> None:
+        """A journaled source's events are answered for from now on: where the lane begins must be on disk before the first one comes."""
+        if self.store is None:
+            return
+        connection, source = item.name
+        known = cursors_of(self.store.reader, connection, source)
+        for tap in taps:
+            if tap.identity == JOURNAL and tap.name not in known:
+                at = Cursor(tap.name, tap.identity, Snapshot(tap.offset))
+                await self.store.commit(lambda database, at=at: save_cursor(database, connection, source, at))  # type: ignore[misc]
+
+    async def _change(self, running: Running, program: Program) -> None:
+        # The way there (TLS, how many at once) is the plan's, too: nothing is under way on the old one when it is left.
+        old, sender = running.sender, self._sender_for(program)
+        changed = asyncio.create_task(running.courier.change(program, sender))
+        # A lane that ends meanwhile (a signal, its last event) has nothing to change.
+        await asyncio.wait({changed, running.task}, return_when=asyncio.FIRST_COMPLETED)
+        left = sender if not changed.done() else old
+        running.sender = old if left is sender else sender
+        changed.cancel()
+        if left is not running.sender:
+            await left.close()
+
+    async def _end(self, name: tuple[str, str], running: Running) -> None:
+        del self.lanes[name]
+        self.couriers.pop(name, None)
+        self._share_memory()
+        running.courier.leave()
+        await asyncio.wait({running.task})
+        self._ended.append(self._end_of(running))
+        self._trimming.leave(name)
+        await self._close(running)
+
+    async def _close(self, running: Running) -> None:
+        for tap in running.taps:
+            tap.close()
+        still = {held.key for held in self.lanes.values() if held is not running}
+        self._shared = {source: row for source, row in self._shared.items() if row[0] in still}
+        await running.sender.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _answered(self, courier: Courier) -> None:
+        """Wakes the other lanes of the gates at which a request has ended."""
+        if len(self.lanes) > 1:
+            wake_neighbours(courier, [running.courier for running in self.lanes.values()])
+
+    # Signals.
+
+    async def _reload(self, load: Callable[[], list[Assignment]] | None) -> None:
+        assert load is not None
+        while True:
+            await self.reload_asked.wait()
+            self._applying = True
+            self.reload_asked.clear()
+            try:
+                assignments = await asyncio.to_thread(load)
+                if not self.stopping.count:
+                    await self.apply(assignments)
+                    count = len(assignments)
+                    self.options.notice(Notice(f"reloaded: {count} lanes", "reload", lanes=count))
+            except (Refused, SourceError) as error:
+                self.options.notice(Notice(f"nothing is changed: {error}", "reload_refused", level="error"))
+            finally:
+                self._applying = False
+
+    @contextlib.contextmanager
+    def signals(self, *, reload: bool = False) -> Iterator[None]:
+        """The first signal stops the intake and drains, the second stops at once."""
+        loop = asyncio.get_running_loop()
+        drain = self.options.drain_s
+
+        def heard(*_: Any) -> None:
+            self.stopping.heard(self.options.steady(), drain)
+            said = f"stopping: waiting up to {drain:g} s for requests under way; once more to stop at once"
+            said = said if self.stopping.count == 1 else "stopping at once"
+            self.options.notice(Notice(said, "stopping", drain_seconds=drain * (self.stopping.count == 1)))
+
+        names = {signal.SIGINT: heard, signal.SIGTERM: heard}
+        if reload:
+            names[signal.SIGHUP] = lambda *_: self.reload_asked.set()
+        # Not the main thread (a test): signals stay with whoever has it.
+        with contextlib.suppress(ValueError, RuntimeError):
+            for name, told in names.items():
+                loop.add_signal_handler(name, told)
+        try:
+            yield
+        finally:
+            for name in names:
+                with contextlib.suppress(ValueError, RuntimeError):
+                    loop.remove_signal_handler(name)

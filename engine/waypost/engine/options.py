@@ -1,0 +1,90 @@
+"""What a run is told: options, how attempts are carried out, and the signals to stop.
+
+Takes nothing. Gives plain data, so that couriers and the engine need not know each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from waypost.delivery.ledger import Ledger
+from waypost.delivery.outcome import Answer
+from waypost.engine.taps import Taps
+from waypost.program.request.render import Wire
+
+
+class Sender(Protocol):
+    """Carries out one attempt: http/transport.py, or a dry run. Tells when the first byte is about to go (`left`)."""
+
+    async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer: ...
+    async def close(self) -> None: ...
+
+
+ANSWERS = 0.2
+"""The share of the time to stop that is left for answers, so that what was sent is not sent again by the next run."""
+
+BEGAN = time.time() - time.monotonic()
+
+
+@dataclass
+class Options:
+    """`dead_letters` None: they go into the state; without one they are counted and not written (a dry run). `connect_within_s`: a run that
+    never once reaches the destination stops after this long. `drain_s`: how long a first signal waits. `map_lines` maps lines instead of
+    the program (a dry run that tells of each). `clock` is stamped into what is sent; waits go by `steady`, which never steps. `progress` is
+    told a source, the lane's counts, and when a destination that is left alone is tried again. `notice` is told sentences (notices.py),
+    `taps` each attempt that someone follows.
+    """
+
+    dead_letters: Path | None
+    connect_within_s: float = 60.0
+    drain_s: float = 30.0
+    masked: bool = False
+    map_lines: Callable[..., Any] | None = None
+    progress: Callable[[Any, Ledger, float | None], None] = lambda source, ledger, again: None
+    notice: Callable[[str], None] = lambda text: None
+    taps: Taps = field(default_factory=Taps)
+    clock: Callable[[], float] = time.time
+    steady: Callable[[], float] = lambda: BEGAN + time.monotonic()
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass
+class Stopping:
+    """The signals that came. State: how many, the instant after which nothing is waited for, and whom to wake."""
+
+    count: int = 0
+    until: float | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _last: float | None = None
+    _told: list[Callable[[], object]] = field(default_factory=list)
+
+    def heard(self, now: float, drain_s: float) -> None:
+        """The first stops the intake and drains, the second stops at once."""
+        self.count += 1
+        self.asked.set()
+        if self.until is None:
+            self.until = now + drain_s
+            self._last = now + drain_s * (1 - ANSWERS)
+        for told in list(self._told):
+            told()
+
+    def sending(self, now: float) -> bool:
+        """Whether requests may still go: the last part of the time is for the answers of those under way."""
+        return self._last is None or now < self._last
+
+    def over(self, now: float) -> bool:
+        """Whether the run is to end now, whatever is still on its way."""
+        return self.count > 1 or (self.until is not None and now >= self.until)
+
+    def tell(self, told: Callable[[], object]) -> None:
+        self._told.append(told)
+
+    def forget(self, told: Callable[[], object]) -> None:
+        if told in self._told:
+            self._told.remove(told)

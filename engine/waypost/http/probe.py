@@ -1,0 +1,30 @@
+"""The credential probe of a plan, sent once: the spec's `check:` with the plan's auth, as a run would send it.
+
+Takes a plan, its bound settings and how long to wait. Gives the Answer, or None for a plan without a check.
+"""
+
+from __future__ import annotations
+
+import time
+
+from waypost import plan as p
+from waypost.delivery.outcome import Answer
+from waypost.http.transport import Transport
+from waypost.program.credentials import secrets_of
+from waypost.program.request.render import RequestProgram
+from waypost.program.settings import Bound
+
+TIMEOUT_S = 10.0
+
+
+async def probe(plan: p.Plan, bound: Bound, owner: str = "", timeout_s: float = TIMEOUT_S) -> Answer | None:
+    if plan.check is None:
+        return None
+    check = plan.check
+    request = p.Request(method=check.method, url=check.url, headers=check.headers, query=check.query)
+    wire = RequestProgram(request, plan.auth, bound).render((), [], time.time())
+    transport = Transport(1, tls=bound.tls, secrets=secrets_of(plan, bound), owner=owner)
+    try:
+        return await transport.send(wire, timeout_s)
+    finally:
+        await transport.close()

@@ -1,0 +1,300 @@
+"""Plan nodes in the notation of the spec language: what an author would write for them, on one line.
+
+Takes a node of a plan. Gives `value` (a value position: `$.a.b`, `"{{ event.x | lower }}"`, `{$from: $.x, type: string}`), `text` (a text
+position, where a path stands in braces) and `constant` (YAML on one line). Whatever the compiler can make of a spec prints to what compiles
+to the same node (tests/lang/test_notation.py); a node that no author can write prints as the nearest that reads well, and never raises.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from waypost import plan as p
+from waypost.lang import jsonpath, values
+from waypost.lang.errors import LangError
+
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*(?: [\w./-]+)*", re.ASCII)
+"""Text that YAML reads as text wherever it stands."""
+_RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_FLOW_SIGNS = frozenset(",[]{}")
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+
+def value(node: p.Value) -> str:
+    """The node in a value position."""
+    return _value(node, flow=False)
+
+
+def text(node: p.Value) -> str:
+    """The node in a text position (url, headers, query, auth): a constant is its own text."""
+    return quoted(plain_text(node))
+
+
+def plain_text(node: p.Value) -> str:
+    """The same without YAML's quotes, for people."""
+    if isinstance(node, p.Const) and isinstance(node.value, str) and _literal(node.value):
+        return node.value
+    return _template(node)
+
+
+def constant(held: Any) -> str:
+    """A JSON value as YAML on one line."""
+    if isinstance(held, str):
+        return quoted(held)
+    if isinstance(held, dict):
+        return _map((quoted(str(key)), constant(item)) for key, item in held.items())
+    if isinstance(held, (list, tuple)):
+        return _list(constant(item) for item in held)
+    return values.encode(held).decode()
+
+
+def fixed(held: Any) -> str:
+    """A constant where a map's keys may be words: one with a key that begins with `$` is written `{$literal: …}`."""
+    return f"{{$literal: {constant(held)}}}" if _has_word(held) else constant(held)
+
+
+def _has_word(held: Any) -> bool:
+    if isinstance(held, dict):
+        return any(str(key).startswith("$") or _has_word(item) for key, item in held.items())
+    return isinstance(held, list) and any(map(_has_word, held))
+
+
+def quoted(held: str, *, flow: bool = True) -> str:
+    """Text as a YAML scalar: plain where that is safe, else in quotes. `flow`: inside braces or brackets."""
+    if _PLAIN.fullmatch(held) and held.lower() not in _RESERVED:
+        return held
+    if held.startswith("$") and _plain_path(held, flow):
+        return held
+    safe = not _UNPRINTABLE.search(held) and held.isprintable()
+    if safe and '"' in held and "'" not in held:
+        return f"'{held}'"
+    return json_text(held)
+
+
+def in_quotes(held: str) -> str:
+    """Text as a YAML scalar that is quoted even where it need not be: templates and sentences."""
+    shown = quoted(held)
+    return shown if shown[0] in "\"'" else f'"{shown}"'
+
+
+def key(name: str) -> str:
+    """A literal key of a map: one that begins with `$` is written `$$`."""
+    return quoted("$" + name) if name.startswith("$") else quoted(name)
+
+
+def condition(held: str) -> str:
+    """FQL as a YAML scalar inside braces."""
+    signs = _FLOW_SIGNS & set(held) or held[:1] in "\"'!&*|>%@`#?-" or re.search(r": |:$| #|[^ -~]", held)
+    return quoted(held) if signs else held
+
+
+def seconds(held: float) -> str:
+    """A time with its unit, as short as it can be said exactly."""
+    exact = Decimal(repr(float(held)))
+    for unit, size in _UNITS:
+        if exact and exact % size == 0 and exact // size > (unit == "d"):
+            return f"{int(exact // size)}{unit}"
+    if 0 < exact < 1:
+        return f"{(exact * 1000).normalize():f}ms"
+    return f"{exact.normalize():f}s"
+
+
+def rate(held: p.Rate) -> str:
+    """A rate with its time: `1000/s`, `3000/3s`."""
+    return f"{held.count}/{seconds(held.per_s).removeprefix('1')}"
+
+
+def size(held: int) -> str:
+    """A size with its unit."""
+    for unit, factor in (("MiB", 2**20), ("MB", 10**6), ("KiB", 2**10), ("kB", 10**3)):
+        if held and held % factor == 0:
+            return f"{held // factor}{unit}"
+    return f"{held}B"
+
+
+def json_text(held: str) -> str:
+    """Text in double quotes: JSON, and what YAML, JSONPath and a template read as that text."""
+    shown = json.dumps(held, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", shown)
+
+
+def _plain_path(held: str, flow: bool) -> bool:
+    if re.search(r": |:$| #|[\x00-\x1f]", held) or not held.isprintable():
+        return False
+    return not (flow and (_FLOW_SIGNS & set(held) or ":" in held or "*" in held))
+
+
+def _map(pairs: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{key}: {item}" for key, item in pairs) + "}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "[" + ", ".join(items) + "]"
+
+
+# Value positions.
+
+
+def _value(node: p.Value, *, flow: bool = True) -> str:
+    if isinstance(node, p.Path):
+        return quoted(node.path, flow=flow)
+    if isinstance(node, p.Const):
+        if isinstance(node.value, (str, dict, list)):
+            return _map([("$literal", constant(node.value))])
+        return constant(node.value)
+    if isinstance(node, p.Omit):
+        return "$omit"
+    if isinstance(node, p.Messages):
+        return "$messages" if node.many else "$message"
+    if isinstance(node, p.Items):
+        return _list(map(_value, node.items))
+    if isinstance(node, (p.Ref, p.Text, p.Filter, p.Arith)):
+        return in_quotes(_template(node))
+    return _map(_WORDS[type(node)](node))
+
+
+def _entries(entries: dict[str, p.Value]) -> list[tuple[str, str]]:
+    return [(key(name), _value(entry)) for name, entry in entries.items()]
+
+
+def _merge(node: p.Merge) -> list[tuple[str, str]]:
+    alone = len(node.of) == 1 and not isinstance(node.of[0], p.Items)
+    of = _value(node.of[0]) if alone else _list(map(_value, node.of))
+    return [("$merge", of), *_entries(node.entries)]
+
+
+def checks(node: p.From) -> list[tuple[str, str]]:
+    """The words of a `$from` that are not as they would be without being written."""
+    plain = p.From(of=node.of, nulls="omit" if node.type else "keep")
+    found: list[tuple[str, str]] = []
+    for field, word, show in _CHECKS:
+        held = getattr(node, field)
+        if held != getattr(plain, field):
+            found.append((word, show(held)))
+    return found
+
+
+def _default(node: p.Value) -> str:
+    return fixed(node.value) if isinstance(node, p.Const) else _value(node)
+
+
+_CHECKS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("type", "type", str),
+    ("nulls", "nulls", str),
+    ("empty", "empty", str),
+    ("enum", "enum", lambda held: _list(map(fixed, held))),
+    ("pattern", "pattern", quoted),
+    ("max_length", "max_length", str),
+    ("max_bytes", "max_bytes", str),
+    ("max_age_s", "max_age", seconds),
+    ("max_ahead_s", "max_ahead", seconds),
+    ("invalid", "invalid", str),
+    ("default", "default", _default),
+    ("required", "required", constant),
+)
+
+
+def _when(node: p.When) -> list[tuple[str, str]]:
+    rows = [("$when", condition(node.test)), ("then", _value(node.then))]
+    return rows if node.otherwise is None else [*rows, ("else", _value(node.otherwise))]
+
+
+def _each(node: p.Each) -> list[tuple[str, str]]:
+    rows = [("$each", _value(node.of)), ("to", _value(node.to))]
+    return rows if node.where is None else [*rows, ("where", condition(node.where))]
+
+
+def _lookup(node: p.Lookup) -> list[tuple[str, str]]:
+    rows = [
+        ("$lookup", _value(node.of)),
+        ("in", _map((quoted(name), fixed(held)) for name, held in node.table.items())),
+    ]
+    return rows if node.otherwise is None else [*rows, ("else", _value(node.otherwise))]
+
+
+_WORDS: dict[type[p.Node], Callable[[Any], list[tuple[str, str]]]] = {
+    p.Object: lambda node: _entries(node.entries),
+    p.Merge: _merge,
+    p.From: lambda node: [("$from", _value(node.of)), *checks(node)],
+    p.First: lambda node: [("$first", _list(map(_value, node.of)))],
+    p.Pick: lambda node: [("$pick", _value(node.of)), ("keys", constant(node.keys))],
+    p.Each: _each,
+    p.When: _when,
+    p.Lookup: _lookup,
+}
+
+
+# Templates.
+
+
+def _template(node: p.Value) -> str:
+    if not isinstance(node, p.Text):
+        return f"{{{{ {_code(node)} }}}}"
+    shown: list[str] = []
+    after_literal = False
+    for index, part in enumerate(node.parts):
+        raw = part.value if isinstance(part, p.Const) and isinstance(part.value, str) else None
+        # Two literals in a row would be read as one.
+        after_literal = not after_literal and raw is not None and _literal(raw, first=index == 0)
+        shown.append(raw if after_literal and raw is not None else f"{{{{ {_code(part)} }}}}")
+    return "".join(shown)
+
+
+def _literal(held: str, *, first: bool = True) -> bool:
+    """Whether text can stand outside of braces."""
+    if not held or held.endswith("{") or (first and held.startswith("$")):
+        return False
+    return not any(mark in held for mark in ("{{", "}}", "{%", "{#"))
+
+
+def _code(node: p.Value) -> str:
+    """An expression between braces."""
+    if isinstance(node, p.Path):
+        return _member(node.path)
+    if isinstance(node, p.Const):
+        return _code_constant(node.value)
+    if isinstance(node, p.Ref):
+        root, *steps = node.name.split(".", 2)
+        return root + "".join(map(_step, steps))
+    if isinstance(node, p.Filter):
+        of = f"({_code(node.of)})" if isinstance(node.of, p.Arith) else _code(node.of)
+        words = f"({', '.join(map(_code, node.args))})" if node.args else ""
+        return f"{of} | {node.name}{words}"
+    if isinstance(node, p.Arith):
+        loose = isinstance(node.left, p.Arith) and node.sign in "*/" and node.left.sign in "+-"
+        left = f"({_code(node.left)})" if loose or isinstance(node.left, p.Filter) else _code(node.left)
+        right = f"({_code(node.right)})" if isinstance(node.right, (p.Arith, p.Filter)) else _code(node.right)
+        return f"{left} {node.sign} {right}"
+    return _value(node)
+
+
+def _member(path: str) -> str:
+    try:
+        expr = jsonpath.parse(path, item=True)
+    except LangError:
+        return path
+    if expr.steps is None:
+        return path
+    return expr.root + "".join(map(_step, expr.steps))
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _NAME.fullmatch(step) else f"[{_code_constant(step)}]"
+
+
+def _code_constant(held: Any) -> str:
+    if held is None:
+        return "none"
+    if not isinstance(held, str):
+        return constant(held)
+    if held.isprintable() and "\\" not in held and "'" not in held:
+        return f"'{held}'"
+    return json.dumps(held, ensure_ascii=False)

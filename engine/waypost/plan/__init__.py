@@ -1,0 +1,464 @@
+"""The door between the two halves: what the compiler writes and the runtime executes.
+
+Takes nothing from either half. Gives frozen structs, `dump` (struct to reviewable JSON bytes) and `load` (bytes to struct, or a
+`PlanError` that a person can act on). A plan holds no secret: those are bound when it is linked for a run.
+
+Why expressions are trees but triggers are text: a trigger is short and reads best as the author wrote it, so the runtime parses its
+(canonical) text once, at link time. Templates are trees because the template subset is paths, constants, filters and arithmetic, so
+running a plan needs neither Jinja nor ruamel.
+
+A connection's plan says all that a run needs: its settings as they were written (`env:NAME` and `file:PATH` stay references) and its sources.
+Why its plain setting values stand in it: docs/decisions/0006-connection-plans.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+VERSION = 1
+"""The plan format. The engine runs this version and refuses a newer one."""
+
+WIDTH = 120
+"""A JSON value that fits in this many columns stays on one line, so that a diff of a plan shows one leaf a line."""
+
+
+class PlanError(Exception):
+    """A plan file that cannot be run: not JSON, not a plan, or of a newer version. The message says which and what to do."""
+
+
+class Node(Struct, frozen=True, tag_field="op", omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A value expression. `op` names its kind in JSON; each kind is one row of the table in docs/spec-reference.md."""
+
+
+class Path(Node, tag="path", frozen=True, kw_only=True):
+    """`$.a.b`, `$item.x` (canonical text, see lang/jsonpath.py). Missing stays missing."""
+
+    path: str
+
+
+class Const(Node, tag="const", frozen=True, kw_only=True):
+    """A JSON constant."""
+
+    value: Any
+
+
+class Ref(Node, tag="ref", frozen=True, kw_only=True):
+    """A dotted name outside the event: `settings.endpoint.api`, `meta.id`, `now`."""
+
+    name: str
+
+
+class Text(Node, tag="text", frozen=True, kw_only=True):
+    """A mixed template: the parts' texts joined. A part without a value leaves the whole missing."""
+
+    parts: list[Value]
+
+
+class Filter(Node, tag="filter", frozen=True, kw_only=True):
+    """`of | name(args)`, with name from lang/filters.py."""
+
+    name: str
+    of: Value
+    args: list[Value] = []
+
+
+class Arith(Node, tag="arith", frozen=True, kw_only=True):
+    """`left sign right` on numbers, sign one of + - * /."""
+
+    sign: str
+    left: Value
+    right: Value
+
+
+class Object(Node, tag="object", frozen=True, kw_only=True):
+    """A map in written order; missing entries are left out, and the object is missing when nothing in it is present."""
+
+    entries: dict[str, Value]
+
+
+class Merge(Node, tag="merge", frozen=True, kw_only=True):
+    """`$merge`: the objects of `of`, shallow, later wins; then `entries`, which decide even when they have no value."""
+
+    of: list[Value]
+    entries: dict[str, Value] = {}
+
+
+class Omit(Node, tag="omit", frozen=True, kw_only=True):
+    """`$omit`: no such key. Only as an entry of Object or Merge."""
+
+
+class Items(Node, tag="list", frozen=True, kw_only=True):
+    """A list; missing members are left out, and the list is missing when all are."""
+
+    items: list[Value]
+
+
+class From(Node, tag="from", frozen=True, kw_only=True):
+    """`{$from: V, CHECKS}`; the checks run in the order of these fields (spec-reference, "Checks")."""
+
+    of: Value
+    nulls: str = "keep"
+    empty: str = "keep"
+    type: str | None = None
+    enum: list[Any] | None = None
+    pattern: str | None = None
+    max_length: int | None = None
+    max_bytes: int | None = None
+    max_age_s: float | None = None
+    max_ahead_s: float | None = None
+    invalid: str = "error"
+    default: Value | None = None
+    required: bool = False
+
+
+class First(Node, tag="first", frozen=True, kw_only=True):
+    """`$first`: the first that is neither missing nor null, else missing."""
+
+    of: list[Value]
+
+
+class Pick(Node, tag="pick", frozen=True, kw_only=True):
+    """`$pick`: those keys of an object. Missing and null give missing; another non-object rejects the event."""
+
+    of: Value
+    keys: list[str]
+
+
+class Each(Node, tag="each", frozen=True, kw_only=True):
+    """`$each`: one `to` an item (`$item` in it); over an object its values, keys kept. `where` is FQL text."""
+
+    of: Value
+    to: Value
+    where: str | None = None
+
+
+class When(Node, tag="when", frozen=True, kw_only=True):
+    """`$when`: FQL text over the event; without `otherwise`, missing."""
+
+    test: str
+    then: Value
+    otherwise: Value | None = None
+
+
+class Lookup(Node, tag="lookup", frozen=True, kw_only=True):
+    """`$lookup`: a table from the text of V to a constant; `otherwise` for a value that is not in it."""
+
+    of: Value
+    table: dict[str, Any]
+    otherwise: Value | None = None
+
+
+class Messages(Node, tag="messages", frozen=True, kw_only=True):
+    """`$messages` (many) or `$message` (one): only inside a request's body, once."""
+
+    many: bool
+
+
+Value = (
+    Path
+    | Const
+    | Ref
+    | Text
+    | Filter
+    | Arith
+    | Object
+    | Merge
+    | Omit
+    | Items
+    | From
+    | First
+    | Pick
+    | Each
+    | When
+    | Lookup
+    | Messages
+)
+
+
+class Setting(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One setting. `type` is string, integer, number, boolean, url or choice; `choices` maps a key to its data (label included)."""
+
+    type: str
+    label: str = ""
+    description: str = ""
+    secret: bool = False
+    optional: bool = False
+    default: Any = None
+    choices: dict[str, dict[str, Any]] = {}
+
+
+class Basic(Struct, frozen=True, kw_only=True):
+    username: Value
+    password: Value
+
+
+class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What goes with every request and the check. `body` members are added to the JSON object of a request's body."""
+
+    basic: Basic | None = None
+    bearer: Value | None = None
+    headers: dict[str, Value] = {}
+    query: dict[str, Value] = {}
+    body: dict[str, Value] = {}
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """When a batch is cut. Bytes are of the JSON before compression; None is no limit."""
+
+    max_messages: int | None = None
+    max_bytes: int | None = None
+    max_message_bytes: int | None = None
+    max_wait_s: float = 1.0
+
+
+class Rate(Struct, frozen=True, kw_only=True):
+    """At most `count` of `of` ("requests" or "messages") in `per_s` seconds."""
+
+    of: str
+    count: int
+    per_s: float
+
+
+class Retry(Struct, frozen=True, kw_only=True):
+    """How long one message is retried (while the breaker is closed) and which headers say how long to wait."""
+
+    for_s: float = 14400.0
+    wait_from: list[str] = field(default_factory=lambda: ["Retry-After"])
+    max_wait_s: float = 3600.0
+
+
+class Dedupe(Struct, frozen=True, kw_only=True):
+    """What the destination deduplicates by (output paths such as `messageId`, dotted) and for how many seconds."""
+
+    by: list[str]
+    within_s: float
+
+
+class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`then` is ok, retry, throttle, split, reject or stop; `test` is FQL over status, headers and body (None: always)."""
+
+    then: str
+    test: str | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One HTTP request. `body` holds exactly one Messages. `batch` None: one message a request. Rules of `responses` are keyed by a
+    status ("400"), a class ("4xx"), "unsent" or "unanswered" and lie over the built-in table of delivery/outcome.py."""
+
+    method: str
+    url: Value
+    headers: dict[str, Value] = {}
+    query: dict[str, Value] = {}
+    body: Value | None = None
+    gzip: bool = False
+    timeout_s: float = 10.0
+    concurrency: int = 4
+    batch: Batch | None = None
+    rate: list[Rate] = []
+    retry: Retry = field(default_factory=Retry)
+    dedupe: Dedupe | None = None
+    responses: dict[str, list[ResponseRule]] = {}
+
+
+class Probe(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The credential check: one request whose 2xx says what the spec's author wrote beside it, and no more."""
+
+    method: str
+    url: Value
+    headers: dict[str, Value] = {}
+    query: dict[str, Value] = {}
+
+
+class Require(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """At least one of these output paths (dotted keys) present, not null, not "". `test` is FQL over the event."""
+
+    any: list[list[str]]
+    test: str | None = None
+    message: str = ""
+
+
+class Action(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`trigger` and `where` are canonical FQL. `request` is a key of Plan.requests."""
+
+    trigger: str
+    request: str
+    mapping: Value
+    title: str = ""
+    description: str = ""
+    enabled: bool = True
+    each: Value | None = None
+    where: str | None = None
+    require: list[Require] = []
+
+
+class Source(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where each leaf was written: `positions` maps "actions.send_track.mapping.event" to "line:column" in `file`, or to
+    "other file:line:column". Not part of the digest.
+
+    A connection's plan also says what it was compiled from, so that a run without the compiler knows a stale one: `inputs` maps each file (as
+    seen from the connections file) to its `fingerprint`, and `together` names every connection of that file.
+    """
+
+    file: str
+    positions: dict[str, str]
+    inputs: dict[str, str] = {}
+    together: list[str] = []
+
+
+class Feed(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A source of a connection: exactly one of `files` (paths or globs), `http` ("host:port") and `stdin`.
+
+    `write_keys` are references (`env:NAME`, `file:PATH`), never keys. `emits` are event types; empty: any. `follow`: wait for more lines at the
+    end of the files. `start` is where a new lane begins: "start" or "now".
+    """
+
+    name: str
+    files: list[str] = []
+    http: str | None = None
+    stdin: bool = False
+    write_keys: list[str] = []
+    emits: list[str] = []
+    follow: bool = False
+    start: str = "now"
+
+
+class Tls(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Files (`file:PATH`) of the authority that a connection believes instead of the usual ones, and of what it proves itself with."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The connection a plan was compiled for: its name goes into meta.id, `order_by` keeps equal values out of parallel requests.
+
+    `settings` are as they were written: constants, and `env:NAME` or `file:PATH` for what is bound when the plan is linked. `plain_http`:
+    settings may name http urls of other machines, too.
+    """
+
+    name: str
+    enabled: bool = True
+    settings: dict[str, Any] = {}
+    tls: Tls | None = None
+    plain_http: bool = False
+    sources: list[Feed] = []
+    order_by: Value | None = None
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A destination, checked and resolved. `digest` is the SHA-256 of everything but `digest` and `source`.
+
+    `integrations` are the names that mean it in an event's `integrations`; none: what that says is ignored.
+    """
+
+    waypost_plan: int = VERSION
+    name: str
+    title: str = ""
+    description: str = ""
+    docs: str = ""
+    digest: str = ""
+    settings: dict[str, Setting] = {}
+    auth: Auth = field(default_factory=Auth)
+    check: Probe | None = None
+    connection: Connection | None = None
+    integrations: list[str] = []
+    requests: dict[str, Request]
+    actions: dict[str, Action]
+    source: Source = field(default_factory=lambda: Source(file="", positions={}))
+
+
+def place(source: Source, pointer: str) -> str:
+    """Where a leaf was written, as "file:line:column"; "" when it is not known."""
+    at = source.positions.get(pointer, "")
+    return at if not at or at.count(":") > 1 else f"{source.file}:{at}"
+
+
+def fingerprint(data: bytes) -> str:
+    """What `Source.inputs` keeps of a file; the same for LF and CRLF, with and without a byte order mark."""
+    return hashlib.sha256(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
+
+
+def rewrite(node: Value, change: Callable[[Value], Value | None]) -> Value:
+    """The tree with each outermost node for which `change` gives a node replaced by it. Other nodes are kept."""
+    changed = change(node)
+    if changed is not None:
+        return changed
+    updates: dict[str, Any] = {}
+    for name in node.__struct_fields__:
+        held = getattr(node, name)
+        if isinstance(held, Node):
+            updates[name] = rewrite(held, change)  # type: ignore[arg-type]
+        elif isinstance(held, list) and any(isinstance(item, Node) for item in held):
+            updates[name] = [rewrite(item, change) for item in held]
+        elif isinstance(held, dict) and any(isinstance(item, Node) for item in held.values()):
+            updates[name] = {key: rewrite(item, change) for key, item in held.items()}
+    return msgspec.structs.replace(node, **updates) if updates else node
+
+
+def mentions(node: Value, wanted: Callable[[Value], bool]) -> bool:
+    """Whether any node of the tree is wanted."""
+    found = False
+
+    def look(inner: Value) -> None:
+        nonlocal found
+        found = found or wanted(inner)
+
+    rewrite(node, look)
+    return found
+
+
+def seal(plan: Plan) -> Plan:
+    """The plan with its digest filled in."""
+    bare = msgspec.structs.replace(plan, digest="", source=Source(file="", positions={}))
+    digest = hashlib.sha256(msgspec.json.encode(bare)).hexdigest()
+    return msgspec.structs.replace(plan, digest=digest)
+
+
+def dump(plan: Plan) -> bytes:
+    """Reviewable JSON: fixed key order, one leaf a line, LF at the end. Same plan, same bytes."""
+    return (_pretty(msgspec.json.decode(msgspec.json.encode(plan)), 0) + "\n").encode()
+
+
+def load(data: bytes, where: str = "plan") -> Plan:
+    """The plan in `data`. `where` names it in the PlanError of a file that is no plan or of a newer version."""
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{where} is not JSON: {error}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("waypost_plan"), int):
+        raise PlanError(f"{where} is not a compiled plan: it has no `waypost_plan` version")
+    if raw["waypost_plan"] > VERSION:
+        raise PlanError(
+            f"{where} is a plan of version {raw['waypost_plan']}; this engine runs versions up to {VERSION}: "
+            "upgrade waypost, or compile the spec again with this one"
+        )
+    try:
+        plan = msgspec.convert(raw, Plan)
+    except msgspec.ValidationError as error:
+        raise PlanError(f"{where} is a damaged plan: {error}; compile its spec again") from None
+    if seal(plan).digest != plan.digest:
+        raise PlanError(f"{where} was edited by hand or cut: its digest does not fit; compile its spec again")
+    return plan
+
+
+def _pretty(value: Any, depth: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    if not isinstance(value, (dict, list)) or not value or (depth > 1 and len(flat) + 2 * depth <= WIDTH):
+        return flat
+    pad = "  " * (depth + 1)
+    if isinstance(value, dict):
+        rows = [
+            f"{pad}{json.dumps(key, ensure_ascii=False)}: {_pretty(item, depth + 1)}" for key, item in value.items()
+        ]
+        opening, closing = "{", "}"
+    else:
+        rows = [pad + _pretty(item, depth + 1) for item in value]
+        opening, closing = "[", "]"
+    return f"{opening}\n" + ",\n".join(rows) + "\n" + "  " * depth + closing

@@ -1,0 +1,180 @@
+"""Many lines at once: the compiled kernel first, then one generated loop over decoded events, then each line alone.
+
+Takes what a program has for each of these ways. Gives a Block. All ways give the same bytes, so which one a line takes is a matter of speed:
+
+    kernel    one scan in compiled code (kernel/), where it is installed and the plan is for it
+    express   one decoder call and one generated loop (chunk_loop.py), over what the kernel leaves, or over all
+    alone     `Program.map`: what neither takes, as malformed lines and rejected events are
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from waypost.events.guard import Guard
+from waypost.events.mapped_chunk import (
+    Block,
+    Indexed,
+    Lines,
+    Offsets,
+    are_plain,
+    decode_clean,
+    is_utf8,
+    ragged,
+    without,
+)
+from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.lang import values
+
+if TYPE_CHECKING:
+    from waypost.program.kernel.machine import Kernel
+
+Result = Mapped | Rejected | Filtered
+
+FEW = 3
+"""So few lines are mapped alone sooner than a call of the decoder pays."""
+
+
+class Chunks:
+    """The ways of one program. `map_chunk` is the generated loop, `decoder` what its events are decoded with (None: no event goes that way)."""
+
+    def __init__(
+        self,
+        alone: Callable[[bytes, int, bytes, float], list[Result]],
+        kernel: Kernel | None,
+        map_chunk: Callable[..., None],
+        decoder: msgspec.json.Decoder[Any] | None,
+        guard: Guard,
+    ) -> None:
+        self._alone = alone
+        self._kernel = kernel
+        self._map_chunk = map_chunk
+        self._decoder = decoder
+        self._guard = guard
+        self.by_kernel = 0
+        """How many lines the kernel has taken."""
+        self.by_express = 0
+        """How many lines the generated loop has taken."""
+
+    def block(
+        self, data: bytes, start: int, stop: int, offsets: int | Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        """What becomes of the whole lines in `data[start:stop]`, without a line feed at the end. `offsets` is where `data` stands in its
+        source, or what gives that of each line by its index."""
+        try:
+            return self._block(data, start, stop, offsets, first_line, now)
+        except Exception as error:
+            held = Lines(data[start:stop])
+            places = Offsets(held, offsets + start) if isinstance(offsets, int) else offsets
+            return self._one_by_one(error, held.all(), places, first_line, now)
+
+    def _one_by_one(
+        self, error: Exception, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        """What was not foreseen while lines were mapped together: each alone, where the one to blame is found."""
+        self._guard.caught(error, "mapped with others", then="each is mapped alone")
+        others = {index: self._alone(line, offsets[index], first_line, now) for index, line in enumerate(lines)}
+        return Block(len(lines), b"", [], others=others)
+
+    def _block(
+        self, data: bytes, start: int, stop: int, offsets: int | Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        if self._kernel is not None:
+            count, encoded, owners, idle, several, rest = self._kernel.map(data, start, stop, offsets, first_line, now)
+            block = Block(count, encoded, owners, idle, several)
+            return self._with_rest(block, rest, data, offsets, first_line, now)
+        piece = data[start:stop]
+        held = Lines(piece)
+        places = Offsets(held, offsets + start) if isinstance(offsets, int) else offsets
+        events = self._decoded(piece)
+        if events is None:
+            return self._odd(held.all(), places, first_line, now, cut=True)
+        return self._express(events, held, places, first_line, now)
+
+    def lines(self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float) -> Block:
+        """The same of lines that stand apart; any bytes may be among them."""
+        data = b"\n".join(lines)
+        if lines and data.count(b"\n") == len(lines) - 1:
+            return self.block(data, 0, len(data), offsets, first_line, now)
+        try:
+            return self._odd(lines, offsets, first_line, now)
+        except Exception as error:
+            return self._one_by_one(error, lines, offsets, first_line, now)
+
+    def _with_rest(
+        self,
+        block: Block,
+        rest: list[tuple[int, int, int]],
+        data: bytes,
+        offsets: int | Indexed[int],
+        first_line: bytes,
+        now: float,
+    ) -> Block:
+        """The kernel's block, completed with the lines that it has left."""
+        self.by_kernel += block.count - len(rest)
+        lines = [data[begin:end] for _, begin, end in rest]
+        places = [offsets + begin if isinstance(offsets, int) else offsets[index] for index, begin, _ in rest]
+        if len(rest) <= FEW or self._decoder is None:
+            rows: Sequence[Any] = [self._alone(*line, first_line, now) for line in zip(lines, places, strict=True)]
+        else:
+            rows = self._odd(lines, places, first_line, now, cut=True).rows()
+        for (index, _, _), row in zip(rest, rows, strict=True):
+            block.others[index] = [row] if isinstance(row, Mapped) else row
+        return block
+
+    def _decoded(self, data: bytes) -> list[Any] | None:
+        """The event of each line, None for what is not for the decoder; None for all where the bytes are not UTF-8 throughout."""
+        if self._decoder is None:
+            return None
+        count, odd = ragged(data)
+        clean = without(data, odd) if odd else data
+        if not is_utf8(clean):
+            return None
+        events = decode_clean(self._decoder, clean, count - len(odd)) if clean else []
+        for index, _, _ in odd:
+            events.insert(index, None)
+        return events
+
+    def _odd(
+        self, lines: Sequence[bytes], offsets: Indexed[int], first_line: bytes, now: float, *, cut: bool = False
+    ) -> Block:
+        """Lines of which some may be anything: those that are one JSON object are decoded together. `cut`: at line feeds."""
+        good = [line[:1] == b"{" and line[-1:] == b"}" for line in lines]
+        data = b"\n".join(compress(lines, good))
+        if (not cut and data.count(b"\n") + 1 > sum(good)) or not is_utf8(data):
+            good = [fine and b"\n" not in line and is_utf8(line) for fine, line in zip(good, lines, strict=True)]
+            data = b"\n".join(compress(lines, good))
+        events = iter(decode_clean(self._decoder, data, sum(good)) if self._decoder and data else ())
+        spread = [next(events, None) if fine else None for fine in good]
+        return self._express(spread, lines, offsets, first_line, now)
+
+    def _express(
+        self, events: list[Any], lines: Indexed[bytes], offsets: Indexed[int], first_line: bytes, now: float
+    ) -> Block:
+        ready: list[Any] = []
+        times: list[str] = []
+        block = Block(len(events), b"", [])
+        rest: list[int] = []
+        self._map_chunk(
+            events, lines, offsets, first_line, now, ready, block.owners, times, block.idle, block.several, rest
+        )
+        if times and not are_plain(times):
+            rest += _judge(ready, times, block, rest)
+        self.by_express += len(events) - len(rest)
+        block.encoded = values.encode_lines(ready)
+        block.others = {index: self._alone(lines[index], offsets[index], first_line, now) for index in rest}
+        return block
+
+
+def _judge(ready: list[Any], times: list[str], block: Block, rest: list[int]) -> list[int]:
+    """Takes out the messages with a time that is not sent as it stands; gives their lines, which are mapped alone."""
+    wrong = [index for index, time in enumerate(times) if not are_plain([time])]
+    block.others = {index: [] for index in rest}
+    lines = [block.line_of(index) for index in wrong]
+    for index in reversed(wrong):
+        del ready[index], block.owners[index]
+    return lines

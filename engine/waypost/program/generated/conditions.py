@@ -1,0 +1,142 @@
+"""A trigger becomes a Python expression with the meaning of lang/fql.evaluate.
+
+Takes an FQL node and the Values that reach the event. Comparisons of a field with a constant become one test; everything else calls the
+functions of lang/fql on decoded values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from waypost.lang import fql, values
+from waypost.lang.values import MISSING, Num
+from waypost.program.generated.layout import nameable
+from waypost.program.generated.writer import Expr
+from waypost.program.support import full
+
+if TYPE_CHECKING:
+    from waypost.program.generated.expressions import Values
+
+
+def null_if_missing(value: Any) -> Any:
+    """An operand's value: a missing path is null."""
+    value = full(value)
+    return None if value is MISSING else value
+
+
+NAMES: dict[str, Any] = {
+    "equal": fql.equal,
+    "order": fql.order,
+    "operand": null_if_missing,
+    "walk": fql.walk,
+    "Num": Num,
+    **{f"fql_{name}": function.apply for name, function in fql.FUNCTIONS.items()},
+}
+
+
+def condition(node: fql.Node, v: Values) -> str:
+    """The text of an expression that is true when the condition holds. May write statements that fetch fields."""
+    if isinstance(node, fql.And):
+        return "(" + " and ".join(condition(inner, v) for inner in node.of) + ")"
+    if isinstance(node, fql.Or):
+        return "(" + " or ".join(condition(inner, v) for inner in node.of) + ")"
+    if isinstance(node, fql.Not):
+        return f"(not {condition(node.of, v)})"
+    if isinstance(node, fql.Call):
+        return f"bool({_operand(node, v)})"
+    if isinstance(node, fql.In):
+        return _membership(node, v)
+    return _compare(node, v)
+
+
+def _membership(node: fql.In, v: Values) -> str:
+    if isinstance(node.right, fql.PathRef):
+        return f"fql_contains(fql_list({_operand(node.right, v)}), {_operand(node.left, v)})"
+    if isinstance(node.left, fql.PathRef):
+        return "(" + " or ".join(_equals(node.left, literal, v) for literal in node.right) + ")"
+    members = v.w.bind("members", [literal.value for literal in node.right])
+    return f"fql_contains({members}, {_operand(node.left, v)})"
+
+
+def _compare(node: fql.Compare, v: Values) -> str:
+    if node.sign in ("=", "!="):
+        if isinstance(node.left, fql.PathRef) and isinstance(node.right, fql.Literal):
+            text = _equals(node.left, node.right, v)
+        elif isinstance(node.right, fql.PathRef) and isinstance(node.left, fql.Literal):
+            text = _equals(node.right, node.left, v)
+        else:
+            text = f"equal({_operand(node.left, v)}, {_operand(node.right, v)})"
+        return text if node.sign == "=" else f"(not {text})"
+    left, right = _operand(node.left, v, "number"), _operand(node.right, v, "number")
+    return f"order({node.sign!r}, {left}, {right})"
+
+
+def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
+    """A field against a constant. Text and booleans need no decoding: a list or object in the field is Raw, and equals neither."""
+    field = _field(path, v, "number" if values.is_number(literal.value) else "scalar")
+    if field is None or field.form not in ("slot", "text"):
+        return f"equal({_operand(path, v)}, {_constant(literal, v)})"
+    value = literal.value
+    if isinstance(value, str):
+        return f"({field.text} == {v.w.literal(value)})"
+    if value is None:
+        return f"({field.text} is None or {field.text} is MISSING)"
+    if isinstance(value, bool):
+        return f"({field.text} is {value})"
+    constant = _constant(literal, v)
+    whole = f"{field.text} == {constant}" if isinstance(value, int) else f"equal({field.text}, {constant})"
+    exact = f"{field.text}.__class__ is int and {whole}"
+    return f"({exact} or {field.text}.__class__ is Num and equal({field.text}, {constant}))"
+
+
+def _field(path: fql.PathRef, v: Values, how: str = "scalar") -> Expr | None:
+    """The slot of a path of names alone."""
+    names = leading_names(path.steps)
+    if path.steps[0] == "settings" or len(names) < len(path.steps) or _is_item(path, v):
+        return None
+    return v.slot(tuple(names), how)
+
+
+def _is_item(path: fql.PathRef, v: Values) -> bool:
+    return v.item is not None and path.steps[0] == "item"
+
+
+def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
+    if isinstance(operand, fql.Literal):
+        return _constant(operand, v)
+    if isinstance(operand, fql.Call):
+        return f"fql_{operand.name}({', '.join(_operand(arg, v) for arg in operand.args)})"
+    if operand.steps[0] == "settings":
+        value = v.scope.settings(".".join(map(str, operand.steps)))
+        return v.w.bind("setting", None if value is MISSING else value)
+    if _is_item(operand, v):
+        return f"operand(walk({v.item}, {operand.steps[1:]!r}))"
+    field = _field(operand, v, how)
+    if field is not None:
+        return f"operand({field.text})"
+    names = tuple(leading_names(operand.steps))
+    rest = operand.steps[len(names) :]
+    return f"operand(walk(full({v.slot(names, 'raw').text}), {rest!r}))"
+
+
+def leading_names(steps: tuple[str | int, ...]) -> list[str]:
+    found: list[str] = []
+    for step in steps:
+        if not isinstance(step, str) or not nameable(step):
+            break
+        found.append(step)
+    return found
+
+
+def _constant(literal: fql.Literal, v: Values) -> str:
+    value = literal.value
+    if isinstance(value, Num) or values.is_number(value):
+        return v.w.bind("number", value)
+    return v.w.literal(value)
+
+
+def _list(value: Any) -> Any:
+    return value if isinstance(value, list) else None
+
+
+NAMES["fql_list"] = _list

@@ -1,0 +1,459 @@
+"""The reference interpreter: what a plan means, slowly and obviously.
+
+Takes plan nodes and an event. Gives JSON values, or Faults. Written straight from docs/spec-reference.md, one function a node kind, without
+regard to speed; generated code is compared with it by a property test. In production it evaluates what happens once a request (urls, headers,
+the body around the messages), what `preview` shows, and the rare nodes for which no code is generated.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from msgspec import Raw
+
+from waypost import plan as p
+from waypost.events.not_events import ENVELOPE, is_envelope, malformed
+from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.lang import filters, fql, jsonpath, values
+from waypost.lang.checks import run_checks
+from waypost.lang.surrogates import repaired
+from waypost.lang.values import MISSING, Fault
+from waypost.program import each_items, integrations, interpret_numbers
+from waypost.program.generated.generate import any_present, require_message
+from waypost.program.request import grouping
+from waypost.program.settings import Bound
+
+Result = Mapped | Rejected | Filtered
+
+
+@dataclass(frozen=True)
+class Env:
+    """What an expression may reach. `group` holds a request's event parts (parts.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
+
+    `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
+
+    event: Any
+    settings: Bound
+    now: int = 0
+    item: Any = MISSING
+    group: tuple[Any, ...] = ()
+    meta: Callable[[str], Any] = lambda name: MISSING
+    watch: Watch | None = None
+
+
+Watch = Callable[[p.Value, Env], Any]
+
+
+SOME_INSTANT = 1_800_000_000_000
+
+
+class BadEvent(Exception):
+    """A line that is no event: a reason of results.REASONS and a sentence."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def decode_event(line: bytes) -> dict[str, Any]:
+    """The event of a line, number tokens kept; of members with one name the last wins, half a surrogate pair is U+FFFD. Raises BadEvent."""
+    try:
+        text = repaired(line).decode()
+    except UnicodeDecodeError as error:
+        raise BadEvent("invalid_utf8", f"byte {error.start} of the line is not UTF-8") from None
+    try:
+        event = json.loads(text, parse_float=values.Num, parse_int=values.integer_token, parse_constant=_refuse)
+        _refuse_surrogates(event)
+    except RecursionError:
+        raise BadEvent("too_deep", "the event is nested too deeply") from None
+    except ValueError as error:
+        raise BadEvent("malformed", malformed(error, repaired(line)).message) from None
+    if not isinstance(event, dict):
+        raise BadEvent("not_object", "the line is JSON, but no object")
+    return event
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _refuse_surrogates(value: Any) -> None:
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_surrogates(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_surrogates(key)
+            _refuse_surrogates(item)
+
+
+def evaluate(node: p.Value, env: Env) -> Any:
+    """The value of a node, or MISSING. Raises Fault, with the field inside the node where one is to blame."""
+    return step(node, env) if env.watch is None else env.watch(node, env)
+
+
+def step(node: p.Value, env: Env) -> Any:
+    """`evaluate` of this node itself; what is inside it is watched again."""
+    return _EVALUATORS[type(node)](node, env)
+
+
+@contextmanager
+def _within(key: str) -> Iterator[None]:
+    try:
+        yield
+    except Fault as fault:
+        fault.field = f"{key}.{fault.field}" if fault.field else key
+        raise
+
+
+def _path(node: p.Path, env: Env) -> Any:
+    return jsonpath.find(jsonpath.parse(node.path, item=True), env.event, env.item)
+
+
+def _const(node: p.Const, env: Env) -> Any:
+    return node.value
+
+
+def _ref(node: p.Ref, env: Env) -> Any:
+    root, _, rest = node.name.partition(".")
+    if root == "settings":
+        return env.settings.get(rest)
+    if root == "group":
+        held = env.group[int(rest)]
+        return Raw(held) if held.__class__ is bytes else held
+    if root == "operand":
+        held = env.group[int(rest)]
+        return values.decode(held) if held.__class__ is bytes else held
+    return env.now if root == "now" else env.meta(rest)
+
+
+def text_of(value: Any) -> Any:
+    """A value as part of a mixed template."""
+    if value is MISSING or value is None:
+        return MISSING
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return values.number_as_text(value) if values.is_number(value) else values.encode(value).decode()
+
+
+def _text(node: p.Text, env: Env) -> Any:
+    found = [text_of(evaluate(part, env)) for part in node.parts]
+    return MISSING if any(part is MISSING for part in found) else "".join(found)
+
+
+def _filter(node: p.Filter, env: Env) -> Any:
+    of = evaluate(node.of, env)
+    args = tuple(evaluate(arg, env) for arg in node.args)
+    if node.name == "sum" and isinstance(of, list):
+        return interpret_numbers.total(of)
+    if node.name == "round" and values.is_number(of):
+        return interpret_numbers.rounded(of, *args)
+    return filters.apply(node.name, of, args)
+
+
+def _arith(node: p.Arith, env: Env) -> Any:
+    return interpret_numbers.arith(node.sign, evaluate(node.left, env), evaluate(node.right, env))
+
+
+def _object(node: p.Object, env: Env) -> Any:
+    found = {}
+    for key, entry in node.entries.items():
+        with _within(key):
+            value = evaluate(entry, env)
+        if value is not MISSING:
+            found[key] = value
+    return found if found or not node.entries else MISSING
+
+
+def _as_object(value: Any) -> dict[str, Any] | None:
+    if value is MISSING or value is None or value == []:  # an empty list is PHP's empty object
+        return None
+    if isinstance(value, dict):
+        return value
+    raise Fault("wrong_shape", f"expected an object, found {values.typeof(value)}")
+
+
+def _merge(node: p.Merge, env: Env) -> Any:
+    operands = [_as_object(evaluate(operand, env)) for operand in node.of]
+    found: dict[str, Any] = {}
+    seen = False
+    for members in reversed(operands):
+        if members is not None:
+            seen = True
+            found.update({key: value for key, value in members.items() if key not in found})
+    for key, entry in node.entries.items():
+        with _within(key):
+            value = evaluate(entry, env)
+        if value is MISSING:
+            found.pop(key, None)
+        else:
+            found[key] = value
+    return found if found or seen else MISSING
+
+
+def _omit(node: p.Omit, env: Env) -> Any:
+    return MISSING
+
+
+def _items(node: p.Items, env: Env) -> Any:
+    found = [value for value in (evaluate(item, env) for item in node.items) if value is not MISSING]
+    return found if found or not node.items else MISSING
+
+
+def _from(node: p.From, env: Env) -> Any:
+    value = run_checks(node, evaluate(node.of, env), env.now / 1000)
+    if value is MISSING and node.default is not None:
+        value = evaluate(node.default, env)
+    if value is MISSING and node.required:
+        raise Fault("required", "a value is required and there is none")
+    return value
+
+
+def _first(node: p.First, env: Env) -> Any:
+    for choice in node.of:
+        value = evaluate(choice, env)
+        if value is not MISSING and value is not None:
+            return value
+    return MISSING
+
+
+def _pick(node: p.Pick, env: Env) -> Any:
+    members = _as_object(evaluate(node.of, env))
+    if members is None:
+        return MISSING
+    return {key: members[key] for key in node.keys if key in members} or MISSING
+
+
+def _each(node: p.Each, env: Env) -> Any:
+    of = evaluate(node.of, env)
+    if of is MISSING or of is None:
+        return MISSING
+    if isinstance(of, list):
+        return [value for value in (_each_item(node, env, item) for item in of) if value is not MISSING]
+    if isinstance(of, dict):
+        if each_items.reads_members(node.to, node.where):
+            each_items.check_map(of)
+        pairs = ((key, _each_item(node, env, item)) for key, item in of.items())
+        return {key: value for key, value in pairs if value is not MISSING}
+    raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(of)}")
+
+
+def _each_item(node: p.Each, env: Env, item: Any) -> Any:
+    inner = replace(env, item=item)
+    if node.where is not None and not holds(node.where, inner):
+        return MISSING
+    return evaluate(node.to, inner)
+
+
+def _when(node: p.When, env: Env) -> Any:
+    if holds(node.test, env):
+        return evaluate(node.then, env)
+    return MISSING if node.otherwise is None else evaluate(node.otherwise, env)
+
+
+def _lookup(node: p.Lookup, env: Env) -> Any:
+    of = evaluate(node.of, env)
+    if isinstance(of, (dict, list)):
+        raise Fault("wrong_type", f"expected text, a number or a boolean to look up, found {values.typeof(of)}")
+    key = text_of(of)
+    value = MISSING if key is MISSING else node.table.get(key, MISSING)
+    if value is MISSING and node.otherwise is not None:
+        return evaluate(node.otherwise, env)
+    return value
+
+
+def _over_event(node: grouping.OverEvent, env: Env) -> Any:
+    return evaluate(node.of, replace(env, event=values.decode(env.group[node.index])))
+
+
+def _messages(node: p.Messages, env: Env) -> Any:
+    raise AssertionError("the messages are put in by program/request/render.py")
+
+
+_EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
+    p.Path: _path,
+    p.Const: _const,
+    p.Ref: _ref,
+    p.Text: _text,
+    p.Filter: _filter,
+    p.Arith: _arith,
+    p.Object: _object,
+    p.Merge: _merge,
+    p.Omit: _omit,
+    p.Items: _items,
+    p.From: _from,
+    p.First: _first,
+    p.Pick: _pick,
+    p.Each: _each,
+    p.When: _when,
+    p.Lookup: _lookup,
+    p.Messages: _messages,
+    grouping.OverEvent: _over_event,
+}
+
+
+def holds(text: str, env: Env) -> bool:
+    """Whether an FQL condition holds over the event (and settings, and the item)."""
+    return fql.evaluate(_condition(text), resolver(env))
+
+
+_condition = functools.lru_cache(maxsize=1024)(fql.read)
+"""A plan has few conditions, and a list of an event may have very many items."""
+
+
+def resolver(env: Env) -> fql.Resolve:
+    def resolve(steps: tuple[str | int, ...]) -> Any:
+        if steps[0] == "settings":
+            return env.settings.get(".".join(map(str, steps[1:])))
+        if steps[0] == "item":
+            return fql.walk(env.item, steps[1:])
+        return fql.walk(env.event, steps)
+
+    return resolve
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What identifies one delivery's event besides its content: the line, its offset and the source's first line, and the owner's name."""
+
+    line: bytes
+    offset: int
+    first_line: bytes
+    owner: str
+
+    def meta(self, event: Any, action: str, item: object) -> Callable[[str], Any]:
+        def get(name: str) -> Any:
+            if name != "id":
+                return MISSING
+            own = event.get("messageId")
+            if isinstance(own, str) and own:
+                head = own.encode()
+            else:
+                head = b"\0".join([self.line, str(self.offset).encode(), self.first_line])
+            key = [head, self.owner.encode(), action.encode(), b"" if item is None else str(item).encode()]
+            return hashlib.blake2b(b"\0".join(key), digest_size=16).hexdigest()
+
+        return get
+
+
+def map_event(plan: p.Plan, settings: Bound, origin: Origin, now: float) -> list[Result]:
+    """What Program.map gives for the same line."""
+    origin = replace(origin, line=repaired(origin.line))
+    try:
+        event = decode_event(origin.line)
+    except BadEvent as error:
+        return [Rejected(None, None, error.reason, str(error))]
+    if integrations.switched_off(plan.integrations, event.get("integrations")):
+        return [integrations.OFF]
+    out: list[Result] = []
+    disabled = False
+    for name in plan.actions:
+        found = map_action_on(plan, name, settings, event, origin, now)
+        if found is not None and not plan.actions[name].enabled:
+            disabled = True
+        out.extend(found or [])
+    if not out and not disabled and is_envelope(origin.line):
+        return [ENVELOPE]
+    return out or [Filtered(None, None, "disabled" if disabled else "no_action")]
+
+
+def map_action(plan: p.Plan, name: str, settings: Bound, origin: Origin, now: float) -> list[Result] | None:
+    """The results of one action; None when its trigger does not match."""
+    return map_action_on(plan, name, settings, decode_event(origin.line), origin, now)
+
+
+def map_action_on(
+    plan: p.Plan,
+    name: str,
+    settings: Bound,
+    event: Any,
+    origin: Origin,
+    now: float,
+    watch: Watch | None = None,
+) -> list[Result] | None:
+    action = plan.actions[name]
+    env = Env(event, settings, int(now * 1000), watch=watch)
+    if not holds(action.trigger, env):
+        return None
+    if not action.enabled:
+        return []
+    if action.each is None:
+        return [_deliver(plan, name, replace(env, meta=origin.meta(event, name, None)), None)]
+    try:
+        of = evaluate(action.each, env)
+        if isinstance(of, dict) and each_items.reads_members(action.mapping, action.where):
+            each_items.check_map(of)
+        found = _each_pairs(of)
+    except Fault as fault:
+        return [Rejected(name, None, fault.reason, fault.message, fault.field)]
+    if not found:
+        return [Filtered(name, None, "where")]
+    return [
+        _deliver(plan, name, replace(env, item=item, meta=origin.meta(event, name, key)), key) for key, item in found
+    ]
+
+
+def _each_pairs(of: Any) -> list[tuple[int | str, Any]]:
+    if of is MISSING or of is None:
+        return []
+    if isinstance(of, list):
+        return list(enumerate(of))
+    if isinstance(of, dict):
+        return list(of.items())
+    raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(of)}")
+
+
+def _deliver(plan: p.Plan, name: str, env: Env, item: int | str | None) -> Result:
+    action = plan.actions[name]
+    try:
+        if action.where is not None and not holds(action.where, env):
+            return Filtered(name, item, "where")
+        message = evaluate(action.mapping, env)
+        body = values.encode({} if message is MISSING else message)
+        for need in action.require:
+            applies = need.test is None or holds(need.test, env)
+            if applies and not any_present(need.any)(body):
+                raise Fault("require", require_message(need))
+        return Mapped(name, item, action.request, group_of(plan.requests[action.request], env), body)
+    except Fault as fault:
+        return Rejected(name, item, fault.reason, fault.message, fault.field)
+
+
+def group_of(request: p.Request, env: Env) -> tuple[Any, ...]:
+    """What divides batches of the event's parts of a request. Raises Fault for one that cannot be sent, with its place."""
+    found: list[Any] = []
+    groups = grouping_of(request, env.settings)
+    for part in groups.parts:
+        with _within(part.place):
+            found.append(evaluate(part.node, env))
+    return groups(*found)
+
+
+def grouping_of(request: p.Request, settings: Bound) -> grouping.Grouping:
+    """What makes the groups of a request. Expressions that hold `now` are tried at an instant like any other."""
+    known = _GROUPINGS.get((id(request), id(settings)))
+    if known is not None and known[0] is request and known[1] is settings:
+        return known[2]
+
+    def evaluated(node: p.Value, group: tuple[Any, ...]) -> Any:
+        return evaluate(node, Env(MISSING, settings, SOME_INSTANT, group=group))
+
+    found = grouping.Grouping(request, evaluated)
+    if len(_GROUPINGS) >= GROUPINGS_HELD:
+        _GROUPINGS.clear()
+    _GROUPINGS[id(request), id(settings)] = request, settings, found
+    return found
+
+
+_GROUPINGS: dict[tuple[int, int], tuple[p.Request, Bound, grouping.Grouping]] = {}
+GROUPINGS_HELD = 64

@@ -1,0 +1,377 @@
+"""A file of events, one JSON object a line. A file is its own journal: only the cursor is stored, and a run resumes at its byte offset.
+
+Takes a path and perhaps a saved cursor. Gives lines in chunks. A file's identity is its device, inode and the hash of its first complete line,
+and what was read of it last; another file under the name is a new one, and the run says so. A gzip file is read the same way; its offsets are
+those of the plain bytes.
+
+A log is rotated: the file is renamed and another takes its name, or it is copied and truncated; it may be packed, and rotated again before
+anyone looks (rotation.py finds the files). The files that one name had follow each other in one stream, the oldest first: offsets go on, and
+the identity lists them with the offset at which each begins. What is gone, or cannot be read, is a `Loss`.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from waypost.events.file_parts import Part, hashed, parts_of
+from waypost.events.lines import Cutter, Piece, SourceError
+from waypost.events.loss import Loss
+from waypost.sources import rotation
+from waypost.sources.first_bytes import HEAD, judged
+from waypost.sources.opened import TAIL, Opened, identity_of
+
+REMEMBERED = 1000
+"""How many of the files that one name had are kept in the identity: none that a lane has not passed may be missing there."""
+
+GLOB = frozenset("*?[")
+
+
+def expand(name: str) -> list[Path]:
+    """The files that a name or a pattern (`events/*.ndjson`, `**`) means, in sorted order. Raises SourceError when a pattern has none."""
+    path = Path(name)
+    if not GLOB & set(name) or path.exists():
+        return [path]
+    found = sorted(Path(one) for one in glob.glob(name, recursive=True) if os.path.isfile(one))
+    if not found:
+        raise SourceError(f"no file matches {name}")
+    return found
+
+
+class Files(Protocol):
+    """The files of which one is followed, and that may become more: pattern.py. State: how often it has looked for new ones."""
+
+    looks: int
+
+    def behind(self, path: Path) -> bool: ...
+    def left(self, identity: str) -> None: ...
+    def reads(self, path: Path, besides: FileSource) -> bool: ...
+    def closed(self, source: FileSource) -> None: ...
+
+
+class FileSource:
+    """State: the open file, the cutter, and the files before and after it. `name` is the path as given; `size` serves a progress bar; `losses`
+    is what could not be read so far.
+
+    With `follow` an empty list says that there is nothing yet, and it never ends; with `pattern` it ends when another file has come, and this
+    one gave nothing from one look for new ones to the next. `others` are read by themselves: none of them is taken for a rotated one."""
+
+    resumable = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        follow: bool = False,
+        notice: Callable[[str], None] = lambda text: None,
+        pattern: Files | None = None,
+        others: frozenset[Path] = frozenset(),
+    ) -> None:
+        self.name = str(path)
+        self.waits = follow
+        self.offset = 0
+        self.losses: list[Loss] = []
+        self._path = path
+        self._notice = notice
+        self._pattern = pattern
+        self._others = others
+        self._quiet = (0, -1)
+        self._told = False
+        self._before: list[Part] = []
+        self._later: list[Part] = []
+        self._ahead = 0
+        self._looked: object = None
+        self._longest = 0
+        self._start(Opened(path), 0)
+        said = f"{path} is gzip: it cannot be followed" if follow and self._file.zipped else ""
+        # A file that grows is judged by what stands there; where that does not tell, it is read.
+        if not said and (other := judged(self._file.head(HEAD), more=follow)):
+            said = f"{path} is {other}"
+        if said:
+            self._file.close()
+            raise SourceError(said)
+
+    def _start(self, file: Opened, base: int) -> None:
+        """A file's beginning stands at an offset of the stream."""
+        self._file = file
+        self._base = base
+        self.first_line, self._first_whole = file.first_line()
+        self._longest = 0
+        self.offset = base
+        self._cutter = Cutter(base, start=base)
+
+    @property
+    def size(self) -> int | None:
+        return self._base + self._file.size + self._ahead
+
+    @property
+    def inode(self) -> str:
+        """Device and inode of the file that is open."""
+        return self._file.inode
+
+    @property
+    def cut(self) -> bool:
+        """Whether it can be read from any line on: one plain file, and no other stands before or behind it in the stream."""
+        return not (self._file.zipped or self._base or self._before or self._later or self._file.path != self._path)
+
+    @property
+    def identity(self) -> str:
+        return " ".join(map(str, [*self._before, self._part(), *self._later][-REMEMBERED:]))
+
+    def _part(self) -> Part:
+        # A last line without its break may still grow: as an identity it would not hold.
+        file, whole = self._file, self.first_line if self._first_whole else b""
+        identity = identity_of(file.inode, whole)
+        size = file.offset if file.zipped else max(file.size, self._longest)
+        return Part(identity, self._base, file.offset, hashed(file.tail), size, file.changed)
+
+    def resume(self, offset: int, identity: str) -> str:
+        """Goes to a saved cursor. Gives a sentence when the file is not the one that was read, and starts at a beginning then."""
+        if self._file.path != self._path:
+            self._file.close()
+            self._start(Opened(self._path), 0)
+        known = parts_of(identity)
+        index = max((number for number, part in enumerate(known) if part.base <= offset), default=0)
+        if not known:
+            return f"{self.name} is not the file that was read before: starting at its beginning"
+        for number in range(index, len(known)):
+            path = self._where(known[number])
+            if path is not None:
+                return self._resume(path, offset, known, index, number)
+        return self._replaced(offset, known)
+
+    def _where(self, part: Part) -> Path | None:
+        if part.inode == self._file.inode:
+            if self._file.zipped or not part.tail:
+                same = not part.first or part.first == self._part().first
+            else:
+                same = rotation.begins_with(self._file, part, renamed=True)
+            if same:
+                return self._path
+        return rotation.located(self._path, part)
+
+    def _resume(self, path: Path, offset: int, known: list[Part], index: int, number: int) -> str:
+        """Reads on in this file, which is the one of the parts with this number; the cursor stands in the one with that index."""
+        part = known[number]
+        if number > index:
+            gone = part.base - offset
+            self._lose(
+                f"{self.name}: a file that was read before is gone; {gone:,} bytes of it were not delivered", gone
+            )
+            offset = part.base
+        if path != self._path:
+            self._notice(f"{self.name} was renamed to {path}: reading the rest of it first")
+            self._file.close()
+            self._start(Opened(path), part.base)
+        self._before, self._later, self._base = known[:number], known[number + 1 :], part.base
+        lines = self._file.skip(offset - part.base)
+        if self._file.offset < offset - part.base:
+            return self._replaced(offset, known, "is shorter than before")
+        self._longest = part.size
+        self.offset = offset
+        self._cutter = Cutter(offset, lines, start=part.base)
+        if self._file.path != self._path:
+            self._ahead = sum(map(_size, [*self._unread()[0], self._path]))
+        return ""
+
+    def _replaced(self, offset: int, known: list[Part], why: str = "is not the file that was read before") -> str:
+        """Nothing of what was read is there any more."""
+        gone = max(0, known[-1].base + known[-1].size - offset)
+        found, _ = rotation.following(self._path, "", known)
+        found = [path for path in found if path not in self._others]
+        self._before, self._later = [], []
+        self._file.close()
+        self._start(Opened(found[0] if found else self._path), 0)
+        where = f"starting with {found[0]}, which came after it" if found else "starting at its beginning"
+        said = f"{self.name} {why}: {where}"
+        if gone:
+            said += f"; {gone:,} bytes of the earlier one were not delivered and are gone"
+        elif found:
+            said += "; what the earlier one had more, and others between the two, is gone"
+        if gone or found:
+            self.losses.append(Loss(said, offset, gone))
+        if found:
+            self._ahead = sum(map(_size, [*found[1:], self._path]))
+        return said
+
+    def _lose(self, text: str, size: int) -> None:
+        self.losses.append(Loss(text, self.offset, size))
+        self._notice(text)
+
+    def read(self) -> list[Piece] | None:
+        """The next lines, an empty list when there is none yet, None at the end."""
+        at, tail = self._file.offset, self._file.tail
+        chunk = self._file.read()
+        if self.waits and not self._file.zipped and self._altered(at, tail):
+            return self._truncated(at, tail)
+        if chunk:
+            return self._feed(chunk)
+        if self._file.trouble and not self._told:
+            return self._troubled()
+        if self._later or self._elsewhere():
+            return self._finished()
+        if not self.waits:
+            return None if self._file.trouble and not self._file.whole else self._cutter.finish() or None
+        return self._cutter.finish() or None if self._over() else []
+
+    def _altered(self, at: int, tail: bytes) -> bool:
+        """Whether what was read of the file is no longer what stands there: it was truncated, and may have grown again."""
+        size = self._file.size
+        if size < at or self._file.before(at) != tail:
+            return True
+        self._longest = max(self._longest, size)
+        first = self.first_line[:TAIL] if self._first_whole else b""
+        return self._file.starts(len(first)) != first
+
+    def _truncated(self, at: int, tail: bytes) -> list[Piece]:
+        """Copied and truncated: the copy has the rest."""
+        part = Part(self._part().identity, self._base, at, hashed(tail))
+        copy = rotation.located(self._path, part, but=self._file.inode) if part.first else None
+        if copy is not None:
+            file = Opened(copy)
+            file.skip(at)
+            if file.offset == at:
+                self._notice(f"{self.name} was copied to {copy} and truncated: reading the rest of the copy first")
+                self._file.close()
+                self._file = file
+                return []
+            file.close()
+        gone = max(0, self._longest - at) + self._cutter.pending
+        counted = f" ({gone:,} bytes that were there)" if gone else ""
+        said = f"{self.name} was truncated: starting at its beginning; what it had that was not read is gone{counted}"
+        self._lose(said, gone)
+        self._change(self._path, self._base + at)
+        return []
+
+    def _over(self) -> bool:
+        """Whether another file has come, and since one look for it to the next nothing has come here."""
+        if self._pattern is None or not self._pattern.behind(self._path):
+            return False
+        looks, offset = self._quiet
+        if offset != self.offset:
+            self._quiet = (self._pattern.looks, self.offset)
+            return False
+        # It was noted somewhere behind a look: only from the one after it on, a whole time is over.
+        return self._pattern.looks > looks + 1
+
+    def _finished(self) -> list[Piece]:
+        """What is left of a file that another follows; then the other begins."""
+        # Once more: it was written to until it was renamed.
+        chunk = self._file.read()
+        rest = self._feed(chunk) if chunk else self._cutter.finish()
+        if not (chunk or rest):
+            self._go_on()
+        return rest
+
+    def _go_on(self) -> None:
+        """The file that came after this one: known from before, found in the folder, else the one that has the name now."""
+        while self._later:
+            part = self._later.pop(0)
+            path = self._path if self._is_path(part) else rotation.located(self._path, part)
+            if path is not None:
+                self._change(path, part.base)
+                return
+            self._lose(f"{self.name}: a file that was read before is gone, and some of it was not delivered", part.size)
+        found, there = self._unread()
+        if found and not there:
+            said = f"{self.name}: the file read before {found[0]} is gone, and so may be others between the two"
+            self._lose(said, 0)
+        end = self._base + self._file.offset
+        for path in found:
+            if self._change(path, end):
+                self._notice(f"{self.name} was rotated more than once: reading {path} before it")
+                return
+        self._ahead = 0
+        self._change(self._path, end)
+
+    def _is_path(self, part: Part) -> bool:
+        try:
+            file = Opened(self._path)
+        except SourceError:
+            return False
+        found = file.inode == part.inode and rotation.begins_with(file, part, renamed=True)
+        file.close()
+        return found
+
+    def _unread(self) -> tuple[list[Path], bool]:
+        """The rotated files that came after this one and are read by nobody else; and whether this one is still there."""
+        found, there = rotation.following(self._path, self._file.inode, [*self._before, self._part()])
+        own = self._pattern
+        return [
+            path for path in found if path not in self._others and not (own is not None and own.reads(path, self))
+        ], there
+
+    def _feed(self, chunk: bytes) -> list[Piece]:
+        if not self._first_whole and b"\n" in chunk:
+            place = self._file.offset
+            self.first_line, self._first_whole = self._file.first_line()
+            self._file.skip(place)
+        self.offset += len(chunk)
+        return self._cutter.feed(chunk)
+
+    def _elsewhere(self) -> bool:
+        """Whether another file is to be read now. Without `follow` it matters only when the file being read was found under another name. A new
+        log that is empty is waited for: until its writer has gone over to it, it writes to the old one."""
+        if not self.waits and self._file.path == self._path:
+            return False
+        try:
+            status = os.stat(self._path)
+            folder = os.stat(self._path.parent)
+        except OSError:
+            return False
+        if f"{status.st_dev}:{status.st_ino}" == self._file.inode:
+            return False
+        if status.st_size or not self.waits:
+            return True
+        # Listing the folder is worth it only when something in it has changed.
+        looked = folder.st_mtime_ns, self._file.inode
+        if looked == self._looked:
+            return False
+        self._looked = looked
+        return bool(self._unread()[0])
+
+    def _change(self, path: Path, base: int) -> bool:
+        try:
+            file = Opened(path)
+        except SourceError:
+            # It went between two looks: the next one finds what is there then.
+            return False
+        self._before = [*self._before, self._part()][-REMEMBERED:]
+        if self._pattern is not None:
+            self._pattern.left(self._part().identity)
+        self._file.close()
+        self._start(file, base)
+        self._told = False
+        self._ahead = max(0, self._ahead - self._file.size)
+        return True
+
+    def _troubled(self) -> list[Piece]:
+        """A gzip file that ends too soon: its complete lines were given; the last one is not, and the cursor stands before it."""
+        self._told = True
+        file = self._file
+        rest = self._cutter.finish() if file.whole else []
+        pending = self._cutter.pending
+        gone = [f"{file.unread:,} bytes of the file"] if file.unread else []
+        gone += [f"the {pending:,} bytes of its last line"] if pending else []
+        what = "the lines up to there were read" + (f", not {' and '.join(gone)}" if gone else "")
+        self._lose(
+            f"{file.path} {file.trouble} after {file.offset:,} bytes (decompressed): {what}", file.unread + pending
+        )
+        if not file.whole:
+            self._cutter = Cutter(self.offset, start=self._base)
+        return rest
+
+    def close(self) -> None:
+        self._file.close()
+        if self._pattern is not None:
+            self._pattern.closed(self)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

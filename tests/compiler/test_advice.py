@@ -1,0 +1,78 @@
+"""What a finding advises to people who know another notation: the place, the words, and an edit that mends it (tests/cases/advice.yaml)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from conftest import ROOT
+from waypost.compiler.pipeline import compile_text
+from waypost.compiler.report.diagnostic import Diagnostic, Report
+
+CASES: list[dict[str, Any]] = YAML(typ="safe").load(ROOT / "tests/cases/advice.yaml")
+SPEC = """spec: 1
+name: shop
+request:
+  post: https://api.shop.example/v1/events
+  body: {{events: $messages}}
+  batch: {{max_messages: 500}}
+actions:
+  send:
+    trigger: {trigger}
+    mapping:
+      id: "{{{{ meta.id }}}}"
+      field: {value}
+"""
+
+
+def judged(line: dict[str, Any]) -> tuple[str, Report]:
+    trigger = line.get("trigger", 'type = "track"')
+    text = SPEC.format(trigger=trigger, value=line.get("value", "$.event"))
+    return text, compile_text(text, "shop.yaml")[1]
+
+
+def words(found: Diagnostic) -> str:
+    return " ".join((found.message, found.label.text, found.help))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.get("value") or case.get("trigger"))
+def test_the_finding_names_the_edit(case: dict[str, Any]) -> None:
+    text, report = judged(case)
+    found = [item for item in report.diagnostics if item.code == case["code"]]
+    assert found, [(item.code, item.message) for item in report.diagnostics]
+    first = found[0]
+    assert text[first.label.span.start : first.label.span.end] == case["at"]
+    assert case.get("says", "") in words(first)
+    if "then" not in case:
+        return
+    assert first.fix is not None
+    mended = text[: first.fix.span.start] + first.fix.text + text[first.fix.span.end :]
+    assert case["then"] in mended
+    again = compile_text(mended, "shop.yaml")[1]
+    assert [item.code for item in again.diagnostics if item.severity == "error"] == []
+
+
+def test_dedupe_names_a_field_as_it_is_sent() -> None:
+    """`$$` is how a key that begins with `$` is written in a mapping; what is sent, and what `by` names, has one `$`."""
+    for by, findings in (("$insert_id", []), ("$$insert_id", ["D109"]), ("$.id", ["D109"])):
+        text = SPEC.format(trigger='type = "track"', value="$.event").replace(
+            "batch:", f"dedupe: {{by: {by}, within: 24h}}\n  batch:"
+        )
+        text = text.replace("field:", "$$insert_id:")
+        report = compile_text(text, "shop.yaml")[1]
+        assert [item.code for item in report.diagnostics] == findings
+        if by == "$$insert_id":
+            assert "`$insert_id`" in words(report.diagnostics[0])
+
+
+def test_a_host_of_a_setting_is_told_apart_from_one_of_an_event() -> None:
+    """Both are refused: the first because it lacks its scheme, the second because an event would choose where things go."""
+    for host, words in (("settings.shop", "`{{ settings.shop }}/…`"), ("event.userId", "may not come from an event")):
+        text = SPEC.format(trigger='type = "track"', value="$.event").replace(
+            "https://api.shop.example/v1", f'"https://{{{{ {host} }}}}.shop.example/v1'
+        )
+        text = text.replace("/events\n", '/events"\n').replace("request:", "settings: {shop: {type: string}}\nrequest:")
+        (found,) = [item for item in compile_text(text, "shop.yaml")[1].diagnostics if item.code == "D102"]
+        assert words in " ".join((found.message, found.label.text, found.help))

@@ -1,0 +1,576 @@
+"""One language, one meaning: the compiled kernel, generated code with the fast loader, the same with the general loader, and the reference
+interpreter agree."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import ROOT
+from hostile import Maker, hostile_events
+from strict_segment import discard_reason
+from waypost import plan as p
+from waypost.events.results import Mapped, Rejected
+from waypost.plan import load
+from waypost.program import interpret
+from waypost.program.program import Program, link
+
+NOW = 1_795_000_000.0
+
+
+def comparable(result: Any) -> Any:
+    """A result with its message as JSON (number tokens kept) instead of bytes; of a rejection what a dead letter is sorted by."""
+    if isinstance(result, Mapped):
+        return (result.action, result.item, result.request, list(map(repr, result.group)), tokens(result.body))
+    if isinstance(result, Rejected):
+        return (result.action, result.item, result.reason, result.field if result.action else "")
+    return result
+
+
+def tokens(body: bytes) -> Any:
+    """JSON with each number as its own text, so that 1.50 is not 1.5, and each object as its members in order."""
+    return json.loads(
+        body,
+        parse_float=lambda text: ("number", text),
+        parse_int=lambda text: ("number", text),
+        object_pairs_hook=lambda pairs: list(dict(pairs).items()),
+    )
+
+
+Both = tuple[Program, Program]
+"""The same plan, linked with the kernel and without."""
+
+
+def both(plan: p.Plan, given: dict[str, Any]) -> Both:
+    return link(plan, given), link(plan, given, use_kernel=False)
+
+
+def all_ways(linked: Both, lines: list[bytes]) -> list[list[Any]]:
+    """Maps lines in every way, asserts that they agree, and gives the results."""
+    program, bare = linked
+    offsets = range(len(lines))
+    together = spread(program.map_many(lines, offsets, b"first", NOW))
+    assert spread(bare.map_many(lines, offsets, b"first", NOW)) == together
+    for offset, line in enumerate(lines):
+        fast = program.map(line, offset, b"first", NOW)
+        assert fast == together[offset]
+        assert fast == program.map_general(line, offset, b"first", NOW)
+        origin = interpret.Origin(line, offset, b"first", program.owner)
+        slow = interpret.map_event(program.plan, program.settings, origin, NOW)
+        assert list(map(comparable, fast)) == list(map(comparable, slow)), line
+    if not any(b"\n" in line for line in lines) and all(lines):
+        assert in_pieces(program, lines) == in_pieces(bare, lines) == in_one(program, lines)
+    return together
+
+
+def spread(rows: Iterable[Any]) -> list[Any]:
+    return [[row] if isinstance(row, Mapped) else row for row in rows]
+
+
+def in_pieces(program: Program, lines: list[bytes]) -> list[Any]:
+    """The rows of the lines as one piece of data, with their offsets in it."""
+    blocks = program.map_data(b"\n".join(lines), 7, b"first", NOW)
+    return spread(row for block in blocks for row in block.rows())
+
+
+def in_one(program: Program, lines: list[bytes]) -> list[Any]:
+    offset, found = 7, []
+    for line in lines:
+        found.append(program.map(line, offset, b"first", NOW))
+        offset += len(line) + 1
+    return found
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Both:
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    return both(plan, {"source_write_key": "k", "endpoint": "europe"})
+
+
+def test_three_ways_agree_on_hostile_events(shipped: Both) -> None:
+    """Mutation that turns this red: `filled_string_of` without its look at empty lists."""
+    all_ways(shipped, list(hostile_events(11, 5000)))
+
+
+@pytest.mark.slow
+def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Both) -> None:
+    """Whatever the program lets pass, the destination takes: by the table of what it answers 200 to and drops."""
+    mapped = 0
+    lines = list(hostile_events(5, 60_000))
+    limit = 32 * 1024
+    for row in shipped[0].map_many(lines, range(len(lines)), b"first", NOW):
+        for result in [row] if isinstance(row, Mapped) else row:
+            if isinstance(result, Mapped) and len(result.body) <= limit:
+                mapped += 1
+                assert discard_reason(json.loads(result.body)) is None, result.body
+    assert mapped > 10_000
+
+
+names = st.sampled_from(["userId", "event", "properties", "traits", "context"])
+inner = st.sampled_from(["a", "b", "direct", "x y", "é", 'q"'])
+event_paths = st.one_of(
+    names.map(lambda name: f"$.{name}"),
+    st.tuples(names, inner).map(lambda pair: f"$.{pair[0]}[{json.dumps(pair[1], ensure_ascii=False)}]"),
+    st.sampled_from(
+        ["$", "$.properties.a[0]", "$.properties.a[*]", "$.context.a.b", "$.context.a.direct", "$.properties..a"]
+    ),
+)
+path_nodes = event_paths.map(lambda text: p.Path(path=canonical(text)))
+constants = st.sampled_from([None, True, 0, 1.5, "", "x", '\n"{{', [1], {"k": None}, []]).map(
+    lambda value: p.Const(value=value)
+)
+tests = st.sampled_from(
+    [
+        'event = "A"',
+        "properties.a > 1",
+        'contains(event, "A")',
+        "userId != null",
+        'properties.a in ["x", 1, true]',
+        "length(context) = 0",
+        '"x" in properties.a',
+        "context.a.b = properties.b",
+        'typeof(traits) = "object"',
+        "!(properties.b = null)",
+    ]
+)
+types = st.sampled_from([None, "string", "number", "integer", "boolean", "object", "array", "datetime", "unix"])
+
+
+def canonical(text: str) -> str:
+    from waypost.lang import jsonpath
+
+    return jsonpath.parse(text).text
+
+
+CHECKED = p.From(of=p.Path(path="$.event"), type="number", nulls="omit")
+"""What rejects most events, where it is asked at all."""
+
+
+def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(
+        lambda of, type_, nulls, empty, invalid, required, length, default, enum: p.From(
+            of=of,
+            type=type_,
+            nulls=nulls,
+            empty=empty,
+            invalid=invalid,
+            required=required,
+            max_length=length,
+            default=default,
+            enum=enum,
+        ),
+        of,
+        types,
+        st.sampled_from(["keep", "omit", "omit", "empty"]),
+        st.sampled_from(["keep", "omit"]),
+        st.sampled_from(["error", "omit"]),
+        st.booleans(),
+        st.sampled_from([None, None, 3]),
+        st.sampled_from([None, None, p.Const(value="d"), CHECKED]),
+        st.sampled_from([None, None, None, ["A", "x", "é"], [1, True, None]]),
+    )
+
+
+item_leaves = st.sampled_from(
+    [
+        p.Path(path="$item"),
+        p.Path(path="$item.a"),
+        p.Path(path="$item.a[0]"),
+        p.Path(path="$item.a[*]"),
+        p.Path(path="$item['x y']"),
+        p.Path(path="$.event"),
+        p.Ref(name="meta.id"),
+        p.From(of=p.Path(path="$item"), type="string", nulls="omit"),
+        p.From(of=p.Path(path="$item.a"), type="number", nulls="omit", required=True),
+        p.From(of=p.Path(path="$item"), type="object", nulls="omit"),
+        p.Pick(of=p.Path(path="$item"), keys=["a", "b"]),
+        p.Merge(of=[p.Path(path="$item"), p.Path(path="$item.a")], entries={"b": p.Omit()}),
+        p.Filter(name="lower", of=p.Path(path="$item.a")),
+        p.Text(parts=[p.Const(value="i-"), p.Path(path="$item.a")]),
+        p.When(test='item.a = "x" or event = "A"', then=p.Path(path="$item"), otherwise=p.Const(value=None)),
+        p.Lookup(of=p.Path(path="$item"), table={"x": 1}),
+        p.Each(of=p.Path(path="$item"), to=p.Path(path="$item.a")),
+    ]
+)
+item_values = item_leaves | st.lists(item_leaves, min_size=1, max_size=2).map(
+    lambda of: p.Object(entries={f"k{index}": one for index, one in enumerate(of)})
+)
+item_tests = st.none() | st.sampled_from(
+    ['item != "x"', "item.a = null", 'typeof(item) = "object" and event = "A"', "item.direct != null"]
+)
+
+
+def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    entries = st.dictionaries(
+        st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]),
+        children | st.just(p.Omit()),
+        max_size=3,
+    )
+    one_path = st.sampled_from(["$.context", "$.properties", "$.context.a"])
+    return st.one_of(
+        entries.map(lambda found: p.Object(entries=found)),
+        st.builds(lambda of, found: p.Merge(of=of, entries=found), st.lists(children, min_size=1, max_size=3), entries),
+        st.builds(lambda path, found: p.Merge(of=[p.Path(path=path)], entries=found), one_path, entries),
+        one_path.flatmap(lambda path: identities(path)),
+        st.builds(lambda picks, last: p.Merge(of=[*picks, last]), st.lists(picks, min_size=1, max_size=2), path_nodes),
+        st.lists(children, max_size=3).map(lambda items: p.Items(items=items)),
+        checks(children),
+        st.lists(children, min_size=1, max_size=3).map(lambda of: p.First(of=of)),
+        picks,
+        st.builds(
+            lambda test, then, other: p.When(test=test, then=then, otherwise=other),
+            tests,
+            children,
+            st.none() | children,
+        ),
+        st.builds(
+            lambda of, to, where: p.Each(of=of, to=to, where=where), children, item_values | children, item_tests
+        ),
+        st.builds(
+            lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other),
+            children,
+            st.none() | constants,
+        ),
+        st.lists(children, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
+        st.builds(
+            lambda name, of: p.Filter(name=name, of=of),
+            st.sampled_from(
+                ["lower", "upper", "trim", "sha256", "json", "length", "first", "string", "keys", "number", "datetime"]
+            ),
+            children,
+        ),
+        st.builds(lambda of, other: p.Filter(name="default", of=of, args=[other]), children, constants),
+        st.builds(
+            lambda sign, left, right: p.Arith(sign=sign, left=left, right=right),
+            st.sampled_from("+-*/"),
+            children,
+            children,
+        ),
+    )
+
+
+def identities(path: str) -> st.SearchStrategy[Any]:
+    """Merges of one object whose keys mostly change nothing: what passes as raw bytes."""
+    from waypost.lang import jsonpath
+
+    def sometimes(own: p.Path) -> p.When:
+        return p.When(test='event = "A"', then=p.Const(value=1), otherwise=own)
+
+    def entry(key: str) -> st.SearchStrategy[Any]:
+        own = p.Path(path=jsonpath.parse(f"{path}[{json.dumps(key)}]").text)
+        deeper = p.Merge(
+            of=[own],
+            entries={"direct": p.Omit(), "b": p.From(of=p.Path(path=f"{own.path}.b"), type="string", nulls="omit")},
+        )
+        return st.sampled_from(
+            [
+                p.Omit(),
+                own,
+                p.From(of=own, type="string", nulls="omit"),
+                p.From(of=own, type="string", nulls="omit", empty="omit", max_length=3),
+                p.From(of=own, type="boolean", nulls="omit"),
+                p.From(of=own, type="boolean", nulls="omit", invalid="omit"),
+                p.From(of=own, type="string", nulls="keep"),
+                p.From(of=own, type="string", nulls="empty", invalid="omit"),
+                deeper,
+                p.Merge(of=[own], entries={"b": sometimes(p.Path(path=f"{own.path}.b"))}),
+                sometimes(own),
+            ]
+        )
+
+    return st.fixed_dictionaries({}, optional={key: entry(key) for key in ("a", "b", "direct")}).map(
+        lambda found: p.Merge(of=[p.Path(path=path)], entries=found)
+    )
+
+
+picks = st.builds(
+    lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys),
+    st.sampled_from(["$", "$.context", "$.context.a", "$.properties"]),
+    st.lists(st.sampled_from(["a", "b", "event", "direct", "userId"]), min_size=1, max_size=3, unique=True),
+)
+leaves = (
+    path_nodes | path_nodes | constants | st.just(p.Ref(name="meta.id")) | st.just(p.Ref(name="settings.region.api"))
+)
+values = st.recursive(leaves, trees, max_leaves=8)
+mappings = st.dictionaries(
+    st.sampled_from(["a", "b", "id", "class", "x.y", '"""']), values, min_size=1, max_size=4
+).map(lambda entries: p.Object(entries=entries))
+requires = st.lists(
+    st.builds(
+        lambda paths, test: p.Require(any=paths, test=test),
+        st.lists(st.lists(st.sampled_from(["a", "b", "id"]), min_size=1, max_size=2), min_size=1, max_size=2),
+        st.none() | tests,
+    ),
+    max_size=1,
+)
+
+
+TIMES = (
+    "2026-11-05T12:34:07.123Z",
+    "2026-11-05T12:34:07.123Z",
+    "2026-11-05T12:34:07+01:00",
+    "2026-11-05 12:34:07Z",
+    "2026-11-05T12:34:07.12345678901Z",
+    "2026-11-05",
+    "2026-02-30T00:00:00Z",
+    "9999-12-31T23:59:59-10:00",
+    '2026-11-05T12:34:07Z","2026-11-05T12:34:07Z',
+    "x\\",
+)
+
+
+def own(name: str) -> st.SearchStrategy[Any]:
+    """What a mapping that relays the event's own field may do with it."""
+    of = p.Path(path=f"$.{name}")
+    text = [
+        p.From(of=of, type="string", nulls="omit"),
+        p.From(of=of, type="string", nulls="omit", empty="omit"),
+        p.From(of=of, type="string", nulls="omit", empty="omit", required=True),
+        p.From(of=of, type="string", nulls="omit", empty="omit", max_length=3, invalid="omit"),
+        p.From(of=of, type="string", nulls="omit", max_length=3),
+        p.From(of=of, type="datetime", nulls="omit"),
+    ]
+    wide = [of, p.Merge(of=[of]), p.Merge(of=[of], entries={"direct": p.Omit()}), p.Const(value={"c": 1})]
+    first = p.First(of=[text[3], p.Ref(name="meta.id")])
+    return (
+        st.sampled_from([*text, *wide, first, p.From(of=p.Path(path="$.event"), type="string", nulls="omit")]) | values
+    )
+
+
+OWN = ("userId", "event", "messageId", "timestamp", "properties", "context", "a")
+relays = st.fixed_dictionaries({}, optional={name: own(name) for name in OWN}).map(
+    lambda entries: p.Object(entries={"type": p.Const(value="track"), **entries})
+)
+others = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ['type = "track"', 'type = "track" and event = "A"', 'type = "page"', 'event != "A"', "userId != null"]
+        ),
+        mappings | relays,
+    ),
+    max_size=2,
+)
+
+
+def event_lines(seed: int) -> list[bytes]:
+    maker = Maker(seed)
+    found = []
+    for _ in range(6):
+        pairs: list[tuple[str, str]] = []
+        maker.maybe(pairs, "type", '"track"', missing=0.05)
+        maker.maybe(pairs, "userId", maker.text())
+        maker.maybe(pairs, "event", maker.rng.choice(('"A"', maker.text())))
+        maker.maybe(pairs, "messageId", '"m"')
+        maker.maybe(pairs, "timestamp", maker.rng.choice((*map(json.dumps, TIMES), maker.scalar())))
+        for key in ("properties", "traits", "context"):
+            nested = maker.object([("direct", maker.any()), ("b", maker.any())])
+            members = [
+                (name, maker.rng.choice((maker.any(), nested, '"x"', '[1,"x",{"a":1}]')))
+                for name in ("a", "b", "direct", "x y", "é", 'q"')
+                if maker.rng.random() < 0.4
+            ]
+            maker.maybe(pairs, key, maker.object(members))
+        maker.maybe(pairs, "integrations", maker.integrations(("any", "Any")), missing=0.7)
+        found.append(maker.object(pairs).encode())
+    return found
+
+
+def plan_of(
+    mapping: p.Value, require: list[p.Require], group: p.Value, more: list[tuple[str, p.Value]] | None = None
+) -> p.Plan:
+    request = p.Request(
+        method="post",
+        url=p.Text(parts=[p.Const(value="https://example.com/"), group])
+        if not isinstance(group, p.Const)
+        else p.Const(value="https://example.com/"),
+        body=p.Object(entries={"batch": p.Messages(many=True)}),
+        batch=p.Batch(max_messages=5),
+    )
+    actions = {"send": p.Action(trigger='type = "track"', request="request", mapping=mapping, require=require)}
+    for index, (trigger, other) in enumerate(more or []):
+        actions[f"more_{index}"] = p.Action(trigger=trigger, request="request", mapping=other)
+    region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
+    return p.seal(
+        p.Plan(
+            name="any",
+            integrations=["any", "Any"],
+            requests={"request": request},
+            actions=actions,
+            settings={"region": region},
+        )
+    )
+
+
+groups = st.sampled_from([p.Const(value=""), p.Path(path="$.userId")])
+
+
+any_plan = st.builds(plan_of, mappings, requires, groups)
+relaying_plan = st.builds(plan_of, relays, requires, groups, others)
+COUNTS = [250, pytest.param(2500, marks=pytest.mark.slow)]
+"""How many plans: a part of them in the fast suite, many more in the whole one."""
+
+
+def agree_on(plans: st.SearchStrategy[p.Plan], count: int) -> None:
+    @settings(max_examples=count)
+    @given(plans, st.integers(0, 10**9))
+    def agree(plan: p.Plan, seed: int) -> None:
+        all_ways(both(p.load(p.dump(plan)), {}), event_lines(seed))
+
+    agree()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_three_ways_agree_on_any_plan(count: int) -> None:
+    """Mutation that turns this red: a default's statements before the test whether it is needed."""
+    agree_on(any_plan, count)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_three_ways_agree_on_messages_that_are_the_event(count: int) -> None:
+    """Mutations that turn this red: `_assign` without its MISSING, `are_plain` without its look at marks, one message's time for another's."""
+    agree_on(relaying_plan, count)
+
+
+def test_a_line_of_two_values_before_one_that_the_decoder_refuses(shipped: Both) -> None:
+    """The decoder counts values: the place that it names may lie behind the last line. Mutation that turns this red: `bad` is not bounded."""
+    good = b'{"type":"track","userId":"u","event":"A","messageId":"m"}'
+    wrong = b'{"type":"track","userId":"u","event":"A","timestamp":12345678901234567890123}'
+    for lines in (
+        [good + b" " + good, wrong],
+        [good, good + good + good, wrong, good],
+        [good + good, good, wrong, wrong],
+    ):
+        all_ways(shipped, lines)
+
+
+def test_lines_that_share_or_span_values_are_not_mixed_up(shipped: Both) -> None:
+    """`decode_lines` would count these right: two values on one line, one value on two, blank lines."""
+    good = b'{"type":"track","userId":"u","event":"A","messageId":"m%d"}'
+    lines = [
+        good % 1,
+        good % 2 + good % 3,
+        b'{"type":"track","userId":"u"',
+        b',"event":"A"}',
+        good % 4,
+        b"{}",
+        good % 5 + b" ",
+        b" " + good % 6,
+        b"[]",
+        b'{"a":"}',
+        b'{"b":"{',
+    ]
+    results = all_ways(shipped, lines)
+    ids = [json.loads(item.body)["messageId"] for row in results for item in row if isinstance(item, Mapped)]
+    assert ids == ["m1", "m4", "m5", "m6"]
+
+
+def test_depth(shipped: Both) -> None:
+    """256 levels pass; far more may be rejected, and never crash."""
+    deep = b'{"type":"track","userId":"u","event":"A","properties":{"a":' + b"[" * 250 + b"]" * 250 + b"}}"
+    deeper = deep.replace(b"[" * 250, b"[" * 100_000).replace(b"]" * 250, b"]" * 100_000)
+    rows = all_ways(shipped, [deep, deeper])
+    assert isinstance(rows[0][0], Mapped)
+    assert rows[1][0].reason == "too_deep"
+
+
+HALVES = st.lists(
+    st.sampled_from(["a", "\\ud83d", "\\uDE00", "\\ud83d\\ude00", "\\\\", "\\\\ud83d", "\\n", "é"]), max_size=6
+).map("".join)
+
+
+@settings(max_examples=300)
+@given(st.lists(HALVES, min_size=5, max_size=5))
+def test_half_a_surrogate_is_repaired_in_every_way(texts: list[str]) -> None:
+    """Mutation that turns this red: `repaired` left out of `map`, `map_general` or the reference interpreter."""
+    user, event, key, value, more = texts
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    line = f'{{"type":"track","userId":"u{user}","event":"e{event}","properties":{{"{key}":["{value}"]}},"x":"{more}"}}'
+    [[found]] = all_ways(both(plan, {"source_write_key": "k"}), [line.encode()])
+    assert isinstance(found, Mapped)
+    whole = json.loads(line)
+    fixed = json.loads(json.dumps(whole).encode().decode("ascii"))
+    sent = json.loads(found.body)
+    repair = lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # noqa: E731
+    assert (sent["userId"], sent["event"]) == (repair(fixed["userId"]), repair(fixed["event"]))
+
+
+WORDS = [
+    "NaN",
+    "-NaN",
+    "Infinity",
+    "-Infinity",
+    "undefined",
+    "None",
+    "True",
+    "nan",
+    "NULL",
+    "nul",
+    "secret",
+    "'a'",
+    "01",
+]
+
+
+@given(
+    st.sampled_from(WORDS),
+    st.sampled_from(['{"a":%s}', "[1,%s]", "%s"]),
+    st.text("ab é", max_size=5),
+    st.sampled_from(["properties", "traits", "userId", "x"]),
+)
+def test_a_word_that_is_no_json_is_named_in_the_same_words_on_every_way(
+    shipped: Both, word: str, form: str, text: str, field: str
+) -> None:
+    """Mutation that turns this red: the reference's own words."""
+    line = f'{{"type":"track","event":{json.dumps(text, ensure_ascii=False)},"{field}":{form % word}}}'.encode()
+    [[found]] = all_ways(shipped, [line])
+    program = shipped[0]
+    [slow] = interpret.map_event(program.plan, program.settings, interpret.Origin(line, 0, b"first", "x"), NOW)
+    assert isinstance(found, Rejected)
+    assert isinstance(slow, Rejected)
+    assert (found.reason, found.message) == (slow.reason, slow.message)
+    at = line.rindex(form.encode().split(b"%s")[0] + word.encode()) + form.index("%s")
+    told = word in WORDS[:9]
+    assert found.message == f"{word} is no JSON (byte {at})" if told else "is no JSON" not in found.message
+    assert "secret" not in found.message
+
+
+ENVELOPES = [
+    (b'{"batch":[]}', True),
+    (b'{"batch":[{"type":"track"}],"sentAt":"2026-01-01T00:00:00Z","context":{"a":1}}', True),
+    (b'{ "sentAt":1, "batch" : [ {"type":"track","event":"x"} ] }', True),
+    (b'{"type":null,"batch":[1]}', True),
+    (b'{"batch":{"a":1}}', False),
+    (b'{"batch":"[]"}', False),
+    (b'{"type":"other","batch":[1]}', False),
+    (b'{"properties":{"batch":[1]}}', False),
+    (b'{"x":"\\"batch\\":[1]"}', False),
+]
+
+
+@functools.cache
+def tracking_alone(trigger: str) -> Both:
+    """The shipped plan with one of its actions, and that with another trigger."""
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    name = next(name for name, action in plan.actions.items() if action.trigger == 'type = "track"')
+    actions = {name: msgspec.structs.replace(plan.actions[name], trigger=trigger)}
+    return both(msgspec.structs.replace(plan, actions=actions), {"source_write_key": "k"})
+
+
+@given(st.lists(st.sampled_from([*ENVELOPES, (b'{"type":"other"}', False)]), min_size=1, max_size=8))
+def test_a_batch_in_a_line_is_rejected_on_every_way(rows: list[tuple[bytes, bool]]) -> None:
+    """Neither a plan whose action names its type, nor one that looks at all events, passes it over.
+
+    Mutation that turns this red: `is_envelope` left out of one way (the kernel and the generated loop leave what has no type to the others)."""
+    for trigger in ('type = "track"', 'type = "track" or event = "never"', 'event = "never"'):
+        linked = tracking_alone(trigger)
+        for given_rows in (rows, rows[::-1]):
+            found = all_ways(linked, [line for line, _ in given_rows])
+            reasons = ["batch_envelope" if batch else "no_action" for _, batch in given_rows]
+            assert [[one.reason for one in row] for row in found] == [[reason] for reason in reasons]

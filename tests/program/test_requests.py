@@ -1,0 +1,213 @@
+"""What a request takes from the event: whatever that is, it becomes a request that can be sent, or a dead letter that names the part."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, reject, settings
+from hypothesis import strategies as st
+from test_differential import COUNTS, all_ways, both, event_lines, mappings
+from test_differential import values as expressions
+
+from conftest import table
+from waypost import plan as p
+from waypost.compiler.pipeline import compile_text
+from waypost.events.results import Mapped, Rejected
+from waypost.http.transport import url_as_sent
+from waypost.lang.values import MISSING, Fault
+from waypost.program import interpret
+from waypost.program.program import Program, link
+from waypost.program.settings import Bound, SettingError
+from waypost.program.support import text_part
+
+NOW = 1_795_000_000.0
+now = p.Ref(name="now")
+
+timed = st.one_of(
+    st.builds(lambda of: p.Arith(sign="+", left=now, right=of), expressions),
+    st.builds(lambda of: p.Merge(of=[of], entries={"at": now}), expressions),
+    st.builds(lambda of: p.First(of=[of, now]), expressions),
+    st.builds(lambda of: p.From(of=p.Filter(name="default", of=of, args=[now]), type="string"), expressions),
+    st.builds(lambda of: p.When(test='event = "A"', then=now, otherwise=of), expressions),
+    st.builds(lambda of: p.Each(of=of, to=p.Object(entries={"i": p.Path(path="$item"), "at": now})), expressions),
+    st.builds(lambda of: p.Object(entries={"in": of, "at": now}), expressions),
+    st.builds(lambda of: p.Items(items=[of, now, p.Ref(name="meta.id")]), expressions),
+).filter(lambda node: p.mentions(node, lambda held: isinstance(held, (p.Path, p.When))))
+"""Expressions over the event and the instant of the attempt: what can only be evaluated when the request is rendered."""
+
+texts = st.one_of(
+    expressions,
+    timed,
+    st.builds(lambda of: p.Text(parts=[p.Const(value="t-"), of]), expressions),
+    st.builds(lambda of: p.Text(parts=[of, p.Const(value="/"), now]), expressions),
+)
+requests = st.builds(
+    lambda url, header, query, body, many: p.Request(
+        method="post",
+        url=p.Text(parts=[p.Const(value="https://example.com/a/"), url, p.Const(value="/b")]),
+        headers={} if header is None else {"x-part": header},
+        query={} if query is None else {"q": query},
+        body=p.Object(entries={"held": body, "sent": p.Messages(many=many)}),
+        batch=p.Batch(max_messages=5) if many else None,
+    ),
+    st.sampled_from([p.Path(path="$.userId"), p.Path(path="$.event")]) | texts | st.just(p.Const(value="c")),
+    st.none() | texts,
+    st.none() | texts,
+    expressions | timed,
+    st.booleans(),
+)
+
+
+def plan_of(request: p.Request, mapping: p.Value, each: p.Value | None = None) -> p.Plan:
+    action = p.Action(trigger='type = "track"', request="request", mapping=mapping, each=each)
+    region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
+    plan = p.Plan(name="any", requests={"request": request}, actions={"send": action}, settings={"region": region})
+    return p.load(p.dump(p.seal(plan)))
+
+
+def check_wire(program: Program, result: Mapped) -> None:
+    """A request that any client and server can read, of the same length at every instant."""
+    kind = program.requests[result.request]
+    for masked in (False, True):
+        wire = kind.render(result.group, [result.body], NOW, masked=masked)
+        json.loads(wire.body)
+        assert len(wire.url) <= 65_536
+        assert wire.url.startswith("https://example.com/a/")
+        assert masked or url_as_sent(wire.url) == wire.url
+        for name, value in wire.headers:
+            assert re.fullmatch(r"[a-z-]+", name)
+            assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
+            assert value == value.strip()
+            value.encode()
+    assert hash(result.group) is not None
+    around = kind.envelope(result.group, NOW)
+    later = kind.envelope(result.group, NOW + 1.0)
+    assert around is not None
+    assert later is not None
+    assert len(around[0]) + len(around[1]) == len(later[0]) + len(later[1])
+
+
+def texts_of(request: p.Request) -> list[p.Value]:
+    """The parts of a request that are text."""
+    held = [request.url, *request.headers.values(), *request.query.values()]
+    return [part for value in held for part in (value.parts if isinstance(value, p.Text) else [value])]
+
+
+def never(part: p.Value) -> bool:
+    """Whether a part faults whatever the event is: no spec with one compiles (M201, T114), so no plan has one."""
+    if p.mentions(part, lambda node: isinstance(node, (p.Path, p.Ref, p.When, p.Messages))):
+        return False
+    try:
+        text_part(interpret.evaluate(part, interpret.Env(event=MISSING, settings=Bound({}))))
+    except Fault:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_any_request_of_any_event_can_be_sent_or_is_refused(count: int) -> None:
+    """Mutations that turn this red: no trial of what holds `now`; `operand` parts as raw bytes; a condition evaluated without its event."""
+
+    @settings(max_examples=count)
+    @given(requests, mappings, st.sampled_from([None, None, p.Path(path="$.properties.a")]), st.integers(0, 10**9))
+    def sendable(request: p.Request, mapping: p.Value, each: p.Value | None, seed: int) -> None:
+        assume(not any(map(never, texts_of(request))))
+        try:
+            linked = both(plan_of(request, mapping, each), {})
+        except SettingError as error:
+            # A part that settings alone decide and that faults is refused before any event is read.
+            assert "the setting `region` cannot be used in request" in str(error)
+            reject()
+        for row in all_ways(linked, event_lines(seed)):
+            for result in row:
+                if isinstance(result, Mapped):
+                    check_wire(linked[0], result)
+
+    sendable()
+
+
+CASES = table("request_parts")
+
+
+def linked(spec: str) -> Program:
+    plan, report = compile_text(spec, "shop/destination.yaml")
+    assert plan is not None, report.diagnostics
+    return link(plan, {})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_parts(case: dict[str, Any]) -> None:
+    """One event and what becomes of it: `url`, `headers` and `body` as sent, or `reason`, `field` and words of the message."""
+    program = linked(SPEC.format(request=case["request"].strip().replace("\n", "\n  ")))
+    (result,) = program.map(json.dumps({"type": "track", "userId": "u", **case.get("event", {})}).encode())
+    if "reason" in case:
+        assert isinstance(result, Rejected)
+        assert (result.reason, result.field) == (case["reason"], case["field"])
+        assert case["says"] in result.message
+        return
+    assert isinstance(result, Mapped), result
+    wire = program.requests[result.request].render(result.group, [result.body], NOW)
+    sent = {"url": wire.url, "headers": dict(wire.headers), "body": json.loads(wire.body)}
+    for name in ("url", "body"):
+        assert name not in case or sent[name] == case[name]
+    for name, value in case.get("headers", {}).items():
+        assert sent["headers"].get(name) == value
+
+
+SPEC = """spec: 1
+name: shop
+request:
+  {request}
+actions:
+  send:
+    trigger: type = "track"
+    mapping: {{id: $.userId}}
+"""
+
+
+def groups(request: str, values: list[str]) -> int:
+    """How many groups events make whose `context.v` has these JSON values."""
+    program = linked(SPEC.format(request=request))
+    found = set()
+    for value in values:
+        (result,) = program.map(b'{"type":"track","userId":"u","context":{"v":%s}}' % value.encode())
+        assert isinstance(result, Mapped), result
+        found.add(result.group)
+    return len(found)
+
+
+VALUES = ["1", "true", "1.0", '"1"', "1e0", '"true"', "null", "[1]", '["1"]', "{}", '{"a":1}', '{"a":true}']
+
+
+def test_values_that_python_holds_for_equal_make_requests_of_their_own() -> None:
+    """`1`, `true` and `1.0` are one key of a dict. In a body each is another request; as text those share one that read the same."""
+    body = "post: https://api.example.com/x\n  body: {v: $.context.v, all: $messages}\n  batch: {max_messages: 10}"
+    assert groups(body, VALUES) == len(VALUES)
+    assert groups(body, ['{"a":1,"b":2}', '{ "a": 1, "b" : 2 }']) == 1
+    url = 'post: "https://api.example.com/{{ event.context.v }}"\n  body: {all: $messages}\n  batch: {max_messages: 10}'
+    assert groups(url, ["1", '"1"', "true", '"true"', "1.0", "1e0", "1.5"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("responses", "refused"),
+    [
+        ("201: [{if: body.errors != null, then: split}]", True),
+        ("2xx: split", True),
+        ("207: [{if: body.ok = true, then: ok}, split]", True),
+        ("200: retry", True),
+        ("2xx: throttle", True),
+        ('200: [{if: body.status = "busy", then: retry}]', False),
+        ("200: [{if: body.ok = true, then: ok}, retry]", False),
+        ("202: [{if: body.errors != null, then: reject}]", False),
+        ("2xx: [{if: body.code = 401, then: stop}]", False),
+        ("413: split", False),
+    ],
+)
+def test_no_outcome_of_a_success_sends_accepted_messages_again(responses: str, refused: bool) -> None:
+    request = "post: https://api.example.com/x\n  body: {all: $messages}\n  batch: {max_messages: 10}\n  responses: "
+    plan, report = compile_text(SPEC.format(request=f"{request}{{{responses}}}"), "shop/destination.yaml")
+    assert (["D113"] if refused else []) == [found.code for found in report.diagnostics if found.code.startswith("D")]
+    assert (plan is None) is refused

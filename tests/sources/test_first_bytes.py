@@ -1,0 +1,134 @@
+"""An input that is not one JSON object a line is known by its first bytes: one line of help, status 2, and nothing is sent.
+
+Mutations that turn this red: `_good_lines_follow` that is always or never so; `more` ignored; a judgement after the first chunk was cut."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from waypost.http.receiver import Receiver
+from waypost.sources.first_bytes import HEAD, judged
+
+EVENTS = [
+    {"type": "track", "userId": f"u{number}", "event": "A\nB", "properties": {"a": [1, {"b": None}]}}
+    for number in range(4)
+]
+LINES = "".join(json.dumps(event) + "\n" for event in EVENTS).encode()
+
+REFUSED = {
+    "array": (json.dumps(EVENTS).encode(), "jq -c '.[]'"),
+    "array of one": (json.dumps(EVENTS[:1]).encode() + b"\n", "jq -c '.[]'"),
+    "array over lines": (json.dumps(EVENTS, indent=2).encode(), "jq -c '.[]'"),
+    "array, an object a line": (b"[\n" + LINES.rstrip().replace(b"\n", b",\n") + b"\n]\n", "jq -c '.[]'"),
+    "empty array": (b"[]", "jq -c '.[]'"),
+    "pretty": (json.dumps(EVENTS[0], indent=2).encode() + b"\n", "jq -c ."),
+    "pretty, several": ("\n".join(json.dumps(event, indent=4) for event in EVENTS).encode(), "jq -c ."),
+    "pretty, an inner object on a line": (
+        b'{\n"type": "track", "userId": "u",\n"properties":\n{"type": "track", "userId": "u", "event": "A"}\n}\n',
+        "jq -c .",
+    ),
+    "CR": (LINES.replace(b"\n", b"\r"), r"tr '\r' '\n'"),
+    "UTF-16": (LINES.decode().encode("utf-16"), "iconv -f UTF-16"),
+    "UTF-16LE": (LINES.decode().encode("utf-16-le"), "iconv -f UTF-16LE"),
+    "UTF-16BE": (LINES.decode().encode("utf-16-be"), "iconv -f UTF-16BE"),
+}
+TAKEN = {
+    "lines": LINES,
+    "CRLF": LINES.replace(b"\n", b"\r\n"),
+    "a byte order mark": b"\xef\xbb\xbf" + LINES,
+    "blank lines first": b"\n \n" + LINES,
+    "a damaged first line": b'{"type": "tra\n' + LINES,
+    "a first line cut within an object": b'{"type": "track", "properties": {"a": 1\n' + LINES,
+    "a word first": b"event\n" + LINES,
+    "a list among events": b"[1]\n" + LINES,
+    "one short line": b'{"type": "track"}',
+    "one line that is cut short": LINES[:40],
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    data, help_text = REFUSED[name]
+    assert help_text in str(judged(data[:HEAD], more=len(data) > HEAD))
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_taken(name: str) -> None:
+    assert judged(TAKEN[name], more=False) == ""
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.text(min_size=1), values, min_size=1, max_size=4)
+
+
+@given(st.lists(objects, min_size=1, max_size=4), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.data())
+def test_lines_are_never_refused_and_other_forms_always(
+    found: list[object], feed: str, plain: bool, data: st.DataObject
+) -> None:
+    lines = feed.join(json.dumps(one, ensure_ascii=plain) for one in found).encode()
+    assert judged(lines, more=False) == ""
+    assert judged(lines + feed.encode(), more=False) == ""
+    cut = data.draw(st.integers(0, len(lines)))
+    assert not judged(lines[:cut], more=True), "a head that is cut anywhere is no reason"
+    indent = data.draw(st.sampled_from([0, 1, 2, 4, "\t"]))
+    assert judged(json.dumps(found, indent=indent).encode(), more=False)
+    assert judged(json.dumps(found).encode(), more=False)
+    assert judged(feed.join(json.dumps(one, indent=indent) for one in found).encode(), more=False)
+
+
+def run(receiver: Receiver, *words: str, given: bytes = b"", cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "waypost", "run", "segment", "--set", "source_write_key=env:KEY"]
+    return subprocess.run(
+        [*command, "--endpoint-override", receiver.url, *words],
+        input=given,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, "KEY": "k"},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["array", "pretty, an inner object on a line", "CR", "UTF-16"])
+@pytest.mark.parametrize("way", ["file", "gzip", "second of two files", "stdin", "journal", "state"])
+def test_nothing_is_sent_and_one_line_says_what_to_do(name: str, way: str, tmp_path: Path) -> None:
+    data, help_text = REFUSED[name]
+    (tmp_path / "good.ndjson").write_bytes(LINES)
+    (tmp_path / "bad").write_bytes(gzip.compress(data) if way == "gzip" else data)
+    words = {
+        "stdin": ["-"],
+        "journal": ["--journal", "--state", "st"],
+        "state": ["--state", "st", "bad"],
+        "second of two files": ["good.ndjson", "bad"],
+    }.get(way, ["bad"])
+    with Receiver(port=0) as receiver:
+        done = run(receiver, *words, given=data if way in ("stdin", "journal") else b"", cwd=tmp_path)
+        said = done.stderr.decode()
+        assert (done.returncode, receiver.requests) == (2, []), said
+    assert help_text in said
+    assert re.search(r"Traceback|fault", said) is None
+
+
+@pytest.mark.parametrize("name", ["lines", "a damaged first line", "a first line cut within an object"])
+def test_lines_are_delivered(name: str, tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_bytes(TAKEN[name])
+    for words, given_ in ((["events.ndjson"], b""), (["-"], TAKEN[name])):
+        with Receiver(port=0) as receiver:
+            done = run(receiver, *words, given=given_, cwd=tmp_path)
+            sent = sum(len(json.loads(request.body)["batch"]) for request in receiver.requests)
+        assert (done.returncode, sent) == (0 if name == "lines" else 3, len(EVENTS)), done.stderr

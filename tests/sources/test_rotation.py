@@ -1,0 +1,223 @@
+"""Rotated logs: every line that still exists on the disk comes once and in order, whatever the log is called by now; what is gone is
+counted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks import read_lines
+from rotations import KINDS, Log, Run
+from waypost.events.file_parts import Part, parts_of, since
+from waypost.sources.file import FileSource
+from waypost.sources.rotation import located
+
+OPEN: list[FileSource] = []
+
+
+@pytest.fixture(autouse=True)
+def _closes_files() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def file_source(path: Path, **options: Any) -> FileSource:
+    OPEN.append(FileSource(path, **options))
+    return OPEN[-1]
+
+
+def ids(source: FileSource, ends: list[int] | None = None) -> list[str]:
+    """All that is there now. `ends` gets where each line ends."""
+    found: list[str] = []
+    idle = 0
+    while idle < 6:
+        lines = read_lines(source)
+        if lines is None:
+            break
+        idle = 0 if lines else idle + 1
+        found += [line.data.decode().split('"')[3] for line in lines]
+        if ends is not None:
+            ends += [line.end for line in lines]
+    return found
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.lists(st.sampled_from(["line", "lines", "rotate", "rotate", "read", "restart"]), max_size=20),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_every_line_comes_once_and_in_order(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, steps: list[str], unsettled: int, follow: bool
+) -> None:
+    """Between two looks a log is rotated any number of times; a restart resumes where what has ended does, some lines before what was read.
+
+    Mutation that turns this red: `rotation.following` that gives nothing."""
+    log = Log(tmp_path_factory.mktemp("logs"), kind)
+    log.write(1)
+    said: list[str] = []
+    source = file_source(log.path, follow=follow, notice=said.append)
+    found: list[str] = []
+    ends: list[int] = []
+
+    def restart() -> None:
+        nonlocal source
+        kept = max(0, len(found) - unsettled)
+        del found[kept:], ends[kept:]
+        identity = since(source.identity, ends[-1] if ends else 0)
+        source.close()
+        source = file_source(log.path, follow=follow, notice=said.append)
+        assert source.resume(ends[-1] if ends else 0, identity) == ""
+        found.extend(ids(source, ends))
+
+    for step in steps:
+        if step in ("line", "lines"):
+            log.write(1 if step == "line" else 7)
+        elif step == "rotate":
+            log.rotate()
+            log.write(1)
+        elif step == "restart":
+            restart()
+        elif follow:
+            found += ids(source, ends)
+    if follow:
+        found += ids(source, ends)
+    else:
+        restart()
+    assert found == log.written
+    assert ends == sorted(ends)
+    assert source.losses == []
+
+
+def resumed(path: Path, offset: int, identity: str, said: list[str]) -> FileSource:
+    source = file_source(path, follow=True, notice=said.append)
+    said.append(source.resume(offset, identity))
+    return source
+
+
+def test_what_is_gone_is_said_and_counted(tmp_path: Path) -> None:
+    """Rotated four times while only two files are kept: what is left is read, the rest is a loss.
+
+    Mutation that turns this red: `_replaced` that looks at nothing but the log."""
+    log = Log(tmp_path, "renamed")
+    log.write(4)
+    before = file_source(log.path, follow=True)
+    assert len(ids(before)) == 4
+    log.write(3)
+    end, identity = before.offset, before.identity
+    gone = log.path.stat().st_size - end
+    for _ in range(4):
+        os.utime(log.path, (2e9 + log.rotations, 2e9 + log.rotations))
+        log.rotate()
+        log.write(1)
+    (tmp_path / "app.log.4").unlink()
+    (tmp_path / "app.log.3").unlink()
+    said: list[str] = []
+    source = resumed(log.path, end, identity, said)
+    assert ids(source) == ["n8", "n9", "n10"]
+    assert [loss.size for loss in source.losses] == [gone]
+    assert f"starting with {tmp_path}/app.log.2" in said[0]
+
+
+def test_a_file_that_was_replaced_when_all_of_it_was_read_is_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / "day.ndjson"
+    log = Log(tmp_path, "renamed")
+    log.write(3)
+    log.path.rename(path)
+    before = file_source(path)
+    assert len(ids(before)) == 3
+    path.unlink()
+    log.write(1)
+    shutil.copy(log.path, path)
+    again = file_source(path)
+    assert "starting at its beginning" in again.resume(before.offset, before.identity)
+    assert ids(again) == ["n3"]
+    assert again.losses == []
+
+
+def test_truncated_without_a_copy_is_a_loss(tmp_path: Path) -> None:
+    """Truncated and grown again at once, beyond where it was read: only its bytes tell.
+
+    Mutation that turns this red: `_altered` that looks at the size alone."""
+    log = Log(tmp_path, "copied")
+    log.write(3)
+    said: list[str] = []
+    source = file_source(log.path, follow=True, notice=said.append)
+    assert len(ids(source)) == 3
+    os.truncate(log.path, 0)
+    log.write(9)
+    assert ids(source) == log.written[3:]
+    assert "was truncated" in said[0]
+    assert len(source.losses) == 1
+
+
+def test_older_files_and_strangers_are_not_taken_for_rotated_ones(tmp_path: Path) -> None:
+    log = Log(tmp_path, "renamed")
+    for name in ("app.log.7", "app-notes.log", "app.log.copy", "other.log.1"):
+        (tmp_path / name).write_bytes(b'{"id":"%b"}\n' % name.encode())
+    log.write(2)
+    source = file_source(log.path, follow=True)
+    assert ids(source) == ["n0", "n1"]
+    for name in ("app.log.1", "app.log.copy2"):
+        (tmp_path / name).write_bytes(b'{"id":"%b"}\n' % name.encode())
+    log.rotations = 6
+    (tmp_path / "app.log.1").unlink()
+    log.rotate()
+    log.write(1)
+    assert ids(source) == ["n2"]
+
+
+def test_a_log_is_written_to_until_the_new_one_has_a_line(tmp_path: Path) -> None:
+    """Its writer goes over to the new file some time after the old one was renamed."""
+    log = Log(tmp_path, "renamed")
+    log.write(1)
+    source = file_source(log.path, follow=True)
+    assert ids(source) == ["n0"]
+    log.rotate()
+    assert ids(source) == []
+    with (tmp_path / "app.log.1").open("ab") as late:
+        late.write(b'{"id":"late"}\n')
+    assert ids(source) == ["late"]
+    log.write(1)
+    assert ids(source) == ["n1"]
+
+
+def test_the_identity_of_a_state_from_before_is_read(tmp_path: Path) -> None:
+    log = Log(tmp_path, "renamed")
+    log.write(2)
+    source = file_source(log.path)
+    part = parts_of(source.identity)[0]
+    old = part.identity
+    assert parts_of(f"{old} {old}@70") == [Part(old), Part(old, 70)]
+    assert str(part) != old
+    log.rotate()
+    assert located(log.path, Part(old)) == tmp_path / "app.log.1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("down", ["engine", "destination"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_run_loses_no_line_of_a_rotated_log(kind: str, down: str, tmp_path: Path) -> None:
+    """The command, whole. `make soak` does it with more rotations."""
+    run = Run(tmp_path, kind, down)
+    run.run(3)
+    assert run.came == set(run.log.written)
+    assert run.status == 0, run.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_that_end_lose_no_line_of_a_log_that_is_rotated_between_them(kind: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, kind, "between runs")
+    run.run_once_each(3)
+    assert run.came == set(run.log.written)
+    assert run.status == 0, run.said

@@ -1,0 +1,238 @@
+"""A damaged state is never quiet: what was acknowledged is there, or it is said what is missing, status 70, and how to go on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from test_store import step
+
+from running import waypost
+from waypost.state import records
+from waypost.state.integrity import SEALED
+from waypost.state.journal import Journal
+from waypost.state.journal_source import Unreadable
+from waypost.state.repair import mend
+from waypost.state.store import Damaged, StateError, Store, look
+
+EVENTS = 300
+Held = tuple[list[tuple[int, bytes, float]], int, object, object]
+
+
+def event(number: int) -> bytes:
+    return b'{"type":"track","n":%d,"pad":"%s"}' % (number, b"x" * 40)
+
+
+def build(folder: Path) -> Path:
+    """A state as it lies on the disk when its engine was killed: a part is in the file, a part in its log."""
+    store = Store(folder / "alive")
+    journal = Journal(store)
+
+    async def go() -> None:
+        for number in range(1, EVENTS + 1, 3):
+            await journal.append("j", [event(one) for one in range(number, number + 3)], 1.0)
+            await store.commit(step(number))
+            if number == 151:
+                database = sqlite3.connect(folder / "alive" / "state.sqlite")
+                database.execute("pragma wal_checkpoint(passive)").fetchall()
+                database.close()
+
+    asyncio.run(go())
+    shutil.copytree(folder / "alive", folder / "killed", ignore=shutil.ignore_patterns("*-shm"))
+    store.close()
+    return folder / "killed"
+
+
+def held(folder: Path) -> Held:
+    """All that a state has: raises StateError or Unreadable where it lacks something that it can tell."""
+    store = Store(folder)
+    try:
+        rows = Journal(store).read("j", 0, 1 << 30)
+        reader = store.reader
+        letters = [(letter.offset, letter.event, letter.record) for letter in records.letters(reader)]
+        return rows, Journal(store).next("j"), letters, (list(records.cursors(reader)), records.lanes(reader))
+    finally:
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def copy(killed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(killed, tmp_path / "state"))
+
+
+def whole() -> list[tuple[int, bytes, float]]:
+    return [(number, event(number), 1.0) for number in range(1, EVENTS + 1)]
+
+
+def test_killed_engine_has_left_no_damage(copy: Path) -> None:
+    assert held(copy)[0] == whole()
+    assert held(copy)[0] == whole()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["state.sqlite", "state.sqlite-wal", "lock"])
+def test_no_damage_is_quiet(name: str, seed: int, killed: Path, tmp_path: Path) -> None:
+    """Cut anywhere, bytes flipped, blocks of zeros: all that was acknowledged, or a refusal that says what is missing."""
+    rng = random.Random(f"{name} {seed}")
+    good = held(Path(shutil.copytree(killed, tmp_path / "good")))
+    refused = 0
+    for turn in range(25):
+        place = tmp_path / f"s{turn}"
+        shutil.copytree(killed, place)
+        data = bytearray((place / name).read_bytes())
+        at = rng.randrange(len(data))
+        how = rng.choice(["cut", "flip", "flip", "zeros"])
+        if how == "cut":
+            del data[at:]
+        elif how == "flip":
+            data[at] ^= 1 << rng.randrange(8)
+        else:
+            data[at : at + 512] = bytes(len(data[at : at + 512]))
+        (place / name).write_bytes(data)
+        try:
+            found = held(place)
+        except (StateError, Unreadable) as error:
+            refused += 1
+            assert "\n" not in str(error)
+            continue
+        assert found == good, (how, at)
+    assert refused or name == "lock"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("database emptied", "its database is empty, and had 200 commits with 300 acknowledged events"),
+        ("database removed", "its database is gone, and had 200 commits with 300 acknowledged events"),
+        ("log emptied", "its last 98 commits are gone, with 147 acknowledged events"),
+        ("log removed", "its last 98 commits are gone, with 147 acknowledged events"),
+        ("log halved", "commits are gone"),
+        ("lock emptied", "the mark in its file `lock` is gone"),
+        ("lock removed", "the mark in its file `lock` is gone"),
+        ("all but the lock removed", "its database is gone"),
+        ("another database", "it is another database than the one that was kept here last"),
+    ],
+)
+def test_what_is_gone_is_said_with_status_70(what: str, said: str, copy: Path, tmp_path: Path) -> None:
+    """By every command that opens a state; and `--accept-damage` goes on with what is there, once that was said."""
+    name = {"database": "state.sqlite", "log": "state.sqlite-wal", "lock": "lock"}.get(what.split()[0], "state.sqlite")
+    if what.endswith("emptied"):
+        (copy / name).write_bytes(b"")
+    elif what.endswith("halved"):
+        data = (copy / name).read_bytes()
+        (copy / name).write_bytes(data[: len(data) // 2])
+    elif what == "another database":
+        Store(tmp_path / "other").close()
+        (copy / "state.sqlite-wal").unlink()
+        shutil.copy(tmp_path / "other" / "state.sqlite", copy)
+    else:
+        (copy / name).unlink()
+        if what.startswith("all"):
+            (copy / "state.sqlite-wal").unlink()
+    (tmp_path / "e.ndjson").write_bytes(b"")
+    run = (
+        "run",
+        "segment",
+        "--set",
+        "source_write_key=env:KEY",
+        "--set",
+        "endpoint=europe",
+        "--state",
+        str(copy),
+        str(tmp_path / "e.ndjson"),
+    )
+    for words in (run, ("state", str(copy)), ("dead", "list", "--state", str(copy))):
+        status, _, told = waypost(*words, KEY="k")
+        assert status == 70, told
+        assert said in told
+        assert f"waypost state {copy} --accept-damage" in told
+        assert told.count("\n") == 1
+    status, _, told = waypost("state", str(copy), "--accept-damage")
+    assert status == 0, told
+    if "with 147" in said:
+        assert "147 of 300 acknowledged events are gone" in told
+    assert waypost("state", str(copy))[0] == 0
+    rows, following, _, _ = held(copy)
+    assert rows == whole()[: len(rows)]
+    assert following == len(rows) + 1
+    assert "not damaged" in waypost("state", str(copy), "--accept-damage")[2]
+
+
+@pytest.mark.parametrize("table", sorted(SEALED))
+def test_rows_that_are_altered_are_found_and_left_out(table: str, copy: Path) -> None:
+    """By whoever: the database is whole, the row is not what was written."""
+    database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
+    column = {"cursor": "byte_offset", "ledger": "counts", "journaled": "next", "journal": "events", "dead": "event"}[
+        table
+    ]
+    last = database.execute(f"select max(rowid) from {table}").fetchone()[0]
+    other = {"cursor": 7, "journaled": 7}.get(table, b"other")
+    database.execute(f"update {table} set {column} = ? where rowid = ?", (other, last))
+    database.close()
+    with pytest.raises(Damaged, match=f"1 rows of `{table}` are damaged"):
+        Store(copy)
+    with pytest.raises(Damaged):
+        look(copy)
+    said = mend(copy)
+    assert any(line.startswith(f"{table}: 1 rows are gone") for line in said)
+    rows, following, _, _ = held(copy)
+    assert rows == (whole()[:-3] if table == "journal" else whole())
+    assert following == EVENTS + 1
+
+
+def test_events_between_others_are_missed(copy: Path) -> None:
+    database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
+    database.execute("delete from journal where first = 31")
+    database.close()
+    with pytest.raises(Damaged, match="3 events of the journal of j are gone"):
+        Store(copy)
+    # Accepted once, they are not missed again.
+    mend(copy)
+    assert [number for number, _, _ in held(copy)[0]] == [*range(1, 31), *range(34, EVENTS + 1)]
+
+
+def test_row_of_a_long_journal_is_checked_when_it_is_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large state is not read whole when it is opened."""
+    monkeypatch.setattr("waypost.state.store.CHECKED", 0)
+    database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
+    database.execute("update journal set events = ? where first = 4", (b"\x91\xc4\x02{}",))
+    database.close()
+    store = Store(copy)
+    with pytest.raises(Unreadable, match="the events 4 to 6 of j are damaged"):
+        Journal(store).read("j", 0, 1 << 30)
+    store.close()
+
+
+def test_state_of_version_2_has_its_rows_sealed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    asyncio.run(Journal(store).append("j", [b"a", b"b"], 1.5))
+    store.do(step(4))
+    store.close()
+    database = sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)
+    for table in SEALED:
+        database.execute(f"alter table {table} drop column crc")
+    database.execute("drop table mark")
+    database.execute("pragma user_version = 2")
+    database.close()
+    (tmp_path / "lock").write_bytes(b"")
+    store = Store(tmp_path)
+    assert Journal(store).read("j", 0, 100) == [(1, b"a", 1.5), (2, b"b", 1.5)]
+    asyncio.run(Journal(store).append("j", [b"c"], 1.5))
+    store.close()
+    assert held(tmp_path)[1] == 4
+
+
+def test_error_mending_beside_an_engine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StateError, match="another engine"):
+        mend(tmp_path)
+    store.close()
