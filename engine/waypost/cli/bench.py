@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.common import read_settings, refuse
 from waypost.cli.show import stand_ins
+from waypost.cli.targets import load_target
 from waypost.plan import catalog
 
 

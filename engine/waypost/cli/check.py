@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from waypost.cli.common import USAGE, load_target, read_settings, refuse
+from waypost.cli.common import USAGE, read_settings, refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.cli.logs import note
+from waypost.cli.targets import load_target
 from waypost.cli.ways import reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
 from waypost.http.probe import probe

@@ -108,26 +108,6 @@ def spec_targets(specs: tuple[str, ...], *, connections: bool = False) -> list[c
     return targets
 
 
-def load_target(text: str) -> Plan:
-    """The plan of a shipped name, a plan file, or a spec (which is compiled first; its findings end the command)."""
-    try:
-        target = catalog.find(text)
-    except catalog.NotFound as error:
-        refuse(str(error))
-    if target.kind == "plan":
-        return read_plan(target.path)
-    if target.kind == "connections":
-        refuse(holds_connections(target.path))
-    from waypost.cli.compiling import compile_or_leave
-
-    return compile_or_leave(target.path)
-
-
-def holds_connections(path: Path) -> str:
-    """What to say where one plan is asked for, and a connections file was named."""
-    return f"{path} holds connections: name the plan of one, in {catalog.connection_plans(path)}/"
-
-
 def read_plan(path: Path) -> Plan:
     try:
         return load(path.read_bytes(), str(path))

@@ -10,8 +10,9 @@ import click
 import msgspec
 
 from waypost.cli import colours, completion
-from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.common import read_settings, refuse
 from waypost.cli.show import stand_ins
+from waypost.cli.targets import load_target
 
 
 @click.command(name="preview")

@@ -12,13 +12,14 @@ import click
 from waypost.authoring import result_json
 from waypost.cli.board import progress_board
 from waypost.cli.choosing import Choice, among, choosing, writing
-from waypost.cli.common import load_target, read_settings, refuse
+from waypost.cli.common import read_settings, refuse
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.cli.endings import LETTERS, Keeps
 from waypost.cli.logs import note
-from waypost.cli.run import prepare_to_send, sender_for
+from waypost.cli.run import sender_for
 from waypost.cli.summary import report
-from waypost.cli.ways import reaching
+from waypost.cli.targets import load_target
+from waypost.cli.ways import prepare_to_send, reaching
 from waypost.engine.engine import Summary, status_of
 from waypost.engine.options import Options
 from waypost.engine.replay import NEVER, LetterSource, again

@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from waypost.cli import colours
-from waypost.cli.common import FINDINGS, holds_connections, read_plan, refuse
+from waypost.cli.common import FINDINGS, read_plan, refuse
+from waypost.cli.targets import holds_connections
 from waypost.plan import Plan, PlanError, catalog, load
 
 

@@ -13,19 +13,20 @@ import click
 from waypost.authoring import result_json
 from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
-from waypost.cli.common import load_target, missing_files, read_settings, refuse, refuse_for
+from waypost.cli.common import missing_files, read_settings, refuse, refuse_for
 from waypost.cli.connecting import settings_of
 from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
 from waypost.cli.endings import STDIN as STDIN_INPUT
 from waypost.cli.logs import note
+from waypost.cli.serving import Service, feeds
 from waypost.cli.summary import report
-from waypost.cli.ways import reaching, refuse_for_connections
+from waypost.cli.targets import load_target
+from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
 from waypost.engine.engine import Summary, Watcher, run, status_of
 from waypost.engine.lane_runner import turned_away
 from waypost.engine.options import Options, Sender
 from waypost.events.lines import Line, SourceError
-from waypost.http.reaching import prepare, reached, warn_of_plain
 from waypost.plan import Plan, catalog
 from waypost.program.program import Program, link
 from waypost.program.request.render import Wire
@@ -315,8 +316,6 @@ def _connections(
     watcher: Watcher | None,
     workers: int,
 ) -> tuple[list[Summary], str, Keeps]:
-    from waypost.cli.serving import Service, feeds
-
     refuse_for_connections(way, path)
     try:
         service = Service(path, frozen, way, options, journal)
@@ -353,8 +352,6 @@ def _connections(
 
 def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Options) -> None:
     """Refuses what workers cannot do, and says what to do instead."""
-    from waypost.cli.serving import feeds
-
     if options.masked:
         note("--dry-run prints requests in their order: one worker reads it all")
         return
@@ -379,14 +376,6 @@ def sender_for(program: Program, options: Options) -> Sender:
         notice=options.notice,
         owner=program.owner,
     )
-
-
-def prepare_to_send(programs: list[Program], options: Options) -> None:
-    """Says what is open to others, and raises SettingError for what is missing to reach a destination. A dry run needs nothing."""
-    wanted = [reached(program.plan, program.settings, program.owner) for program in programs]
-    warn_of_plain(wanted, options.notice)
-    if not options.masked:
-        prepare(wanted, options.notice)
 
 
 def watching_at(text: str) -> Watcher:

@@ -20,6 +20,7 @@ import msgspec
 from waypost.cli import endings
 from waypost.cli.common import refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
+from waypost.cli.ways import prepare_to_send
 from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
 from waypost.engine.options import Options, Sender
 from waypost.engine.workers.joint_lane import News
@@ -124,7 +125,6 @@ class Service:
     def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
         """The same by several processes; what events come in comes in here."""
         from waypost.cli import working
-        from waypost.cli.run import prepare_to_send
 
         self._open_intakes(store)
         lanes: list[working.Lane] = []
@@ -169,8 +169,6 @@ class Service:
 
     def assignments(self, plans: list[Plan]) -> list[Assignment]:
         """Every lane, linked. Raises SettingError or SourceError, and then nothing has changed."""
-        from waypost.cli.run import prepare_to_send
-
         found: list[Assignment] = []
         programs = [link(plan, settings_of(plan), way=self.way) for plan in plans]
         prepare_to_send(programs, self.options)

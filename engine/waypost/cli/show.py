@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.cli import completion
-from waypost.cli.common import load_target
+from waypost.cli.targets import load_target
 from waypost.plan import Plan, Setting, dump
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ from typing import Any
 import click
 
 from waypost.cli.common import refuse
+from waypost.engine.options import Options
+from waypost.http.reaching import prepare, reached, warn_of_plain
 from waypost.http.trust import path_of
 from waypost.plan import Tls
+from waypost.program.program import Program
 from waypost.program.settings import SettingError, Way, local_url
 
 OPTIONS = (
@@ -65,3 +68,11 @@ def refuse_for_connections(way: Way, path: object) -> None:
     """What stands in a connections file is not said beside it."""
     if way.tls is not None or way.plain_http:
         refuse(f"{path} holds connections: `tls` and `plain_http` stand in it, not on the command line")
+
+
+def prepare_to_send(programs: list[Program], options: Options) -> None:
+    """Says what is open to others, and raises SettingError for what is missing to reach a destination. A dry run needs nothing."""
+    wanted = [reached(program.plan, program.settings, program.owner) for program in programs]
+    warn_of_plain(wanted, options.notice)
+    if not options.masked:
+        prepare(wanted, options.notice)

@@ -31,16 +31,67 @@ Whatever cannot be fully read is an error: a bare path, a word without quotes, `
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from waypost.lang import arithmetic, values
+from waypost.lang import fql_parser, values
 from waypost.lang.errors import LangError
-from waypost.lang.glob import glob_match
+from waypost.lang.fql_functions import FUNCTIONS, Function, equal, order, typeof
+from waypost.lang.fql_tree import (
+    And,
+    Call,
+    Compare,
+    In,
+    Literal,
+    Node,
+    Not,
+    Operand,
+    Or,
+    PathRef,
+    nodes,
+    operands,
+    paths,
+    show,
+    show_path,
+    simple_type,
+)
 from waypost.lang.values import MISSING
-from waypost.lang.words import kebabcase, snakecase, titlecase
+
+__all__ = [
+    "EVENT_ROOTS",
+    "EVENT_TYPES",
+    "FUNCTIONS",
+    "RESPONSE_ROOTS",
+    "TRIGGER_ROOTS",
+    "WHERE_ROOTS",
+    "And",
+    "Call",
+    "Compare",
+    "Function",
+    "In",
+    "Literal",
+    "Node",
+    "Not",
+    "Operand",
+    "Or",
+    "PathRef",
+    "Resolve",
+    "equal",
+    "evaluate",
+    "explain",
+    "lint",
+    "nodes",
+    "operands",
+    "order",
+    "parse",
+    "paths",
+    "read",
+    "show",
+    "show_path",
+    "simple_type",
+    "typeof",
+    "walk",
+]
 
 EVENT_TYPES = ("identify", "track", "page", "screen", "group", "alias")
 
@@ -73,177 +124,7 @@ TRIGGER_ROOTS = EVENT_ROOTS | {"settings"}
 WHERE_ROOTS = TRIGGER_ROOTS | {"item"}
 RESPONSE_ROOTS = frozenset({"status", "headers", "body"})
 
-Span = tuple[int, int]
 Resolve = Callable[[tuple[str | int, ...]], Any]
-
-
-@dataclass(frozen=True)
-class PathRef:
-    """A path: names and list indexes from a root."""
-
-    steps: tuple[str | int, ...]
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class Literal:
-    """A constant: text, int, values.Num, bool or None."""
-
-    value: Any
-    span: Span = field(default=(0, 0), compare=False)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and _token(self.value) == _token(other.value)
-
-    def __hash__(self) -> int:
-        return hash(_token(self.value))
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function of FUNCTIONS and its operands."""
-
-    name: str
-    args: tuple[Operand, ...]
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class Compare:
-    """`left sign right`."""
-
-    sign: str
-    left: Operand
-    right: Operand
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class In:
-    """`left in [..]` or `left in path`."""
-
-    left: Operand
-    right: tuple[Literal, ...] | PathRef
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class Not:
-    of: Node
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class And:
-    of: tuple[Node, ...]
-    span: Span = field(default=(0, 0), compare=False)
-
-
-@dataclass(frozen=True)
-class Or:
-    of: tuple[Node, ...]
-    span: Span = field(default=(0, 0), compare=False)
-
-
-Operand = PathRef | Literal | Call
-Node = Compare | In | Not | And | Or | Call
-
-
-@dataclass(frozen=True)
-class Function:
-    """`kinds`: what each argument may be, "any" or "text" or "glob"; `boolean`: whether it is a condition on its own."""
-
-    kinds: tuple[str, ...]
-    boolean: bool
-    apply: Callable[..., Any]
-
-
-def _length(value: Any) -> Any:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, list):
-        return len(value)
-    return 0 if value is None else None
-
-
-def _contains(value: Any, part: Any) -> bool:
-    if isinstance(value, list):
-        return any(equal(item, part) for item in value)
-    return isinstance(value, str) and isinstance(part, str) and part in value
-
-
-def _match(value: Any, pattern: Any) -> bool:
-    return isinstance(value, str) and glob_match(pattern, value)
-
-
-def _of_text(change: Callable[[str], str]) -> Callable[[Any], Any]:
-    return lambda value: change(value) if isinstance(value, str) else None
-
-
-def typeof(value: Any) -> str:
-    """string, number, bool, list, object or null."""
-    return {"boolean": "bool", "array": "list", "missing": "null"}.get(kind := values.typeof(value), kind)
-
-
-def _string(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    return values.number_as_text(value) if values.is_number(value) else None
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, str):
-        return values.number_token(value) if values.NUMBER.fullmatch(value) else None
-    return value if values.is_number(value) else None
-
-
-def _bool(value: Any) -> bool:
-    return value is True or value == "true"
-
-
-FUNCTIONS: dict[str, Function] = {
-    "contains": Function(("any", "any"), True, _contains),
-    "match": Function(("any", "glob"), True, _match),
-    "bool": Function(("any",), True, _bool),
-    "length": Function(("any",), False, _length),
-    "lowercase": Function(("any",), False, _of_text(str.lower)),
-    "uppercase": Function(("any",), False, _of_text(str.upper)),
-    "snakecase": Function(("any",), False, _of_text(snakecase)),
-    "kebabcase": Function(("any",), False, _of_text(kebabcase)),
-    "titlecase": Function(("any",), False, _of_text(titlecase)),
-    "typeof": Function(("any",), False, typeof),
-    "string": Function(("any",), False, _string),
-    "number": Function(("any",), False, _number),
-}
-
-
-def equal(left: Any, right: Any) -> bool:
-    """`=`: strict on type, numbers by value, lists and objects member by member."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, list):
-        return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and left.keys() == right.keys()
-            and all(equal(left[key], right[key]) for key in left)
-        )
-    if values.is_number(left) and values.is_number(right):
-        return arithmetic.compare(left, right) == 0
-    return bool(left == right)
-
-
-def order(sign: str, left: Any, right: Any) -> bool:
-    """`< <= > >=`: false unless both are numbers."""
-    if not (values.is_number(left) and values.is_number(right)):
-        return False
-    found = arithmetic.compare(left, right)
-    if sign[0] == "<":
-        return found < 0 or (found == 0 and sign == "<=")
-    return found > 0 or (found == 0 and sign == ">=")
 
 
 def parse(text: str, *, roots: frozenset[str] = TRIGGER_ROOTS) -> Node:
@@ -259,9 +140,7 @@ def parse(text: str, *, roots: frozenset[str] = TRIGGER_ROOTS) -> Node:
 
 def read(text: str) -> Node:
     """The tree, before names are looked up: `lint` then reports every unknown root, function and event type."""
-    from waypost.lang.fql_parser import Parser
-
-    return Parser(text).whole()
+    return fql_parser.Parser(text).whole()
 
 
 def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool = True) -> list[LangError]:
@@ -337,60 +216,6 @@ def _names_for_types(node: Node) -> Iterator[PathRef]:
                     yield other
 
 
-def nodes(node: Node) -> Iterator[Node]:
-    """The node and every condition below it."""
-    yield node
-    if isinstance(node, (And, Or)):
-        for inner in node.of:
-            yield from nodes(inner)
-    elif isinstance(node, Not):
-        yield from nodes(node.of)
-
-
-def operands(node: Node) -> Iterator[Operand]:
-    """Every operand of every condition, calls and their arguments included."""
-    for inner in nodes(node):
-        if isinstance(inner, Compare):
-            yield from _operand(inner.left)
-            yield from _operand(inner.right)
-        elif isinstance(inner, In):
-            yield from _operand(inner.left)
-            yield from inner.right if isinstance(inner.right, tuple) else (inner.right,)
-        elif isinstance(inner, Call):
-            yield from _operand(inner)
-
-
-def _operand(operand: Operand) -> Iterator[Operand]:
-    yield operand
-    if isinstance(operand, Call):
-        for arg in operand.args:
-            yield from _operand(arg)
-
-
-def paths(node: Node) -> list[PathRef]:
-    """Every path that is read, in written order."""
-    return [operand for operand in operands(node) if isinstance(operand, PathRef)]
-
-
-def simple_type(node: Node) -> tuple[str | None, Node | None]:
-    """(event type, what is left to test) of a trigger with a term `type = "x"`; (None, node) of any other."""
-    terms = node.of if isinstance(node, And) else (node,)
-    for index, term in enumerate(terms):
-        if (
-            isinstance(term, Compare)
-            and term.sign == "="
-            and isinstance(term.left, PathRef)
-            and term.left.steps == ("type",)
-            and isinstance(term.right, Literal)
-            and isinstance(term.right.value, str)
-        ):
-            rest = terms[:index] + terms[index + 1 :]
-            if not rest:
-                return term.right.value, None
-            return term.right.value, rest[0] if len(rest) == 1 else And(rest, node.span)
-    return None, node
-
-
 def evaluate(node: Node, resolve: Resolve) -> bool:
     """Whether the condition holds; `resolve` gives the value of a path, or MISSING."""
     if isinstance(node, And):
@@ -453,49 +278,3 @@ def walk(event: Any, steps: tuple[str | int, ...]) -> Any:
                 return MISSING
             event = event[step]
     return event
-
-
-# Canonical text: parse(show(node)) == node.
-
-
-def show(node: Node) -> str:
-    """The canonical text of a tree."""
-    if isinstance(node, Or):
-        return " or ".join(f"({show(inner)})" if isinstance(inner, Or) else show(inner) for inner in node.of)
-    if isinstance(node, And):
-        return " and ".join(f"({show(inner)})" if isinstance(inner, (And, Or)) else show(inner) for inner in node.of)
-    if isinstance(node, Not):
-        return f"!{show(node.of)}" if isinstance(node.of, Call) else f"!({show(node.of)})"
-    if isinstance(node, In):
-        right = (
-            show_path(node.right.steps)
-            if isinstance(node.right, PathRef)
-            else f"[{', '.join(map(_show_operand, node.right))}]"
-        )
-        return f"{_show_operand(node.left)} in {right}"
-    if isinstance(node, Compare):
-        return f"{_show_operand(node.left)} {node.sign} {_show_operand(node.right)}"
-    return _show_operand(node)
-
-
-def _show_operand(operand: Operand) -> str:
-    if isinstance(operand, PathRef):
-        return show_path(operand.steps)
-    if isinstance(operand, Call):
-        return f"{operand.name}({', '.join(map(_show_operand, operand.args))})"
-    return values.encode(operand.value).decode()
-
-
-def show_path(steps: tuple[str | int, ...]) -> str:
-    """A path's canonical text."""
-    text = ""
-    for step in steps:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            text += ("." if text else "") + re.sub(r"([^A-Za-z0-9_-]|^[0-9](?=[0-9]*$))", r"\\\1", step)
-    return text
-
-
-def _token(value: Any) -> tuple[str, str]:
-    return values.typeof(value), values.encode(value).decode()

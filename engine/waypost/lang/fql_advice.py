@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from waypost.lang import fql
 from waypost.lang.errors import LangError
+from waypost.lang.fql_tree import show_path
 
 INSTEAD = {
     "is": "write `= null` or `!= null`",
@@ -51,7 +51,7 @@ def needs_backslash(text: str, start: int) -> LangError:
     """`properties.$current_url`: a name with signs that a path takes with a backslash only."""
     found = _ANY_STEP.match(text, start)
     name = found[0] if found else text[start : start + 1]
-    fixed = fql.show_path((step_text(name),))
+    fixed = show_path((step_text(name),))
     return LangError(
         "syntax",
         f"`{name}` holds a sign that needs a backslash",

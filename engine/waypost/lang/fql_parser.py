@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.lang import fql, fql_advice, values
+from waypost.lang import fql_advice, values
+from waypost.lang import fql_tree as tree
 from waypost.lang.errors import LangError
+from waypost.lang.fql_functions import FUNCTIONS, Function
 from waypost.lang.glob import glob_tokens
 
 MAX_DEPTH = 64
@@ -52,7 +54,7 @@ class Parser:
     def token(self) -> Token:
         return self.tokens[self.at]
 
-    def whole(self) -> fql.Node:
+    def whole(self) -> tree.Node:
         if self.token.kind == "end":
             raise LangError(
                 "syntax", "the condition is empty", 0, len(self.text), help='write one, such as `type = "track"`'
@@ -62,24 +64,24 @@ class Parser:
             raise self.unexpected("the end, `and` or `or`")
         return node
 
-    def expression(self) -> fql.Node:
+    def expression(self) -> tree.Node:
         """expression = conjunction { "or" conjunction }"""
-        return self.joined("or", self.conjunction, fql.Or)
+        return self.joined("or", self.conjunction, tree.Or)
 
-    def conjunction(self) -> fql.Node:
+    def conjunction(self) -> tree.Node:
         """conjunction = negation { "and" negation }"""
-        return self.joined("and", self.negation, fql.And)
+        return self.joined("and", self.negation, tree.And)
 
-    def joined(self, word: str, rule: Any, kind: Any) -> fql.Node:
+    def joined(self, word: str, rule: Any, kind: Any) -> tree.Node:
         start = self.token.start
         found = [rule()]
         while self.is_word(word):
             self.at += 1
             found.append(rule())
-        node: fql.Node = found[0] if len(found) == 1 else kind(tuple(found), (start, self.before().end))
+        node: tree.Node = found[0] if len(found) == 1 else kind(tuple(found), (start, self.before().end))
         return node
 
-    def negation(self) -> fql.Node:
+    def negation(self) -> tree.Node:
         """negation = "!" ( call | "(" expression ")" ) | primary"""
         if self.is_word("not"):
             raise LangError(
@@ -97,7 +99,7 @@ class Parser:
         inner_start = self.token.start
         if not self.is_sign("("):
             inner = self.condition()
-            if not isinstance(inner, fql.Call):
+            if not isinstance(inner, tree.Call):
                 end = self.before().end
                 raise LangError(
                     "syntax",
@@ -107,10 +109,10 @@ class Parser:
                     help="put the comparison in parentheses",
                     replacement=f"!({self.text[inner_start:end]})",
                 )
-            return fql.Not(inner, (start, self.before().end))
-        return fql.Not(self.primary(), (start, self.before().end))
+            return tree.Not(inner, (start, self.before().end))
+        return tree.Not(self.primary(), (start, self.before().end))
 
-    def primary(self) -> fql.Node:
+    def primary(self) -> tree.Node:
         """primary = "(" expression ")" | condition"""
         if not self.is_sign("("):
             return self.condition()
@@ -130,7 +132,7 @@ class Parser:
         self.depth -= 1
         return node
 
-    def condition(self) -> fql.Node:
+    def condition(self) -> tree.Node:
         """condition = operand compare operand | operand "in" ( list | path ) | call"""
         start = self.token.start
         left = self.operand()
@@ -140,19 +142,19 @@ class Parser:
             sign = self.token.value
             self.at += 1
             right = self.operand()
-            node = fql.Compare(sign, left, right, (start, self.before().end))
+            node = tree.Compare(sign, left, right, (start, self.before().end))
             self.check_compare(node)
             return node
-        if isinstance(left, fql.Call) and fql.FUNCTIONS[left.name].boolean:
+        if isinstance(left, tree.Call) and FUNCTIONS[left.name].boolean:
             return left
         raise self.no_condition(left)
 
-    def no_condition(self, left: fql.Operand) -> LangError:
+    def no_condition(self, left: tree.Operand) -> LangError:
         start, end = left.span
         if self.token.kind != "end" and not self.is_word("and") and not self.is_word("or") and not self.is_sign(")"):
             return self.unexpected("a comparison such as `=`")
         text = self.text[start:end]
-        if isinstance(left, fql.PathRef):
+        if isinstance(left, tree.PathRef):
             return LangError(
                 "bare_path",
                 f"`{text}` alone is no condition",
@@ -161,7 +163,7 @@ class Parser:
                 help=f"compare it: `{text} = true` or `{text} != null`",
                 replacement=f"{text} = true",
             )
-        if isinstance(left, fql.Call):
+        if isinstance(left, tree.Call):
             return LangError(
                 "syntax",
                 f"`{left.name}( … )` gives a value, not a condition",
@@ -173,38 +175,38 @@ class Parser:
             "syntax", f"{text} alone is no condition", start, end, help="compare a field of the event with it"
         )
 
-    def check_compare(self, node: fql.Compare) -> None:
+    def check_compare(self, node: tree.Compare) -> None:
         for side in (node.left, node.right):
-            if node.sign not in ("=", "!=") and isinstance(side, fql.Literal) and not values.is_number(side.value):
+            if node.sign not in ("=", "!=") and isinstance(side, tree.Literal) and not values.is_number(side.value):
                 raise LangError(
                     "type",
                     f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none",
                     *side.span,
                     help="write a number without quotes, or use `=`",
                 )
-        if isinstance(node.left, fql.Literal) and isinstance(node.right, fql.Literal):
+        if isinstance(node.left, tree.Literal) and isinstance(node.right, tree.Literal):
             raise LangError("type", "both sides are constants", *node.span, help="compare a field of the event")
 
-    def membership(self, left: fql.Operand, start: int) -> fql.Node:
+    def membership(self, left: tree.Operand, start: int) -> tree.Node:
         """operand "in" ( list | path )"""
         self.at += 1
         if self.is_sign("("):
             raise self.round_list()
         if not self.is_sign("["):
             right = self.operand()
-            if not isinstance(right, fql.PathRef):
+            if not isinstance(right, tree.PathRef):
                 raise LangError("syntax", "expected a list after `in`", *right.span, help='write `in ["a", "b"]`')
-            return fql.In(left, right, (start, self.before().end))
+            return tree.In(left, right, (start, self.before().end))
         opening = self.token
         self.at += 1
-        members: list[fql.Literal] = []
+        members: list[tree.Literal] = []
         while True:
             if self.is_sign("]") and not members:
                 raise LangError(
                     "syntax", "an empty list holds nothing, so this never matches", opening.start, self.token.end
                 )
             member = self.operand()
-            if not isinstance(member, fql.Literal):
+            if not isinstance(member, tree.Literal):
                 raise LangError(
                     "syntax", "a list holds constants only", *member.span, help="compare with `=` and join with `or`"
                 )
@@ -214,7 +216,7 @@ class Parser:
                 continue
             if self.is_sign("]"):
                 self.at += 1
-                return fql.In(left, tuple(members), (start, self.before().end))
+                return tree.In(left, tuple(members), (start, self.before().end))
             if self.token.kind == "end":
                 raise LangError("syntax", "this `[` is not closed", opening.start, opening.end, help="add a `]`")
             raise self.unexpected("`,` or `]`")
@@ -235,15 +237,15 @@ class Parser:
             "syntax", "a list stands in `[ ]`", opening.start, end_at, help='write `in ["a", "b"]`', replacement=fixed
         )
 
-    def operand(self) -> fql.Operand:
+    def operand(self) -> tree.Operand:
         """operand = path | literal | call"""
         token = self.token
         if token.kind in ("text", "number"):
             self.at += 1
-            return fql.Literal(token.value, (token.start, token.end))
+            return tree.Literal(token.value, (token.start, token.end))
         if token.kind == "word" and token.value in ("true", "false", "null") and not self.is_sign(".", 1):
             self.at += 1
-            return fql.Literal({"true": True, "false": False, "null": None}[token.value], (token.start, token.end))
+            return tree.Literal({"true": True, "false": False, "null": None}[token.value], (token.start, token.end))
         if token.kind in ("name", "word"):
             if self.is_sign("(", 1) and token.kind == "name":
                 return self.call()
@@ -251,23 +253,23 @@ class Parser:
                 return self.path()
         raise self.unexpected("a field of the event, a constant or a function")
 
-    def call(self) -> fql.Call:
+    def call(self) -> tree.Call:
         """call = function "(" operand { "," operand } ")" """
         name = self.token
-        function = fql.FUNCTIONS.get(name.value)
+        function = FUNCTIONS.get(name.value)
         if function is None:
-            near = difflib.get_close_matches(str(name.value).lower(), fql.FUNCTIONS, 1, 0.67)
+            near = difflib.get_close_matches(str(name.value).lower(), FUNCTIONS, 1, 0.67)
             raise LangError(
                 "unknown_function",
                 f"there is no function `{name.value}`",
                 name.start,
                 name.end,
-                help=f"the functions are {', '.join(fql.FUNCTIONS)}",
+                help=f"the functions are {', '.join(FUNCTIONS)}",
                 replacement=near[0] if near else None,
             )
         opening = self.tokens[self.at + 1]
         self.at += 2
-        args: list[fql.Operand] = []
+        args: list[tree.Operand] = []
         while not self.is_sign(")"):
             if self.token.kind == "end":
                 raise LangError("syntax", "this `(` is not closed", opening.start, opening.end, help="add a `)`")
@@ -279,11 +281,11 @@ class Parser:
             elif not self.is_sign(")") and self.token.kind != "end":
                 raise self.unexpected("`,` or `)`")
         self.at += 1
-        found = fql.Call(name.value, tuple(args), (name.start, self.before().end))
+        found = tree.Call(name.value, tuple(args), (name.start, self.before().end))
         self.check_call(found, function)
         return found
 
-    def check_call(self, call: fql.Call, function: fql.Function) -> None:
+    def check_call(self, call: tree.Call, function: Function) -> None:
         wanted = len(function.kinds)
         if len(call.args) != wanted:
             raise LangError(
@@ -292,14 +294,14 @@ class Parser:
         for kind, arg in zip(function.kinds, call.args, strict=True):
             if kind != "glob":
                 continue
-            if not (isinstance(arg, fql.Literal) and isinstance(arg.value, str)):
+            if not (isinstance(arg, tree.Literal) and isinstance(arg.value, str)):
                 raise LangError("type", f"the pattern of `{call.name}` is text in quotes", *arg.span)
             try:
                 glob_tokens(arg.value)
             except LangError as error:
                 raise LangError("syntax", error.message, *arg.span, help=error.help) from None
 
-    def path(self) -> fql.PathRef:
+    def path(self) -> tree.PathRef:
         """path = name { "." name | "[" integer "]" }"""
         start = self.token.start
         steps: list[str | int] = [self.token.value]
@@ -314,7 +316,7 @@ class Parser:
             elif self.is_sign("[") and self.token.start == self.before().end:
                 steps.append(self.index())
             else:
-                return fql.PathRef(tuple(steps), (start, self.before().end))
+                return tree.PathRef(tuple(steps), (start, self.before().end))
 
     def index(self) -> int:
         opening, inner, closing = (
@@ -329,7 +331,7 @@ class Parser:
                 opening.start,
                 max(closing.end, inner.end),
                 help="escape other characters with a backslash",
-                replacement="." + fql.show_path((inner.value,)),
+                replacement="." + tree.show_path((inner.value,)),
             )
         if (
             inner.kind != "number"
