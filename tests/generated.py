@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("compiled", "examples/compiled", "specs", "tests/cases", "docs")
 """Folders that hold generated files."""
 
-TESTS = ("compiler/test_diagnostics", "compiler/test_schema", "authoring/test_diff", "authoring/test_docs_pages", "cli/test_lint", "proofs/test_docs")
+TESTS = (
+    *("compiler/test_diagnostics", "compiler/test_schema", "cli/test_lint"),
+    *("authoring/test_diff", "authoring/test_docs_pages", "proofs/test_docs", "proofs/test_promises"),
+)
 """Tests that write golden files when they are given `--update`."""
 
 

@@ -23,7 +23,7 @@ from waypost.authoring.bench.measure import measure, round_trip
 from waypost.cli.show import stand_ins
 from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Filtered, Mapped
-from waypost.program import kernel
+from waypost.program.kernel import entry as kernel
 from waypost.program.program import link
 
 SPEC = """spec: 1

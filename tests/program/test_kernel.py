@@ -19,7 +19,7 @@ from conftest import CASES, ROOT
 from hostile import hostile_events
 from waypost import plan as p
 from waypost.events.results import Mapped
-from waypost.program import kernel
+from waypost.program.kernel import entry as kernel
 from waypost.program.program import Program, link
 
 pytestmark = pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
@@ -33,7 +33,7 @@ def test_the_kernel_is_there_where_a_compiler_is_and_is_of_these_sources() -> No
         import hatch_build
     finally:
         sys.path.pop(0)
-    assert hatch_build.digest(ROOT / "engine" / "waypost" / "runtime" / "kernel") == kernel.machine.SOURCE, (
+    assert hatch_build.digest(ROOT / "engine" / "waypost" / "program" / "kernel") == kernel.machine.SOURCE, (
         "run `make` again"
     )
 

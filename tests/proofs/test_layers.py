@@ -88,7 +88,6 @@ def test_imports_point_one_way(path: Path) -> None:
 CIRCLES = [
     {f"program/generated/{name}.py" for name in ("checks", "conditions", "defaults_first", "each", "expressions")},
     {"program/generated/chunk_loop.py", "program/generated/generate.py"},
-    {f"program/kernel/{name}.py" for name in ("__init__", "conditions", "nodes", "rows", "tables")},
     {"compiler/read/value_operators.py", "compiler/read/values.py"},
 ]
 """Files that import each other today. Each is one to be broken (issue 12); a new one is refused."""

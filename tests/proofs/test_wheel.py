@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from waypost.program import kernel
+from waypost.program.kernel import entry as kernel
 
 
 @pytest.mark.skipif(os.environ.get("WAYPOST_PURE") == "1", reason="asked for without a kernel")

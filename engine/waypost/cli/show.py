@@ -32,7 +32,7 @@ def command(what: str, target: str) -> None:
 
 def _ways(program: Program) -> str:
     """Comments that say which actions this text is for, and which the compiled kernel takes first."""
-    from waypost.program.kernel import why_none
+    from waypost.program.kernel.entry import why_none
 
     if program.kernel is None:
         return f"# The kernel has no part in it: {why_none() or 'no action is for it'}.\n"

@@ -32,7 +32,7 @@ from waypost.program.credentials import secrets_of, try_templates
 from waypost.program.generated import layout as layouts
 from waypost.program.generated.chunk_loop import CHUNK
 from waypost.program.generated.generate import OFF, WHERE, Bindings, Generated, Sign, generate
-from waypost.program.kernel import kernel_of
+from waypost.program.kernel.entry import kernel_of
 from waypost.program.request import grouping
 from waypost.program.request.render import RequestProgram
 from waypost.program.support import message_ids

@@ -27,8 +27,8 @@ from waypost.authoring.bench.clock import Side, Spread, differences, interleaved
 from waypost.authoring.bench.report import ActionCost, Bench, Counts, FieldCost, Machine
 from waypost.authoring.bench.sample import repeated
 from waypost.events.results import Filtered, Mapped, Rejected
-from waypost.program import kernel
 from waypost.program.generated.layout import nameable
+from waypost.program.kernel import entry as kernel
 from waypost.program.program import Program, link
 
 PIECE = 256 << 10
