@@ -16,7 +16,7 @@ from waypost.authoring.test import cases
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.read import connections_file, request, spec_reader
-from waypost.compiler.read.values import OPERATORS
+from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
 from waypost.lang.values import TYPES

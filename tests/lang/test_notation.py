@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from waypost import plan as p
 from waypost.compiler.read import document
 from waypost.compiler.read.source import Source
-from waypost.compiler.read.values import BODY, TEXT, Values
+from waypost.compiler.read.value_operators import values_reader
+from waypost.compiler.read.values import BODY, TEXT
 from waypost.compiler.report.diagnostic import Report
 from waypost.lang import fql, jsonpath, notation
 from waypost.lang.values import TYPES
@@ -184,7 +185,7 @@ def read(printed: str, *, in_text: bool = False) -> p.Value:
     report = Report(Source("x.yaml", f"f: {printed}\n"))
     root = document.read(report.source, report)
     assert isinstance(root, document.Map), printed
-    reader = Values(report, {"region": REGION})
+    reader = values_reader(report, {"region": REGION})
     node = root.entries[0][1]
     place = (TEXT if in_text else BODY).with_item()
     found = (reader.text(node, place) if in_text else reader.value(node, place)).node

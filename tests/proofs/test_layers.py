@@ -85,14 +85,6 @@ def test_imports_point_one_way(path: Path) -> None:
     assert rooms <= MAY_IMPORT[own], f"{own} imports {sorted(rooms - MAY_IMPORT[own])}"
 
 
-CIRCLES = [
-    {f"program/generated/{name}.py" for name in ("checks", "conditions", "defaults_first", "each", "expressions")},
-    {"program/generated/chunk_loop.py", "program/generated/generate.py"},
-    {"compiler/read/value_operators.py", "compiler/read/values.py"},
-]
-"""Files that import each other today. Each is one to be broken (issue 12); a new one is refused."""
-
-
 def circles() -> list[set[str]]:
     """Files that reach each other by imports: for each file those that it reaches and that reach it."""
     reach: dict[Path, set[Path]] = {}
@@ -110,11 +102,9 @@ def circles() -> list[set[str]]:
     return [{str(path.relative_to(ENGINE)) for path in ring} for ring in rings]
 
 
-def test_no_files_import_each_other_in_a_new_circle() -> None:
+def test_no_files_import_each_other() -> None:
     """Late imports and those for types count: what cannot be read alone is one file in two pieces."""
-    found = circles()
-    assert [ring for ring in found if ring not in CIRCLES] == []
-    assert [ring for ring in CIRCLES if ring not in found] == [], "broken: take it out of the list"
+    assert circles() == []
 
 
 @pytest.mark.parametrize("library", DOORS)

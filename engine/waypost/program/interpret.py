@@ -25,8 +25,8 @@ from waypost.lang.checks import run_checks
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.program import each_items, integrations, interpret_numbers
-from waypost.program.generated.generate import any_present, require_message
 from waypost.program.request import grouping
+from waypost.program.require import any_present, require_message
 from waypost.program.settings import Bound
 
 Result = Mapped | Rejected | Filtered

@@ -30,8 +30,9 @@ from waypost.program import integrations, interpret, settings
 from waypost.program.chunks import Chunks
 from waypost.program.credentials import secrets_of, try_templates
 from waypost.program.generated import layout as layouts
+from waypost.program.generated.action_maker import Bindings
 from waypost.program.generated.chunk_loop import CHUNK
-from waypost.program.generated.generate import OFF, WHERE, Bindings, Generated, Sign, generate
+from waypost.program.generated.generate import OFF, WHERE, Generated, Sign, generate
 from waypost.program.kernel.entry import kernel_of
 from waypost.program.request import grouping
 from waypost.program.request.render import RequestProgram

@@ -25,9 +25,9 @@ from waypost.lang.checks import run_checks
 from waypost.lang.values import MISSING, Fault, encode
 from waypost.plan import Plan
 from waypost.program import interpret
-from waypost.program.generated.generate import any_present
 from waypost.program.integrations import switched_off
 from waypost.program.interpret import BadEvent, Env, Origin
+from waypost.program.require import any_present
 from waypost.program.settings import Bound, bind
 
 

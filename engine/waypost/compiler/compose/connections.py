@@ -19,7 +19,8 @@ from waypost.compiler.lower import lower
 from waypost.compiler.read import document
 from waypost.compiler.read.connections_file import ConnectionsFile, ConnectionSpec, read_connections
 from waypost.compiler.read.source import Source, joined
-from waypost.compiler.read.values import Place, Values
+from waypost.compiler.read.value_operators import values_reader
+from waypost.compiler.read.values import Place
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.report.suppress import excuse
@@ -85,7 +86,7 @@ def _lay(connection: ConnectionSpec, destination: Destination | None, report: Re
     settings = read_settings(connection, spec.settings, report)
     order_by = None
     if connection.order_by is not None:
-        values = Values(report, {name: item.setting for name, item in spec.settings.items()})
+        values = values_reader(report, {name: item.setting for name, item in spec.settings.items()})
         order_by = values.value(connection.order_by, ORDER).node
     return [Laid(connection, destination, spec, settings, order_by)]
 

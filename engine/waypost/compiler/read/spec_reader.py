@@ -17,6 +17,7 @@ from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.integrations import read_names
 from waypost.compiler.read.request import read_auth, read_request
 from waypost.compiler.read.source import Span
+from waypost.compiler.read.value_operators import values_reader
 from waypost.compiler.read.values import MAPPING, TRIGGER, Place, Values
 from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.spec import ActionSpec, Located, RequireSpec, SettingSpec, Spec, Val
@@ -54,7 +55,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
     closed.keys(top, TOP, "a spec")
     _version(top, closed)
     settings = _settings(top.get("settings"), closed)
-    values = Values(report, {name: item.setting for name, item in settings.items()})
+    values = values_reader(report, {name: item.setting for name, item in settings.items()})
     check_node = closed.map(top.get("check"), "`check`")
     name_node = closed.need(top, "name", "a spec", "name it as its folder, such as `name: shop`")
     name = closed.text(name_node, "`name`")

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.read import units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.read.source import Span
+from waypost.compiler.read.values import Place, Values
+from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Val
 from waypost.lang import jsonpath, patterns
 from waypost.lang.errors import LangError
 from waypost.lang.values import TYPES
-
-if TYPE_CHECKING:
-    from waypost.compiler.read.values import Place, Values
 
 Reader = Callable[["Values", Map, Node, "Place"], Val]
 
@@ -231,3 +232,84 @@ READERS: dict[str, Reader] = {
     "$when": when,
     "$lookup": lookup,
 }
+
+
+def values_reader(report: Report, settings: dict[str, p.Setting]) -> Values:
+    """Reads the expressions of one spec with these settings."""
+    return Values(report, settings, read_map)
+
+
+def read_map(values: Values, node: Map, place: Place) -> Val:
+    operators = [name for name, _ in node.entries if name.text.startswith("$") and not name.text.startswith("$$")]
+    if not operators:
+        return values.object(node, place)
+    if len(operators) > 1:
+        _several_operators(values, operators)
+        return Val(p.Const(value=None), node.span, broken=True)
+    operator = operators[0]
+    if operator.text not in OPERATORS:
+        near = nearest(operator.text, OPERATORS)
+        values.add(
+            "M205",
+            f"there is no operator `{operator.text}`",
+            operator.span,
+            f"did you mean `{near}`?" if near else "",
+            f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
+            Fix(operator.span, near, safe=True) if near else None,
+        )
+        return Val(p.Const(value=None), node.span, broken=True)
+    if operator.text != "$merge":
+        _words(values, node, operator)
+    reader = READERS[operator.text]
+    return reader(values, node, node.get(operator.text) or operator, place)
+
+
+def _several_operators(values: Values, operators: list[Scalar]) -> None:
+    """Two `$` words in one map: a word of the operator written with `$`, a key that is sent, or an operator too many."""
+    main = next((name for name in operators if name.text in OPERATORS), operators[0])
+    others = [name for name in operators if name is not main]
+    dressed = [name for name in others if name.text[1:] in OPERATORS.get(main.text, ())]
+    for name in dressed:
+        label, fix = f"beside `{main.text}` it is `{name.text[1:]}`", Fix(name.span, name.text[1:], safe=True)
+        values.add("M205", f"there is no operator `{name.text}`", name.span, label, fix=fix)
+    if dressed:
+        return
+    other = others[0]
+    if main.text == "$merge" and other.text not in OPERATORS:
+        fix = Fix(other.span, f"${other.text}")
+        label, help = "a word of the language, as it is written", f"a key that is sent is written `{fix.text}`"
+        values.add("M205", f"there is no operator `{other.text}`", other.span, label, help, fix)
+        return
+    within = next((name.text for name in operators if name.text in OPERATORS and name.text != "$from"), "$first")
+    help = (
+        f"put one into the other: `{{$from: {{{within}: …}}, …}}`"
+        if any(name.text == "$from" for name in operators)
+        else "put one into a value of the other, or give each a key of its own"
+    )
+    message = f"`{operators[0].text}` and `{operators[1].text}` in one map"
+    label_ = Label(operators[1].span, "a map holds at most one operator")
+    values.report.add(Diagnostic("M206", message, label_, help, (Label(operators[0].span, "the first one"),)))
+
+
+def _words(values: Values, node: Map, operator: Scalar) -> None:
+    known = OPERATORS[operator.text]
+    for name, _ in node.entries:
+        if name.text == operator.text or name.text in known:
+            continue
+        near = nearest(name.text, known)
+        owner = next((other for other, words in OPERATORS.items() if name.text in words), None)
+        label = (
+            f"did you mean `{near}`?"
+            if near
+            else f"a word of `{owner}`"
+            if owner
+            else "only `$merge` lets ordinary keys stand beside it"
+        )
+        values.add(
+            "M209",
+            f"`{operator.text}` has no word `{name.text}`",
+            name.span,
+            label,
+            f"its words are {', '.join(known)}" if known else "it stands alone",
+            Fix(name.span, near, safe=True) if near else None,
+        )

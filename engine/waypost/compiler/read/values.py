@@ -7,15 +7,15 @@ null, so that the rest of the spec is still checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.check import event_fields
-from waypost.compiler.read import value_operators
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
@@ -23,29 +23,6 @@ from waypost.compiler.spec import Condition, Val
 from waypost.lang import fql, jsonpath, template
 from waypost.lang.errors import LangError
 
-OPERATORS: dict[str, tuple[str, ...]] = {
-    "$literal": (),
-    "$merge": (),
-    "$from": (
-        "nulls",
-        "empty",
-        "type",
-        "enum",
-        "pattern",
-        "max_length",
-        "max_bytes",
-        "max_age",
-        "max_ahead",
-        "invalid",
-        "default",
-        "required",
-    ),
-    "$first": (),
-    "$pick": ("keys",),
-    "$each": ("to", "where"),
-    "$when": ("then", "else"),
-    "$lookup": ("in", "else"),
-}
 OTHER_ROOTS = ("item", "settings", "meta", "now", "status", "headers", "body")
 """Names of the language that are no fields of an event: where one stands, it is meant as what it is elsewhere."""
 WORDS = ("$omit", "$message", "$messages", "$item")
@@ -97,13 +74,16 @@ RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)
 class Values:
     """Reads the expressions of one spec. State: the Report, and the settings that may be named."""
 
-    def __init__(self, report: Report, settings: dict[str, p.Setting]) -> None:
+    def __init__(
+        self, report: Report, settings: dict[str, p.Setting], read_map: Callable[[Values, Map, Place], Val]
+    ) -> None:
         self.report = report
         self.closed = Closed(report)
         self.settings = settings
         self.used_settings: set[str] = set()
         self.requests: dict[int, Any] = {}
         """The destination's request, read once for all actions that do not change it."""
+        self._map = read_map
 
     def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
         self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
@@ -136,7 +116,7 @@ class Values:
             parts = tuple(self.value(item, place) for item in node.items)
             return Val(p.Items(items=[part.node for part in parts]), node.span, parts)
         if isinstance(node, Map):
-            return self.map(node, place)
+            return self._map(self, node, place)
         if node.kind == "text":
             return self.string(node, place)
         if node.kind == "null" and not node.raw:
@@ -358,79 +338,6 @@ class Values:
                 )
 
     # Maps: objects and operators.
-
-    def map(self, node: Map, place: Place) -> Val:
-        operators = [name for name, _ in node.entries if name.text.startswith("$") and not name.text.startswith("$$")]
-        if not operators:
-            return self.object(node, place)
-        if len(operators) > 1:
-            self.several_operators(operators)
-            return Val(p.Const(value=None), node.span, broken=True)
-        operator = operators[0]
-        if operator.text not in OPERATORS:
-            near = nearest(operator.text, OPERATORS)
-            self.add(
-                "M205",
-                f"there is no operator `{operator.text}`",
-                operator.span,
-                f"did you mean `{near}`?" if near else "",
-                f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
-                Fix(operator.span, near, safe=True) if near else None,
-            )
-            return Val(p.Const(value=None), node.span, broken=True)
-        if operator.text != "$merge":
-            self._words(node, operator)
-        reader = value_operators.READERS[operator.text]
-        return reader(self, node, node.get(operator.text) or operator, place)
-
-    def several_operators(self, operators: list[Scalar]) -> None:
-        """Two `$` words in one map: a word of the operator written with `$`, a key that is sent, or an operator too many."""
-        main = next((name for name in operators if name.text in OPERATORS), operators[0])
-        others = [name for name in operators if name is not main]
-        dressed = [name for name in others if name.text[1:] in OPERATORS.get(main.text, ())]
-        for name in dressed:
-            label, fix = f"beside `{main.text}` it is `{name.text[1:]}`", Fix(name.span, name.text[1:], safe=True)
-            self.add("M205", f"there is no operator `{name.text}`", name.span, label, fix=fix)
-        if dressed:
-            return
-        other = others[0]
-        if main.text == "$merge" and other.text not in OPERATORS:
-            fix = Fix(other.span, f"${other.text}")
-            label, help = "a word of the language, as it is written", f"a key that is sent is written `{fix.text}`"
-            self.add("M205", f"there is no operator `{other.text}`", other.span, label, help, fix)
-            return
-        within = next((name.text for name in operators if name.text in OPERATORS and name.text != "$from"), "$first")
-        help = (
-            f"put one into the other: `{{$from: {{{within}: …}}, …}}`"
-            if any(name.text == "$from" for name in operators)
-            else "put one into a value of the other, or give each a key of its own"
-        )
-        message = f"`{operators[0].text}` and `{operators[1].text}` in one map"
-        label_ = Label(operators[1].span, "a map holds at most one operator")
-        self.report.add(Diagnostic("M206", message, label_, help, (Label(operators[0].span, "the first one"),)))
-
-    def _words(self, node: Map, operator: Scalar) -> None:
-        known = OPERATORS[operator.text]
-        for name, _ in node.entries:
-            if name.text == operator.text or name.text in known:
-                continue
-            near = nearest(name.text, known)
-            owner = next((other for other, words in OPERATORS.items() if name.text in words), None)
-            label = (
-                f"did you mean `{near}`?"
-                if near
-                else f"a word of `{owner}`"
-                if owner
-                else "only `$merge` lets ordinary keys stand beside it"
-            )
-            self.add(
-                "M209",
-                f"`{operator.text}` has no word `{name.text}`",
-                name.span,
-                label,
-                f"its words are {', '.join(known)}" if known else "it stands alone",
-                Fix(name.span, near, safe=True) if near else None,
-            )
 
     def entries(self, node: Map, place: Place) -> tuple[dict[str, p.Value], tuple[Val, ...], dict[str, Span]]:
         """The ordinary keys of a map: `$$` is a `$`, `$omit` takes a key out."""

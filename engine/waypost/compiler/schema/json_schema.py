@@ -14,7 +14,7 @@ from typing import Any
 from waypost.compiler.compose.reuse import METHODS
 from waypost.compiler.read import connections_file, integrations, request, spec_reader, units
 from waypost.compiler.read.closed_maps import NAME
-from waypost.compiler.read.values import OPERATORS
+from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
 from waypost.lang import filters, fql
 from waypost.lang.values import TYPES

@@ -5,16 +5,11 @@ Takes a From node and the Values that it adds to. Gives the Expr that holds what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from waypost import plan as p
 from waypost.program import support
+from waypost.program.generated.access import Values
 from waypost.program.generated.unchanged import plain_names
 from waypost.program.generated.writer import Expr
-
-if TYPE_CHECKING:
-    from waypost.program.generated.expressions import Values
-
 
 NUMBERS = ("number", "integer", "unix", "unix_ms", "unix_us")
 

@@ -10,18 +10,16 @@ What faults, or is not so simple, is left to the line path (program/program.py),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from waypost import plan as p
 from waypost.lang import fql
+from waypost.program.generated.access import Values
+from waypost.program.generated.action_maker import Maker
 from waypost.program.generated.layout import Layout, nameable
 from waypost.program.generated.writer import Expr, Writer
-
-if TYPE_CHECKING:
-    from waypost.program.generated.expressions import Values
-    from waypost.program.generated.generate import Maker
 
 CHUNK = "map_chunk"
 """The name of the generated function."""
@@ -30,7 +28,7 @@ FREQUENT = ("track", "page", "identify", "screen", "group", "alias")
 """The event types, in the order of their usual numbers."""
 
 
-class Express:
+class ChunkLoop:
     """The express way of one plan. State: the layouts, which the first of two passes fills and the second uses."""
 
     def __init__(self, plan: p.Plan) -> None:

@@ -6,16 +6,14 @@ functions of lang/fql on decoded values.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Num
+from waypost.program.generated.access import Values
 from waypost.program.generated.layout import nameable
 from waypost.program.generated.writer import Expr
 from waypost.program.support import full
-
-if TYPE_CHECKING:
-    from waypost.program.generated.expressions import Values
 
 
 def null_if_missing(value: Any) -> Any:

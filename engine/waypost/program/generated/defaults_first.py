@@ -6,7 +6,8 @@ tells which of the picked names it lacks, and those are put behind its own bytes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -15,11 +16,9 @@ from waypost import plan as p
 from waypost.lang import values
 from waypost.lang.values import MISSING
 from waypost.program.generated import unchanged
+from waypost.program.generated.access import Values
 from waypost.program.generated.layout import nameable
 from waypost.program.generated.writer import Expr
-
-if TYPE_CHECKING:
-    from waypost.program.generated.expressions import Values
 
 
 def fits(node: p.Merge) -> bool:
@@ -43,7 +42,7 @@ def _base(path: p.Path) -> tuple[str, ...] | None:
     return () if path.path == "$" else unchanged.plain_names(path.path)
 
 
-def generate(v: Values, node: p.Merge) -> Expr:
+def generate(v: Values, node: p.Merge, member_by_member: Callable[[Values, p.Merge], Expr]) -> Expr:
     *picks, last = node.of
     assert isinstance(last, p.Path)
     found = [v.picked_slots(pick) or {} for pick in picks if isinstance(pick, p.Pick)]
@@ -61,7 +60,7 @@ def generate(v: Values, node: p.Merge) -> Expr:
         picked = [f"{expr.text} if {look}.k{index} is MISSING else MISSING" for index, expr in enumerate(held.values())]
         v.w.line(f"{result} = beside({behind}, {v.w.bind('picked', struct)}({', '.join(picked)}))")
     with v.w.block("else:"):
-        v.w.line(f"{result} = {v.merge_all(node).text}")
+        v.w.line(f"{result} = {member_by_member(v, node).text}")
     return Expr(result, "out")
 
 

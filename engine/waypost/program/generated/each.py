@@ -7,17 +7,15 @@ interpreter, with the whole node.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waypost import plan as p
 from waypost.lang import fql, jsonpath, values
 from waypost.lang.values import Fault
 from waypost.program import each_items
 from waypost.program.generated import conditions
+from waypost.program.generated.access import Values
 from waypost.program.generated.writer import Expr
-
-if TYPE_CHECKING:
-    from waypost.program.generated.expressions import Values
 
 
 def item_steps(path: str) -> tuple[str | int, ...] | None:

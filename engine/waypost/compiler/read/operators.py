@@ -1,0 +1,27 @@
+"""The operators of the mapping language and the words that each takes: the closed list that the reader, the schema and advice share."""
+
+from __future__ import annotations
+
+OPERATORS: dict[str, tuple[str, ...]] = {
+    "$literal": (),
+    "$merge": (),
+    "$from": (
+        "nulls",
+        "empty",
+        "type",
+        "enum",
+        "pattern",
+        "max_length",
+        "max_bytes",
+        "max_age",
+        "max_ahead",
+        "invalid",
+        "default",
+        "required",
+    ),
+    "$first": (),
+    "$pick": ("keys",),
+    "$each": ("to", "where"),
+    "$when": ("then", "else"),
+    "$lookup": ("in", "else"),
+}
