@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from kills import plan
@@ -43,32 +44,41 @@ class Log:
                 file.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
 
     def rotate(self) -> None:
-        """As logrotate does (the youngest is 1; `packed`: all but it are gzip), or with a date, or counting up."""
+        for _ in self.rotating():
+            pass
+
+    def rotating(self) -> Iterator[None]:
+        """As logrotate does (the youngest is 1; `packed`: all but it are gzip), or with a date, or counting up; a step at a time."""
         self.rotations += 1
         if self.kind == "dated":
             self.path.rename(self.path.with_name(f"app-2026{self.rotations:04}.log"))
         elif self.kind == "counted up":
             self.path.rename(self.path.with_name(f"app.log.{self.rotations}"))
         else:
-            self._shift()
+            yield from self._shift()
+        yield
         self.path.touch()
 
-    def _shift(self) -> None:
+    def _shift(self) -> Iterator[None]:
         for number in range(self.rotations - 1, 0, -1):
             for end in ("", ".gz"):
                 old = self._numbered(number, end)
                 if old.exists():
                     old.rename(self._numbered(number + 1, end))
+                    yield
         first = self._numbered(1)
         if self.kind.startswith("copied"):
             shutil.copyfile(self.path, first)
+            yield
             with self.path.open("r+b") as file:
                 file.truncate(0)
         else:
             self.path.rename(first)
         if self.kind.endswith("packed"):
+            yield
             with first.open("rb") as plain, gzip.open(self._numbered(1, ".gz"), "wb") as packed:
                 shutil.copyfileobj(plain, packed)
+            yield
             first.unlink()
 
     def _numbered(self, number: int, end: str = "") -> Path:

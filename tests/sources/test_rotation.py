@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from blocks import read_lines
 from rotations import KINDS, Log, Run
 from waypost.events.file_parts import Part, parts_of, since
+from waypost.sources import opened
 from waypost.sources.file import FileSource
 from waypost.sources.rotation import located
 
@@ -96,6 +97,86 @@ def test_every_line_comes_once_and_in_order(
     assert found == log.written
     assert ends == sorted(ends)
     assert source.losses == []
+
+
+class Meanwhile:
+    """Rotations that go on while the source looks: at each of its looks at the disk the next step, where `steps` says so. State: the rotation
+    under way, and how many are left."""
+
+    def __init__(self, log: Log, rotations: int, steps: list[bool]) -> None:
+        self._log = log
+        self._left = rotations
+        self._steps = iter(steps)
+        self._under_way: Iterator[None] | None = None
+        self._stepping = False
+
+    def step(self) -> None:
+        if self._stepping or not next(self._steps, False):
+            return
+        self._stepping = True  # what it does itself is no look of the source
+        self._step()
+        self._stepping = False
+
+    def _step(self) -> None:
+        if self._under_way is None:
+            if not self._left:
+                return
+            self._left -= 1
+            self._log.write(1)
+            self._under_way = self._log.rotating()
+        if next(self._under_way, self) is self:
+            self._under_way = None
+            self._log.write(1)
+
+    def finish(self) -> None:
+        """What is left of a rotation that was begun."""
+        for _ in self._under_way or ():
+            pass
+        self._under_way = None
+        self._log.write(1)
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.integers(1, 3),
+    st.lists(st.booleans(), max_size=80),
+    st.sampled_from(["follow", "restart"]),
+)
+def test_a_rotation_between_two_looks_at_the_disk_hides_no_file(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, rotations: int, steps: list[bool], way: str
+) -> None:
+    """Names change between the list of a folder and the opening of one of its files.
+
+    Mutation that turns this red: `_settled` that takes what it finds first."""
+    log = Log(tmp_path_factory.mktemp("logs"), kind)
+    log.write(2)
+    source = file_source(log.path, follow=True)
+    ends: list[int] = []
+    found = ids(source, ends)
+    log.write(1)
+    meanwhile = Meanwhile(log, rotations, steps)
+    identity = source.identity
+    if way == "restart":
+        source.close()
+        source = file_source(log.path, follow=True)
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name in ((os, "scandir"), (os, "stat"), (opened, "_open")):
+            patched.setattr(module, name, _after(meanwhile.step, getattr(module, name)))
+        if way == "restart":
+            assert source.resume(ends[-1], identity) == ""
+        found += ids(source, ends)
+    meanwhile.finish()
+    found += ids(source, ends)
+    assert found == log.written
+    assert source.losses == []
+
+
+def _after(step: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **named: Any) -> Any:
+        step()
+        return function(*args, **named)
+
+    return called
 
 
 def resumed(path: Path, offset: int, identity: str, said: list[str]) -> FileSource:
@@ -200,7 +281,10 @@ def test_the_identity_of_a_state_from_before_is_read(tmp_path: Path) -> None:
     assert parts_of(f"{old} {old}@70") == [Part(old), Part(old, 70)]
     assert str(part) != old
     log.rotate()
-    assert located(log.path, Part(old)) == tmp_path / "app.log.1"
+    found = located(log.path, Part(old))
+    assert found is not None
+    assert found.path == tmp_path / "app.log.1"
+    found.close()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -138,22 +138,22 @@ class FileSource:
         if not known:
             return f"{self.name} is not the file that was read before: starting at its beginning"
         for number in range(index, len(known)):
-            path = self._where(known[number])
-            if path is not None:
-                return self._resume(path, offset, known, index, number)
+            file = self._where(known[number])
+            if file is not None:
+                return self._resume(file, offset, known, index, number)
         return self._replaced(offset, known)
 
-    def _where(self, part: Part) -> Path | None:
+    def _where(self, part: Part) -> Opened | None:
         if part.inode == self._file.inode:
             if self._file.zipped or not part.tail:
                 same = not part.first or part.first == self._part().first
             else:
                 same = rotation.begins_with(self._file, part, renamed=True)
             if same:
-                return self._path
+                return self._file
         return rotation.located(self._path, part)
 
-    def _resume(self, path: Path, offset: int, known: list[Part], index: int, number: int) -> str:
+    def _resume(self, file: Opened, offset: int, known: list[Part], index: int, number: int) -> str:
         """Reads on in this file, which is the one of the parts with this number; the cursor stands in the one with that index."""
         part = known[number]
         if number > index:
@@ -162,10 +162,11 @@ class FileSource:
                 f"{self.name}: a file that was read before is gone; {gone:,} bytes of it were not delivered", gone
             )
             offset = part.base
-        if path != self._path:
-            self._notice(f"{self.name} was renamed to {path}: reading the rest of it first")
+        if file is not self._file:
+            if file.path != self._path:
+                self._notice(f"{self.name} was renamed to {file.path}: reading the rest of it first")
             self._file.close()
-            self._start(Opened(path), part.base)
+            self._start(file, part.base)
         self._before, self._later, self._base = known[:number], known[number + 1 :], part.base
         lines = self._file.skip(offset - part.base)
         if self._file.offset < offset - part.base:
@@ -174,18 +175,19 @@ class FileSource:
         self.offset = offset
         self._cutter = Cutter(offset, lines, start=part.base)
         if self._file.path != self._path:
-            self._ahead = sum(map(_size, [*self._unread()[0], self._path]))
+            self._ahead = sum(map(_size, [*(row.path for row in self._unread()[0]), self._path]))
         return ""
 
     def _replaced(self, offset: int, known: list[Part], why: str = "is not the file that was read before") -> str:
         """Nothing of what was read is there any more."""
         gone = max(0, known[-1].base + known[-1].size - offset)
-        found, _ = rotation.following(self._path, "", known)
-        found = [path for path in found if path not in self._others]
+        settled = self._settled("", known)
         self._before, self._later = [], []
-        self._file.close()
-        self._start(Opened(found[0] if found else self._path), 0)
-        where = f"starting with {found[0]}, which came after it" if found else "starting at its beginning"
+        if settled is not None:
+            self._file.close()
+        file, found, _ = settled or (self._file, [], False)
+        self._start(file, 0)
+        where = f"starting with {file.path}, which came after it" if found else "starting at its beginning"
         said = f"{self.name} {why}: {where}"
         if gone:
             said += f"; {gone:,} bytes of the earlier one were not delivered and are gone"
@@ -194,7 +196,7 @@ class FileSource:
         if gone or found:
             self.losses.append(Loss(said, offset, gone))
         if found:
-            self._ahead = sum(map(_size, [*found[1:], self._path]))
+            self._ahead = sum(map(_size, [*(row.path for row in found[1:]), self._path]))
         return said
 
     def _lose(self, text: str, size: int) -> None:
@@ -231,19 +233,21 @@ class FileSource:
         part = Part(self._part().identity, self._base, at, hashed(tail))
         copy = rotation.located(self._path, part, but=self._file.inode) if part.first else None
         if copy is not None:
-            file = Opened(copy)
-            file.skip(at)
-            if file.offset == at:
-                self._notice(f"{self.name} was copied to {copy} and truncated: reading the rest of the copy first")
+            copy.skip(at)
+            if copy.offset == at:
+                self._notice(f"{self.name} was copied to {copy.path} and truncated: reading the rest of the copy first")
                 self._file.close()
-                self._file = file
+                self._file = copy
                 return []
-            file.close()
+            copy.close()
+        file = self._log()
+        if file is None:
+            return []
         gone = max(0, self._longest - at) + self._cutter.pending
         counted = f" ({gone:,} bytes that were there)" if gone else ""
         said = f"{self.name} was truncated: starting at its beginning; what it had that was not read is gone{counted}"
         self._lose(said, gone)
-        self._change(self._path, self._base + at)
+        self._change(file, self._base + at)
         return []
 
     def _over(self) -> bool:
@@ -270,38 +274,59 @@ class FileSource:
         """The file that came after this one: known from before, found in the folder, else the one that has the name now."""
         while self._later:
             part = self._later.pop(0)
-            path = self._path if self._is_path(part) else rotation.located(self._path, part)
-            if path is not None:
-                self._change(path, part.base)
+            file = self._log(part) or rotation.located(self._path, part)
+            if file is not None:
+                self._change(file, part.base)
                 return
             self._lose(f"{self.name}: a file that was read before is gone, and some of it was not delivered", part.size)
-        found, there = self._unread()
+        settled = self._settled(self._file.inode, [*self._before, self._part()])
+        if settled is None:
+            return
+        file, found, there = settled
         if found and not there:
-            said = f"{self.name}: the file read before {found[0]} is gone, and so may be others between the two"
+            said = f"{self.name}: the file read before {file.path} is gone, and so may be others between the two"
             self._lose(said, 0)
-        end = self._base + self._file.offset
-        for path in found:
-            if self._change(path, end):
-                self._notice(f"{self.name} was rotated more than once: reading {path} before it")
-                return
-        self._ahead = 0
-        self._change(self._path, end)
+        if found:
+            self._notice(f"{self.name} was rotated more than once: reading {file.path} before it")
+        else:
+            self._ahead = 0
+        self._change(file, self._base + self._file.offset)
 
-    def _is_path(self, part: Part) -> bool:
+    def _log(self, part: Part | None = None) -> Opened | None:
+        """The file that has the name now, open; with a part only if it is that one."""
         try:
             file = Opened(self._path)
         except SourceError:
-            return False
-        found = file.inode == part.inode and rotation.begins_with(file, part, renamed=True)
+            return None
+        if part is None or (file.inode == part.inode and rotation.begins_with(file, part, renamed=True)):
+            return file
         file.close()
-        return found
+        return None
 
-    def _unread(self) -> tuple[list[Path], bool]:
-        """The rotated files that came after this one and are read by nobody else; and whether this one is still there."""
-        found, there = rotation.following(self._path, self._file.inode, [*self._before, self._part()])
+    def _settled(self, inode: str, read: list[Part]) -> tuple[Opened, list[rotation.Row], bool] | None:
+        """The file that comes after those that were read, of which the last has this inode: it, open; the rotated files that were not read, it
+        among them; and whether the last that was read is still there. None while the names go on changing: between the list of the folder
+        and the opening of a file another may have got its name, and would be taken for the one that comes next."""
+        for _ in range(rotation.LOOKS):
+            names = rotation.seen(self._path)
+            found, there = self._unread(inode, read)
+            try:
+                file = Opened(found[0].path if found else self._path)
+            except SourceError:
+                continue
+            if rotation.seen(self._path) == names:
+                return file, found, there
+            file.close()
+        return None
+
+    def _unread(self, inode: str = "", read: Sequence[Part] = ()) -> tuple[list[rotation.Row], bool]:
+        """The rotated files that came after those that were read (this one, unless others are named) and are read by nobody else; and whether
+        the last that was read is still there."""
+        inode, read = (inode, read) if read else (self._file.inode, [*self._before, self._part()])
+        found, there = rotation.following(self._path, inode, read)
         own = self._pattern
         return [
-            path for path in found if path not in self._others and not (own is not None and own.reads(path, self))
+            row for row in found if row.path not in self._others and not (own is not None and own.reads(row.path, self))
         ], there
 
     def _feed(self, chunk: bytes) -> list[Piece]:
@@ -333,12 +358,7 @@ class FileSource:
         self._looked = looked
         return bool(self._unread()[0])
 
-    def _change(self, path: Path, base: int) -> bool:
-        try:
-            file = Opened(path)
-        except SourceError:
-            # It went between two looks: the next one finds what is there then.
-            return False
+    def _change(self, file: Opened, base: int) -> None:
         self._before = [*self._before, self._part()][-REMEMBERED:]
         if self._pattern is not None:
             self._pattern.left(self._part().identity)
@@ -346,7 +366,6 @@ class FileSource:
         self._start(file, base)
         self._told = False
         self._ahead = max(0, self._ahead - self._file.size)
-        return True
 
     def _troubled(self) -> list[Piece]:
         """A gzip file that ends too soon: its complete lines were given; the last one is not, and the cursor stands before it."""

@@ -27,6 +27,9 @@ _PACKED = (".gz", ".gzip")
 _COUNTER = 10**5
 """A number below is a counter, which logrotate and its like count up with a file's age; a greater one is a date."""
 
+LOOKS = 16
+"""So often a folder is looked at again while its files are renamed."""
+
 COMPARED = 16
 """With so many of the files read last a new one is compared: a file that was read is not read again as a copy of it."""
 
@@ -41,28 +44,67 @@ def begins_with(file: Opened, part: Part, *, renamed: bool = False) -> bool:
     return bool(part.first or renamed) and (not part.tail or hashed(file.before(part.at)) == part.tail)
 
 
-def located(path: Path, part: Part, *, but: str = "") -> Path | None:
-    """Where a file is that had this name: in its folder, under any name by its inode, else as a copy or packed. Not the one with the inode
-    `but`."""
-    entries = _entries(path.parent)
-    inode = part.inode.rpartition(":")[2]
-    for entry in entries:
-        if str(entry.inode()) == inode and part.inode != but and _holds(Path(entry.path), part, renamed=True):
-            return Path(entry.path)
-    for row in family(path, entries):
-        if row.inode not in (but, part.inode) and _holds(row.path, part):
-            return row.path
+def located(path: Path, part: Part, *, but: str = "") -> Opened | None:
+    """The file that had this name, open: in its folder, under any name by its inode, else as a copy or packed. Not the one with the inode
+    `but`. It is looked at as it is open: a name may mean another file a moment later."""
+    for _ in range(LOOKS):
+        before = _entries(path.parent)
+        found = _located(path, part, but, before)
+        if found is not None or _names(path, before) == seen(path):
+            return found
     return None
 
 
-def _holds(path: Path, part: Part, *, renamed: bool = False) -> bool:
+def _located(path: Path, part: Part, but: str, entries: list[os.DirEntry[str]]) -> Opened | None:
+    inode = part.inode.rpartition(":")[2]
+    for entry in entries:
+        if str(entry.inode()) == inode and part.inode != but:
+            found = _holding(Path(entry.path), part, renamed=True)
+            if found is not None:
+                return found
+    for row in family(path, entries):
+        if row.inode not in (but, part.inode):
+            found = _holding(row.path, part)
+            if found is not None and found.inode != but:
+                return found
+            if found is not None:
+                found.close()
+    return None
+
+
+def _holding(path: Path, part: Part, *, renamed: bool = False) -> Opened | None:
     try:
-        with contextlib.closing(Opened(path)) as file:
-            if renamed and file.inode.rpartition(":")[2] != part.inode.rpartition(":")[2]:
-                return False
-            return begins_with(file, part, renamed=renamed)
+        file = Opened(path)
     except SourceError:
-        return False
+        return None
+    same = not renamed or file.inode.rpartition(":")[2] == part.inode.rpartition(":")[2]
+    try:
+        if same and begins_with(file, part, renamed=renamed):
+            return file
+    except SourceError:
+        pass
+    file.close()
+    return None
+
+
+def _holds(path: Path, part: Part) -> bool:
+    found = _holding(path, part)
+    if found is not None:
+        found.close()
+    return found is not None
+
+
+def seen(path: Path) -> list[tuple[str, int]]:
+    """A log's name and those of its rotated files, with the inode that each means: while two are equal, none was renamed in between."""
+    return _names(path, _entries(path.parent))
+
+
+def _names(path: Path, entries: Iterable[os.DirEntry[str]]) -> list[tuple[str, int]]:
+    return [
+        (entry.name, entry.inode())
+        for entry in entries
+        if entry.name == path.name or _rest(path, entry.name) is not None
+    ]
 
 
 @dataclass(frozen=True)
@@ -141,7 +183,7 @@ def _ordered(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: row.changed)
 
 
-def following(path: Path, inode: str, read: Sequence[Part]) -> tuple[list[Path], bool]:
+def following(path: Path, inode: str, read: Sequence[Part]) -> tuple[list[Row], bool]:
     """The rotated files that came after the last one of `read`, which has this inode, the oldest first; and whether that one is still there.
     Where it is not, they are those that were changed after it."""
     last = read[-1]
@@ -156,7 +198,7 @@ def following(path: Path, inode: str, read: Sequence[Part]) -> tuple[list[Path],
     known = read[-COMPARED:]
     now = _first_of(path)
     found = [
-        row.path
+        row
         for row in rest
         if row.size and row.inode != inode and not _is_read(row, known) and not (now and now == _first_of(row.path))
     ]
