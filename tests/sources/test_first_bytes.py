@@ -4,8 +4,10 @@ Mutations that turn this red: `_good_lines_follow` that is always or never so; `
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -41,6 +43,12 @@ REFUSED = {
     "UTF-16": (LINES.decode().encode("utf-16"), "iconv -f UTF-16"),
     "UTF-16LE": (LINES.decode().encode("utf-16-le"), "iconv -f UTF-16LE"),
     "UTF-16BE": (LINES.decode().encode("utf-16-be"), "iconv -f UTF-16BE"),
+    "gzip": (gzip.compress(LINES), "gzip -dc"),
+    "bzip2": (bz2.compress(LINES), "bzip2 -dc"),
+    "xz": (lzma.compress(LINES), "xz -dc"),
+    "zstd": (bytes.fromhex("28b52ffd0458") + b"\0" * 20, "zstd -dc"),
+    "zip": (b"PK\x03\x04\x14\0\0\0\x08\0" + b"\0" * 20, "unzip -p"),
+    "lz4": (bytes.fromhex("04224d186440a7") + b"\0" * 20, "lz4 -dc"),
 }
 TAKEN = {
     "lines": LINES,
@@ -104,7 +112,7 @@ def run(receiver: Receiver, *words: str, given: bytes = b"", cwd: Path) -> subpr
     )
 
 
-@pytest.mark.parametrize("name", ["array", "pretty, an inner object on a line", "CR", "UTF-16"])
+@pytest.mark.parametrize("name", ["array", "pretty, an inner object on a line", "CR", "UTF-16", "xz"])
 @pytest.mark.parametrize("way", ["file", "gzip", "second of two files", "stdin", "journal", "state"])
 def test_nothing_is_sent_and_one_line_says_what_to_do(name: str, way: str, tmp_path: Path) -> None:
     data, help_text = REFUSED[name]

@@ -7,13 +7,13 @@ compiler and `--version` loads next to nothing (tests/proofs/test_layers.py keep
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from typing import Any
 
 import click
 
+from waypost.cli import streams
 from waypost.version import __version__
 
 FAULT = 70
@@ -26,6 +26,7 @@ STATUSES = {
     4: "stopped by credentials, configuration or an unreachable host; the last line says what is kept",
     5: "interrupted before all was delivered; the last line says what is kept, and what to do",
     70: "a fault of ours, a full disk, or a ledger that does not close",
+    141: "who reads standard output has gone, as in `| head`",
 }
 """The exit statuses, of every command; where several hold: 70 > 2 > 4 > 5 > 3 > 0."""
 
@@ -99,10 +100,8 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Runs the command line. Output never fails on an encoding, and a closed pipe is quiet."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    """Runs the command line."""
+    streams.prepare()
     status: object = 0
     try:
         # Without standalone mode, click returns the status of `ctx.exit(status)`.
@@ -113,10 +112,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         _leave(error.exit_code)
-    except BrokenPipeError:
-        # The reader has gone (`| head`): not our fault and not news.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(0)
     except Exception:
         # Nobody below catches what is our fault; here it gets its status, and its traceback for the report.
         traceback.print_exc()
@@ -126,9 +121,6 @@ def main() -> None:
 
 
 def _leave(status: object) -> None:
-    code = status if isinstance(status, int) else 0
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    # Here, not when the interpreter ends: what cannot be written has its status.
+    sys.stdout.flush()
+    sys.exit(status if isinstance(status, int) else 0)

@@ -18,6 +18,17 @@ PRETTY: Final = "JSON over several lines, where each line must be an event: make
 CR: Final = r"lines that end with CR alone: make others of them with tr '\r' '\n'"
 UTF16: Final = "text in {0}, not UTF-8: turn it with iconv -f {0} -t UTF-8"
 
+PACKED: Final = "packed by {0}: unpack it with {1}"
+"""Of gzip only a stream comes to be judged: a file of it is unpacked where it is opened."""
+
+_PACKED: Final = (
+    (b"\x1f\x8b\x08", "gzip", "gzip -dc"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
+    (b"\xfd7zXZ\0", "xz", "xz -dc"),
+    (b"BZh", "bzip2", "bzip2 -dc"),
+    (b"PK\x03\x04", "zip", "unzip -p"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
+)
 _BOMS: Final = (
     (b"\xff\xfe\0\0", "UTF-32"),
     (b"\0\0\xfe\xff", "UTF-32"),
@@ -30,6 +41,11 @@ _END: Final = {b"{": b"}", b"[": b"]"}
 
 def judged(head: bytes, *, more: bool) -> str | None:
     """What the input is, to be put behind its name; "" where it may be lines of events, None where more bytes are needed."""
+    for first_bytes, name, unpack in _PACKED:
+        if head.startswith(first_bytes):
+            return PACKED.format(name, unpack)
+        if more and head and first_bytes.startswith(head):
+            return None
     for bom, name in _BOMS:
         if head.startswith(bom):
             return UTF16.format(name)
