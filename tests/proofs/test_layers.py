@@ -41,6 +41,7 @@ DOORS = {
     "httpx": {"http/transport.py"},
     "uvicorn": {"sources/ingest_server.py"},
     "httptools": set(),
+    "idna": {"lang/urls.py"},
 }
 
 

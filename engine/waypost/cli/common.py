@@ -54,7 +54,8 @@ def read_settings(
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign or not name:
-            refuse(f"--set takes name=value, found `{name}`")
+            # A word alone is likely the value, and the value may be a secret.
+            refuse("--set takes name=value" + (f", found `{name}` alone" if name in plan.settings else ""))
         try:
             found[name], bound = resolve(text)
         except SettingError as error:

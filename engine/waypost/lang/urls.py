@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -26,6 +27,28 @@ def is_plain(url: str) -> bool:
     return split.scheme == "http" and split.hostname not in LOOPBACK
 
 
+LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+
+
+def _is_host(host: str) -> bool:
+    """Whether a name can be looked up at all: labels of at most 63 letters, digits, `-` and `_`, 253 in all, those of other scripts encoded."""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            return False
+        return True
+    name = host.removesuffix(".")
+    if not name.isascii():
+        import idna
+
+        try:
+            name = idna.encode(name.lower()).decode()
+        except idna.IDNAError:
+            return False
+    return len(name) <= 253 and all(LABEL.fullmatch(label) for label in name.split("."))
+
+
 def base_url(text: str, *, plain_http: bool = False) -> str | None:
     """https anywhere, http on loopback hosts, and elsewhere only with `plain_http`; no user, query or fragment, no white space."""
     return text.rstrip("/") if url_fault(text, plain_http=plain_http) is None else None
@@ -42,6 +65,8 @@ def url_fault(text: str, *, plain_http: bool = False) -> str | None:
         return "is an https url; its host or port cannot be read"
     if split.scheme not in ("https", "http") or not host:
         return "is an https url (http for loopback hosts only)"
+    if not _is_host(host):
+        return "is an https url; its host is no name or address"
     if port == 0:
         return "is an https url; its port is not one"
     if "@" in split.netloc:

@@ -8,60 +8,76 @@ JSON member, a Basic pair): what no output may hold.
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from waypost import plan as p
 from waypost.events.masking import LEAST, masker
+from waypost.lang import values
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
-from waypost.program.settings import Bound, SettingError
+from waypost.program.request.grouping import MAX_HEADER
+from waypost.program.settings import Bound, SettingError, shown
 from waypost.program.support import text_part
 
 TELLING = 8
 """A part of a secret url's path that is as long is a secret of its own."""
 
-LONGEST = 300
-"""So much of a fault is shown: it may hold the value, and a file may hold anything."""
+MAX_URL = 5_000
+"""So many characters of a url may come from settings: events may add `parts.MAX_URL`, and the client sends no more than both."""
 
-Place = tuple[str, p.Value]
-"""Where a value stands, and the value."""
+URL, HEADER, QUERY, JSON = "url", "header", "query", "JSON"
+"""What a value becomes where it stands: text but in JSON; a url has no place for a value that is not there."""
+
+
+class Place(NamedTuple):
+    """A value with the name that its spec has for where it stands, which of these kinds it is there, and of which request: none for `auth`,
+    which is of all."""
+
+    where: str
+    kind: str
+    value: p.Value
+    of: str = ""
+
 
 FAULTS = (Fault, ArithmeticError, ValueError, TypeError, RecursionError)
 
 
 def _places(plan: p.Plan) -> Iterator[Place]:
-    """Every value of the plan's requests but the url's own text, with the name that its spec has for it."""
+    """Every value of the plan's requests but the url's own text."""
     for name, request in plan.requests.items():
-        within = "request" if len(plan.requests) == 1 else f"the request `{name}`"
-        yield f"{within}: `{request.method}`", request.url
-        yield from _named(f"{within}: `headers.", request.headers)
-        yield from _named(f"{within}: `query.", request.query)
+        within = "request: " if len(plan.requests) == 1 else f"the request `{name}`: "
+        yield Place(f"{within}`{request.method}`", URL, request.url, name)
+        yield from _named(f"{within}`headers.", HEADER, request.headers, name)
+        yield from _named(f"{within}`query.", QUERY, request.query, name)
         if request.body is not None:
-            yield f"{within}: `body`", request.body
+            yield Place(f"{within}`body`", JSON, request.body, name)
     auth = plan.auth
     if auth.basic is not None:
-        yield "`auth.basic.username`", auth.basic.username
-        yield "`auth.basic.password`", auth.basic.password
+        yield Place("`auth.basic.username`", HEADER, auth.basic.username)
+        yield Place("`auth.basic.password`", HEADER, auth.basic.password)
     if auth.bearer is not None:
-        yield "`auth.bearer`", auth.bearer
-    yield from _named("`auth.headers.", auth.headers)
-    yield from _named("`auth.query.", auth.query)
-    yield from _named("`auth.body.", auth.body)
+        yield Place("`auth.bearer`", HEADER, auth.bearer)
+    yield from _named("`auth.headers.", HEADER, auth.headers)
+    yield from _named("`auth.query.", QUERY, auth.query)
+    yield from _named("`auth.body.", JSON, auth.body)
     if plan.check is not None:
-        yield f"`check.{plan.check.method}`", plan.check.url
-        yield from _named("`check.headers.", plan.check.headers)
-        yield from _named("`check.query.", plan.check.query)
+        yield Place(f"`check.{plan.check.method}`", URL, plan.check.url, "check:")
+        yield from _named("`check.headers.", HEADER, plan.check.headers, "check:")
+        yield from _named("`check.query.", QUERY, plan.check.query, "check:")
 
 
-def _named(before: str, held: dict[str, p.Value]) -> Iterator[Place]:
+def _named(before: str, kind: str, held: dict[str, p.Value], of: str = "") -> Iterator[Place]:
     for key, value in held.items():
-        yield f"{before}{key}`", value
+        yield Place(f"{before}{key}`", kind, value, of)
 
 
-def _of_settings(value: p.Value) -> list[p.Value]:
-    """The largest parts of a value that settings alone decide (and the time, which never faults)."""
+def _of_settings(value: p.Value, *, whole: bool = True) -> list[p.Value]:
+    """The largest parts of a value that settings alone decide (and the time); text around them is a part of its own without `whole`."""
+    if not whole and isinstance(value, p.Text):
+        return [part for piece in value.parts for part in _of_settings(piece)]
     found: list[p.Value] = []
 
     def look(node: p.Value) -> p.Value | None:
@@ -98,26 +114,57 @@ def _settings_in(node: p.Value) -> list[str]:
 
 def try_templates(plan: p.Plan, bound: Bound, owner: str) -> None:
     """Raises SettingError."""
-    env = interpret.Env(event=MISSING, settings=bound)
-    for where, value in _places(plan):
-        for part in _of_settings(value):
+    # Whatever is made of the instant is tried at one that is like those to come.
+    env = interpret.Env(event=MISSING, settings=bound, now=interpret.SOME_INSTANT)
+    urls: Counter[str] = Counter()
+    for place in _places(plan):
+        header = 0
+        for part in _of_settings(place.value, whole=place.kind == JSON):
             try:
-                text_part(interpret.evaluate(part, env))
+                size = _try(part, place.kind, env)
+                if place.kind == HEADER:
+                    header += size
+                elif place.kind != JSON:
+                    urls[place.of] += size
+                _measure(header, urls[""] + max((size for name, size in urls.items() if name), default=0))
             except FAULTS as error:
-                raise SettingError(_fault(error, part, where, bound, owner)) from None
+                raise SettingError(_fault(error, part, place.where, bound, owner)) from None
+
+
+def _measure(header: int, url: int) -> None:
+    """Raises Fault for what no server takes: not to be tried for hours."""
+    if header > MAX_HEADER:
+        raise Fault("too_long", f"a header of {header:,} bytes, at most {MAX_HEADER:,} are sent")
+    if url > MAX_URL:
+        raise Fault("too_long", f"a url with {url:,} characters of settings, at most {MAX_URL:,} are sent")
+
+
+def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
+    """The size of what settings alone make of a request there: bytes of a header, characters of a url. Raises Fault."""
+    value = interpret.evaluate(part, env)
+    if kind == JSON:
+        values.encode(value if value is not MISSING else None)
+        return 0
+    if isinstance(value, (dict, list)):
+        raise Fault("wrong_type", f"expected text, a number or a boolean, found {values.typeof(value)}")
+    text = text_part(value)
+    if text is MISSING:
+        if kind == URL:
+            raise Fault("url_part_missing", "it has no value, and a url needs one there")
+        return 0
+    return len(text.encode()) if kind == HEADER else len(quote(text, safe=""))
 
 
 def _fault(error: Exception, part: p.Value, where: str, bound: Bound, owner: str) -> str:
     names = _settings_in(part)
-    shown = " and ".join(f"`{name}`" for name in names)
+    which = " and ".join(f"`{name}`" for name in names)
     why = error.message if isinstance(error, Fault) else "its value does not fit there"
     if any(name in bound.secret for name in names):
         # A mask knows no secret of three letters, nor what a filter has made of one.
         why = "its value does not fit there (it is secret, and not shown)"
-    why = masker(bound.secrets())(" ".join(why.split()))
-    why = why if len(why) <= LONGEST else why[:LONGEST] + "…"
+    why = shown(masker(bound.secrets())(" ".join(why.split())))
     what = "the setting" if len(names) == 1 else "the settings"
-    return f"{owner}: {what} {shown} cannot be used in {where}: {why}"
+    return f"{owner}: {what} {which} cannot be used in {where}: {why}"
 
 
 def secrets_of(plan: p.Plan, bound: Bound) -> list[str]:
@@ -131,8 +178,8 @@ def secrets_of(plan: p.Plan, bound: Bound) -> list[str]:
                 dict.fromkeys(part for part in (path, path.strip("/"), *path.split("/")) if len(part) >= TELLING)
             )
     env = interpret.Env(event=MISSING, settings=bound)
-    for _, value in _places(plan):
-        for part in _of_settings(value):
+    for place in _places(plan):
+        for part in _of_settings(place.value):
             for node in _of_secrets(part, bound):
                 for text in _texts(node, env):
                     found[text] = None

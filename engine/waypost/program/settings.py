@@ -7,6 +7,7 @@ values are secret, so that whatever is shown or logged can be masked. Raises `Se
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from waypost.lang.decimals import DIGITS
 from waypost.lang.urls import base_url, url_fault
-from waypost.lang.values import MISSING
+from waypost.lang.values import MISSING, NUMBER
 from waypost.plan import Plan, Setting, Tls
 
 LARGEST = 64 << 10
@@ -83,13 +85,15 @@ def bind(plan: Plan, given: Mapping[str, Any], way: Way = Way()) -> Bound:
         values[name] = typed(plan.name, name, setting, value, plain_http=plain_http)
         if setting.type == "choice":
             data[name] = setting.choices[values[name]]
-    # What a connection takes from the environment or a file is not in its plan, so it is not to be shown either.
-    bound_late = [
-        name for name, value in (plan.connection.settings if plan.connection else {}).items() if is_reference(value)
-    ]
-    secret = frozenset([*bound_late, *(name for name, setting in plan.settings.items() if setting.secret)])
+    secret = frozenset([*_bound_late(plan), *(name for name, setting in plan.settings.items() if setting.secret)])
     tls = way.tls or (plan.connection.tls if plan.connection else None) or NO_TLS
     return Bound(values, data, secret, way.endpoint_override, tls, plain_http)
+
+
+def _bound_late(plan: Plan) -> frozenset[str]:
+    """What a connection takes from the environment or a file is not in its plan, so it is not to be shown either."""
+    held = plan.connection.settings if plan.connection else {}
+    return frozenset(name for name, value in held.items() if is_reference(value))
 
 
 def wrong(
@@ -98,11 +102,14 @@ def wrong(
     """What is wrong with given values: unknown names, wrong types, what is missing. Nothing is said of the settings in `but`."""
     found: list[str] = []
     plain_http = plain_http or bool(plan.connection and plan.connection.plain_http)
+    hidden = _bound_late(plan)
     for name in given:
         if name not in plan.settings:
             near = difflib.get_close_matches(name, plan.settings, 1, 0.67)
             guess = f"; did you mean `{near[0]}`?" if near else ""
-            found.append(f"{plan.name} has no setting `{name}`{guess} (it has: {', '.join(plan.settings) or 'none'})")
+            found.append(
+                f"{plan.name} has no setting `{shown(name)}`{guess} (it has: {', '.join(plan.settings) or 'none'})"
+            )
     for name, setting in plan.settings.items():
         value = given.get(name, setting.default)
         if name in but or (setting.optional and (value is None or value == "")):
@@ -112,7 +119,7 @@ def wrong(
             found.append(f"{plan.name} needs the setting `{name}`{_described(setting)}: give it with {form}")
             continue
         try:
-            typed(plan.name, name, setting, value, plain_http=plain_http)
+            typed(plan.name, name, setting, value, plain_http=plain_http, hidden=name in hidden)
         except SettingError as error:
             found.append(str(error))
     return found
@@ -127,18 +134,23 @@ def resolve(text: str) -> tuple[str, bool]:
     if text.startswith("env:"):
         name = text[4:]
         if os.environ.get(name, "") == "":
-            raise SettingError(f"the environment variable {name} is not set (asked for by {text})")
-        return _utf8(os.environ[name], f"the environment variable {name}"), True
+            raise SettingError(f"the environment variable {shown(name)} is not set (asked for by {shown(text)})")
+        return _utf8(os.environ[name], f"the environment variable {shown(name)}"), True
     if text.startswith("file:"):
         try:
             with Path(text[5:]).open("rb") as file:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
-                raise SettingError(f"the file {text[5:]} is too large for a setting (asked for by {text})")
+                raise SettingError(
+                    f"the file {shown(text[5:])} is too large for a setting (asked for by {shown(text)})"
+                )
             return data.decode().removeprefix("\ufeff").rstrip("\r\n"), True
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SettingError(f"cannot read the file {text[5:]} (asked for by {text}): {reason}") from None
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "it is no file's name"
+            reason = (error.strerror or reason) if isinstance(error, OSError) else reason
+            raise SettingError(
+                f"cannot read the file {shown(text[5:])} (asked for by {shown(text)}): {reason}"
+            ) from None
     return _utf8(text, "a value of --set"), False
 
 
@@ -151,8 +163,13 @@ def _utf8(text: str, what: str) -> str:
     return text
 
 
-def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: bool = False) -> Any:
-    """A given value in the setting's type. `plan` is the name that an error begins with."""
+def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: bool = False, hidden: bool = False) -> Any:
+    """A given value in the setting's type. `plan` is the name that an error begins with; a value that is `hidden` is in no error."""
+    not_this = "" if setting.secret or hidden else _not_this(value)
+    if not isinstance(value, (str, int, float)):
+        raise SettingError(f"{plan}: the setting `{name}` is one value{not_this}")
+    if isinstance(value, int) and abs(value) >= 10**DIGITS:
+        raise SettingError(f"{plan}: the setting `{name}` has more than {DIGITS} digits")
     if setting.type == "choice":
         if value in setting.choices:
             return value
@@ -160,23 +177,37 @@ def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: boo
         guess = f"; did you mean `{near[0]}`?" if near else ""
         raise SettingError(f"{plan}: the setting `{name}` is one of {', '.join(setting.choices)}{guess}")
     if setting.type == "url":
-        fault = "is an https url" if not isinstance(value, str) else url_fault(value, plain_http=plain_http)
+        fault = url_fault(value, plain_http=plain_http) if isinstance(value, str) else "is an https url"
         if fault is not None:
-            raise SettingError(f"{plan}: the setting `{name}` {fault}{_not_this(setting, value)}")
-        return value.rstrip("/")
+            raise SettingError(f"{plan}: the setting `{name}` {fault}{not_this}")
+        return str(value).rstrip("/")
     read = _READERS[setting.type](value)
     if read is None:
-        raise SettingError(f"{plan}: the setting `{name}` is {_ARTICLES[setting.type]}{_not_this(setting, value)}")
+        raise SettingError(f"{plan}: the setting `{name}` is {_ARTICLES[setting.type]}{not_this}")
     return read
 
 
-def _not_this(setting: Setting, value: Any) -> str:
-    """The value that was given, which is shown unless it is a secret."""
-    return "" if setting.secret else f", not `{value}`"
+def _not_this(value: Any) -> str:
+    try:
+        return f", not `{shown(str(value), SHOWN)}`"
+    except ValueError:
+        # An integer of more digits than Python writes.
+        return ""
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""No header can hold one, and none is part of a key that a person was given."""
+SHOWN, SHOWN_NAME = 60, 300
+"""So many characters of a value that a person gave are shown (a file may hold anything), and of a name or a file's path."""
+
+
+def shown(text: str, most: int = SHOWN_NAME) -> str:
+    """What a person gave, on one line that changes nothing on a terminal: what has no form of its own as Python escapes it, and not all of
+    it where it is long."""
+    cut = text if len(text) <= most else text[:most] + "…"
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""No header can hold one, and none is part of a key that a person was given. (Half of a character has no bytes at all.)"""
 
 
 def _read_string(value: Any) -> Any:
@@ -191,16 +222,15 @@ def _read_integer(value: Any) -> Any:
 
 
 def _read_number(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
+    if isinstance(value, bool):
+        return None
     whole = _read_integer(value)
     if whole is not None:
         return whole
-    try:
-        number = float(value)
-    except ValueError:
+    if isinstance(value, int) or (isinstance(value, str) and NUMBER.fullmatch(value) is None):
         return None
-    return number if number == number and abs(number) != float("inf") else None
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def _read_boolean(value: Any) -> Any:
@@ -236,6 +266,6 @@ def local_url(text: str, *, plain_http: bool = False) -> str:
     read = base_url(text, plain_http=plain_http)
     if read is None or urlsplit(text).path not in ("", "/"):
         raise SettingError(
-            f"--endpoint-override takes https://host[:port], or http:// with a loopback host (others with --plain-http), not `{text}`"
+            f"--endpoint-override takes https://host[:port], or http:// with a loopback host (others with --plain-http), not `{shown(text)}`"
         )
     return read

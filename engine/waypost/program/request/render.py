@@ -91,7 +91,9 @@ class RequestProgram:
             return None
         body = interpret.evaluate(_with_place(request.body), env)
         if auth.body and isinstance(body, dict):
-            body = {**body, **{key: interpret.evaluate(value, env) for key, value in auth.body.items()}}
+            members = {key: interpret.evaluate(value, env) for key, value in auth.body.items()}
+            # As anywhere in an object: what has no value is left out.
+            body = {**body, **{key: value for key, value in members.items() if value is not MISSING}}
         before, _, after = values.encode(body).partition(_PLACE)
         return before, after
 
@@ -167,8 +169,12 @@ def _headers(held: Mapping[str, p.Value], env: interpret.Env) -> dict[str, str]:
     for key, value in held.items():
         text = text_part(interpret.evaluate(value, env))
         if text is not MISSING:
-            found[key.lower()] = _CONTROL.sub(" ", text).strip()
+            found[key.lower()] = _clean(text)
     return found
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()
 
 
 def _authorization(auth: p.Auth, env: interpret.Env, masked: bool) -> dict[str, str]:
@@ -181,7 +187,7 @@ def _authorization(auth: p.Auth, env: interpret.Env, masked: bool) -> dict[str, 
         }
     if auth.bearer is not None:
         token = text_part(interpret.evaluate(auth.bearer, env))
-        return {} if token is MISSING else {"authorization": f"Bearer {token}"}
+        return {} if token is MISSING else {"authorization": _clean(f"Bearer {_clean(token)}")}
     return {}
 
 
