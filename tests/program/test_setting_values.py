@@ -16,22 +16,22 @@ from typing import Any
 import h11
 import msgspec
 import pytest
+from test_requests import NOW
 
 import canary
 from running import waypost, waypost_process
-from test_requests import NOW
 from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
+from waypost.events.results import Mapped, Rejected
+from waypost.http.receiver import Receiver
+from waypost.http.transport import url_as_sent
 from waypost.lang import values
 from waypost.lang.filters import FILTERS
 from waypost.program.credentials import MAX_URL, try_templates
-from waypost.program.request.grouping import MAX_HEADER
 from waypost.program.program import link
-from waypost.http.receiver import Receiver
+from waypost.program.request.grouping import MAX_HEADER
 from waypost.program.request.render import RequestProgram, Wire
-from waypost.events.results import Mapped, Rejected
 from waypost.program.settings import SettingError, bind
-from waypost.http.transport import url_as_sent
 
 VALUES = (
     "a", " ", "  a  ", "\t", "a\tb", "0", "-0", "1", "-1.50", "1e2", "1e-99999999999999999999", "1e2147483647", "0e9999999999",
