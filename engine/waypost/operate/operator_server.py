@@ -3,6 +3,8 @@
 Takes an address, then the engine when it begins. Gives a small HTTP/1.1 server in the engine's loop: GET only, an answer a connection,
 everything bounded. It is bound before the engine begins, so that an address that is taken changes nothing.
 
+A fault of ours in a page is that page's alone: it is answered 500 with the fault's type and place, told once, and all else goes on.
+
 What it shows holds no secret. /tap shows customers' data: only this machine gets it, whatever the address. A page in a browser must not get at
 it either, so a port on loopback answers only to names of loopback (DNS rebinding).
 """
@@ -19,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from waypost.engine.engine import Engine
 from waypost.engine.taps import Follower
+from waypost.events.guard import Guard, told
 from waypost.events.notices import Notice
 from waypost.http.accepting import Accepting, idlest, places
 from waypost.http.listening import bind, is_loopback, name_of
@@ -50,11 +53,16 @@ REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
+
+
+Page = Callable[[], Awaitable[tuple[int, str, bytes]]]
+"""Gives status, content type and body."""
 
 
 class Watching:
@@ -69,6 +77,8 @@ class Watching:
         self._asking: dict[asyncio.Task[None], float] = {}
         self._clients: set[asyncio.Task[None]] = set()
         self._file: Path | None = None
+        self._guard = Guard()
+        self._said: set[str] = set()
         self._engine: Engine
         self._looking: Looking
 
@@ -162,7 +172,7 @@ class Watching:
         except ValueError:
             await self._say(writer, 400, "the request's path cannot be read")
             return
-        answers: dict[str, Callable[[], Awaitable[tuple[int, str, bytes]]]] = {
+        answers: dict[str, Page] = {
             "/live": self._live,
             "/ready": self._ready,
             "/metrics": self._metrics,
@@ -171,10 +181,26 @@ class Watching:
         if path == "/tap":
             await self._tap(query, reader, writer)
         elif path in answers:
-            status, kind, body = await answers[path]()
+            status, kind, body = await self._guarded(path, answers[path])
             await self._answer(writer, status, kind, body, head_only=method == "HEAD")
         else:
             await self._say(writer, 404, f"there is nothing here: ask for {', '.join(sorted([*answers, '/tap']))}")
+
+    async def _guarded(self, path: str, page: Page) -> tuple[int, str, bytes]:
+        """A page, or 500 with what went wrong in it; that is raised where the guard is off."""
+        try:
+            return await page()
+        except Exception as error:
+            return 500, JSON, _json({"error": self._fault(path, error)})
+
+    def _fault(self, path: str, error: Exception) -> str:
+        if not self._guard.on:
+            raise error
+        said = f"a fault of waypost: {told(error)}, in the page {path}; it cannot be shown, the rest goes on"
+        if said not in self._said:
+            self._said.add(said)
+            self._engine.options.notice(Notice(said, "fault", level="error"))
+        return said
 
     async def _live(self) -> tuple[int, str, bytes]:
         """The loop turns: it has answered."""
@@ -198,17 +224,15 @@ class Watching:
     ) -> None:
         """Records as they come, until the client goes or the engine ends."""
         followers = self._engine.options.taps.followers
-        peer = writer.get_extra_info("peername")
-        if not peer or not is_loopback(str(peer[0])):
-            await self._say(writer, 403, "requests hold customers' data: only this machine may follow them")
-            return
-        if len(followers) >= FOLLOWERS:
-            await self._say(writer, 503, f"{FOLLOWERS} others follow already")
-            return
         connection, action = (query.get(name, [""])[0] for name in ("connection", "action"))
-        wrong = self._unknown(connection, action)
-        if wrong:
-            await self._say(writer, 404, wrong)
+
+        async def refusal() -> tuple[int, str, bytes]:
+            status, why = self._refusal(writer, connection, action)
+            return status, JSON, _json({"error": why})
+
+        status, kind, body = await self._guarded("/tap", refusal)
+        if status != 200:
+            await self._answer(writer, status, kind, body)
             return
         follower = Follower(connection, action)
         followers.append(follower)
@@ -227,6 +251,16 @@ class Watching:
             followers.remove(follower)
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
+
+    def _refusal(self, writer: asyncio.StreamWriter, connection: str, action: str) -> tuple[int, str]:
+        """The status of an answer to who wants to follow, and why where it is not 200."""
+        peer = writer.get_extra_info("peername")
+        if not peer or not is_loopback(str(peer[0])):
+            return 403, "requests hold customers' data: only this machine may follow them"
+        if len(self._engine.options.taps.followers) >= FOLLOWERS:
+            return 503, f"{FOLLOWERS} others follow already"
+        wrong = self._unknown(connection, action)
+        return (404, wrong) if wrong else (200, "")
 
     def _unknown(self, connection: str, action: str) -> str:
         """What is asked for that is not there."""
