@@ -10,6 +10,7 @@ from waypost import plan as p
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, SettingSpec, Spec, Val
+from waypost.lang import fql, fql_tree
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 RETRYABLE = (408, 409, 423, 425, 429)
@@ -333,7 +334,8 @@ def _by_name(path: str) -> str:
 def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Report) -> None:
     """A success says that messages were accepted, some of them where the answer names errors: what halves the batch sends those again.
 
-    `retry` and `throttle` may be right where a condition tells that nothing was accepted, never for the status as such.
+    `retry`, `throttle` and `stop` may be right where a condition tells that nothing was accepted, never for the status as such, and a
+    condition over the status alone tells no more than it.
     """
     if status != "2xx" and not (status.isdecimal() and 200 <= int(status) < 300):
         return
@@ -347,7 +349,7 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
             "use `reject`, which keeps the batch with the answer; or `retry` where the answer says that nothing was accepted",
         )
     first = rules[0] if rules else None
-    if first is not None and first.test is None and first.then in ("retry", "throttle"):
+    if first is not None and first.then in ("retry", "throttle", "stop") and not _reads_the_answer(first.test):
         _add(
             report,
             "D113",
@@ -356,6 +358,10 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
             "the status says that the destination has accepted them",
             f"say when nothing was accepted: `{status}: [{{if: …, then: {first.then}}}]`",
         )
+
+
+def _reads_the_answer(test: str | None) -> bool:
+    return test is not None and any(path.steps[:1] != ("status",) for path in fql_tree.paths(fql.read(test)))
 
 
 def _dedupe(action: ActionSpec, report: Report) -> None:
