@@ -68,11 +68,11 @@ def test_dedupe_names_a_field_as_it_is_sent() -> None:
 
 
 def test_a_host_of_a_setting_is_told_apart_from_one_of_an_event() -> None:
-    """Both are refused: the first because it lacks its scheme, the second because an event would choose where things go."""
-    for host, words in (("settings.shop", "`{{ settings.shop }}/…`"), ("event.userId", "may not come from an event")):
+    """A setting may be a part of the host; an event would choose where things go."""
+    for host, words in (("settings.shop", ""), ("event.userId", "may not come from an event")):
         text = SPEC.format(trigger='type = "track"', value="$.event").replace(
             "https://api.shop.example/v1", f'"https://{{{{ {host} }}}}.shop.example/v1'
         )
         text = text.replace("/events\n", '/events"\n').replace("request:", "settings: {shop: {type: string}}\nrequest:")
-        (found,) = [item for item in compile_text(text, "shop.yaml")[1].diagnostics if item.code == "D102"]
-        assert words in " ".join((found.message, found.label.text, found.help))
+        found = [item for item in compile_text(text, "shop.yaml")[1].diagnostics if item.code == "D102"]
+        assert [words in item.label.text for item in found] == ([True] if words else [])

@@ -92,7 +92,7 @@ def _settings(old: Plan, new: Plan, pairs: Iterable[str]) -> dict[str, object]:
             refuse(
                 f"there is no setting `{name}` on either side (there is: {', '.join({**old.settings, **new.settings}) or 'none'})"
             )
-    found: dict[str, object] = {**stand_ins(old), **stand_ins(new)}
+    found: dict[str, object] = stand_ins(old, new)
     for name, setting in old.settings.items():
         other = new.settings.get(name)
         common = [key for key in setting.choices if other is not None and key in other.choices]

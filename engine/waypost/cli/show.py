@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from waypost.cli import completion
 from waypost.cli.targets import load_target
-from waypost.plan import Plan, Setting, dump
+from waypost.lang.hosts import HOST, PORT, SCHEME, origin_of
+from waypost.plan import Plan, Ref, Setting, Value, dump
 
 if TYPE_CHECKING:
     from waypost.program.program import Program
@@ -42,9 +44,27 @@ def _ways(program: Program) -> str:
     return "\n".join([*rows, *(f"#   {name}: not for the kernel, for {why}" for name, why in left_out.items())]) + "\n"
 
 
-def stand_ins(plan: Plan) -> dict[str, object]:
+def stand_ins(*plans: Plan) -> dict[str, object]:
     """A value for each setting without a default, so that a program can be generated without anybody's secrets."""
-    return {name: _stand_in(name, setting) for name, setting in plan.settings.items() if setting.default is None}
+    found: dict[str, object] = {}
+    for plan in plans:
+        missing = {name: setting for name, setting in plan.settings.items() if setting.default is None}
+        found |= {name: _stand_in(name, setting) for name, setting in missing.items()}
+    # What stands in a host in one of them must be able to in all.
+    for plan in plans:
+        urls = [request.url for request in plan.requests.values()] + ([plan.check.url] if plan.check else [])
+        for url in urls:
+            found |= {name: text for name, text in _in_hosts(url) if found.get(name) == f"<{name}>"}
+    return found
+
+
+def _in_hosts(url: Value) -> Iterator[tuple[str, str]]:
+    origin = origin_of(url)
+    for piece in origin.chosen if origin is not None else ():
+        if isinstance(piece.node, Ref):
+            name = piece.node.name.removeprefix("settings.")
+            word = name.replace("_", "-").strip("-").lower() or "x"
+            yield name, {SCHEME: "https", PORT: "443", HOST: f"{word}.example"}.get(piece.place, word)
 
 
 def _stand_in(name: str, setting: Setting) -> object:

@@ -16,6 +16,7 @@ from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
 from waypost.cli.compiling import compile_or_leave
 from waypost.plan import catalog
+from waypost.program.settings import SettingError
 
 RENDER: dict[str, Callable[..., str]] = {"human": human.render, "json": json.render, "junit": junit.render}
 
@@ -72,6 +73,8 @@ def _shown(results: list[Result], form: str, *, verbose: bool) -> str:
 def _run(target: catalog.Target, wanted: Wanted) -> Result:
     try:
         return run_spec(target.path, compile_or_leave(target.path), wanted)
+    except SettingError as error:
+        refuse(str(error))
     except OSError as error:
         if error.filename is None:
             raise

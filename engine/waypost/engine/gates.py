@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from waypost import plan as p
 from waypost.delivery.gate import Gate
+from waypost.lang.hosts import origin_of
+from waypost.lang.urls import authority
 from waypost.lang.values import MISSING
 from waypost.program import interpret
+from waypost.program.hosts import origin_text
 from waypost.program.program import Program
 
 Key = tuple[str, str]
@@ -46,11 +48,10 @@ def gate_key(program: Program, request: p.Request) -> Key:
     bound = program.settings
     secrets = hashlib.sha256("\0".join(bound.secrets()).encode()).hexdigest()
     if bound.endpoint_override:
-        return urlsplit(bound.endpoint_override).netloc, secrets
-    first = request.url.parts[0] if isinstance(request.url, p.Text) else request.url
-    if isinstance(first, p.Const) or (isinstance(first, p.Ref) and first.name.startswith("settings.")):
-        text = interpret.evaluate(first, interpret.Env(event=MISSING, settings=bound, now=0))
-        host = urlsplit(text).netloc if isinstance(text, str) else ""
+        return authority(bound.endpoint_override), secrets
+    origin = origin_of(request.url)
+    if origin is not None:
+        host = authority(origin_text(origin, interpret.Env(event=MISSING, settings=bound, now=0)))
         if host:
             return host, secrets
     return program.owner, secrets

@@ -49,6 +49,20 @@ def _is_host(host: str) -> bool:
     return len(name) <= 253 and all(LABEL.fullmatch(label) for label in name.split("."))
 
 
+def authority(url: str) -> str:
+    """Host and port as one host has them, however they are written: in small letters, without the port that the scheme means anyway."""
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError:
+        return ""
+    host = (split.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    return (
+        host if not host or port is None or port == {"https": 443, "http": 80}.get(split.scheme) else f"{host}:{port}"
+    )
+
+
 def base_url(text: str, *, plain_http: bool = False) -> str | None:
     """https anywhere, http on loopback hosts, and elsewhere only with `plain_http`; no user, query or fragment, no white space."""
     return text.rstrip("/") if url_fault(text, plain_http=plain_http) is None else None

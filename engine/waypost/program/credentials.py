@@ -1,8 +1,8 @@
 """What a plan's requests make of its settings: tried once when it is linked, and every secret that comes of it known.
 
-Takes a plan and its bound settings. `try_templates` raises SettingError where a template faults over settings alone: that is no event's fault
-but a setting's, and is said before anything is read or sent. `secrets_of` gives the secret values and all that is made of them (a signature, a
-JSON member, a Basic pair): what no output may hold.
+Takes a plan and its bound settings. `try_templates` raises SettingError where a template faults over settings alone, or makes no host of them
+(hosts.py): that is no event's fault but a setting's, and is said before anything is read or sent. `secrets_of` gives the secret values and all
+that is made of them (a signature, a JSON member, a Basic pair): what no output may hold.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from waypost.events.masking import LEAST, masker
 from waypost.lang import values
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
+from waypost.program.hosts import check_hosts
 from waypost.program.request.grouping import MAX_HEADER
 from waypost.program.settings import Bound, SettingError, shown
 from waypost.program.support import text_part
@@ -129,6 +130,7 @@ def try_templates(plan: p.Plan, bound: Bound, owner: str) -> None:
                 _measure(header, urls[""] + max((size for name, size in urls.items() if name), default=0))
             except FAULTS as error:
                 raise SettingError(_fault(error, part, place.where, bound, owner)) from None
+    check_hosts(plan, bound, owner)
 
 
 def _measure(header: int, url: int) -> None:

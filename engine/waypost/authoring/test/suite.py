@@ -23,6 +23,7 @@ from waypost.compiler.report.diagnostic import Report
 from waypost.http.transport import Transport
 from waypost.plan import Plan
 from waypost.program.program import Program, link
+from waypost.program.settings import SettingError
 
 TESTS = "tests.yaml"
 GOLDEN = "golden.json"
@@ -81,7 +82,7 @@ class Result:
 
 
 def run_spec(spec: Path, plan: Plan, wanted: Wanted) -> Result:
-    """Runs a spec's tests. Raises OSError when a file cannot be read or written."""
+    """Runs a spec's tests. Raises OSError when a file cannot be read or written, SettingError for a test's settings."""
     path = spec.with_name(TESTS)
     if not path.is_file():
         return Result(spec, Source(path.as_posix(), ""), problem="there are no tests")
@@ -113,11 +114,19 @@ async def _deliver_all(plan: Plan, cases: list[Case]) -> list[Course]:
             # Tests mostly share their settings, and linking costs more than mapping one event.
             key = repr(sorted(case.settings.items()))
             if key not in programs:
-                programs[key] = link(plan, case.settings)
+                programs[key] = _linked(plan, case)
             courses.append(await deliver(programs[key], case, transport, destination))
         return courses
     finally:
         await transport.close()
+
+
+def _linked(plan: Plan, case: Case) -> Program:
+    """Raises SettingError, which names the test: what a template makes of its settings, and whether they choose a host, is known here."""
+    try:
+        return link(plan, case.settings)
+    except SettingError as error:
+        raise SettingError("\n".join(f"the test `{case.name}`: {line}" for line in str(error).splitlines())) from None
 
 
 def _golden(path: Path, cases: list[Case], outcomes: tuple[Outcome, ...], wanted: Wanted) -> str:

@@ -1,18 +1,16 @@
-"""Requests (family D): urls that cannot be trusted, limits that contradict each other, outcomes that lose or repeat messages."""
+"""Requests (family D; their urls are in urls.py): limits that contradict each other, outcomes that lose or repeat messages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from waypost import plan as p
+from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
-from waypost.compiler.spec import ActionSpec, RequestSpec, SettingSpec, Spec, Val
+from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 from waypost.lang import fql, fql_tree
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 RETRYABLE = (408, 409, 423, 425, 429)
 OURS = (
     "host",
@@ -34,7 +32,7 @@ def check(spec: Spec, report: Report) -> None:
         id(item): item
         for item in (*(action.request for action in spec.actions.values()), *([spec.check] if spec.check else []))
     }.values():
-        _url(spec, request, report)
+        check_url(spec, request, report)
         _headers(request.headers, request, report)
         _limits(request, report)
         _messages(request, report, probe=request is spec.check)
@@ -64,101 +62,6 @@ def check(spec: Spec, report: Report) -> None:
 
 def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
     report.add(Diagnostic(code, message, Label(span, label), help))
-
-
-def _url(spec: Spec, request: RequestSpec, report: Report) -> None:
-    node, span = request.url.node, request.url.span
-    pieces = node.parts if isinstance(node, p.Text) else [node]
-    first = pieces[0] if pieces else p.Const(value="")
-    if isinstance(first, p.Ref) and first.name.startswith("settings."):
-        _url_setting(spec, first.name, span, report)
-        if len(pieces) > 1 and not (isinstance(pieces[1], p.Const) and str(pieces[1].value)[:1] in ("/", "?")):
-            _add(
-                report,
-                "D102",
-                "what follows the base url must begin with `/`",
-                span,
-                "else it would become part of the host",
-            )
-        return
-    text = first.value if isinstance(first, p.Const) and isinstance(first.value, str) else ""
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
-    whole = len(pieces) == 1 or "/" in text.partition("//")[2] or "?" in text.partition("//")[2]
-    if parts.scheme not in ("http", "https") or not host or not whole:
-        _add(
-            report,
-            "D102",
-            "a url begins with its scheme and host, or with a setting that holds them",
-            span,
-            *_host_advice(pieces),
-        )
-    elif parts.scheme == "http" and host not in LOOPBACK:
-        _add(report, "D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
-    elif parts.username or parts.password or parts.fragment or re.search(r"\s", text):
-        _add(report, "D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
-
-
-def _host_advice(pieces: Sequence[p.Value]) -> tuple[str, str]:
-    """Why the host is none, and what to write: it may be a setting's only with its scheme, so that a person sees whether it is https."""
-    inside = next((piece for piece in pieces if not isinstance(piece, p.Const)), None)
-    if isinstance(inside, p.Ref) and inside.name.startswith("settings."):
-        name = inside.name.removeprefix("settings.")
-        return (
-            "a part of the host comes from a setting",
-            f"let the setting hold scheme and host (`{name.split('.')[0]}: {{type: url}}`, given as `https://…`) and write "
-            f"`{{{{ settings.{name} }}}}/…`",
-        )
-    return "the host may not come from an event", "write `https://host/…` or `{{ settings.endpoint.api }}/…`"
-
-
-def _url_setting(spec: Spec, name: str, span: Span, report: Report) -> None:
-    _, first, *rest = name.split(".")
-    item = spec.settings.get(first)
-    if item is None:
-        return
-    if item.setting.secret and item.setting.type != "url":
-        help = "where the url itself is the secret (an incoming webhook), it is `type: url, secret: true`"
-        _add(report, "X101", f"the secret `{first}` would choose the host", span, help=help)
-        return
-    if not rest and item.setting.type != "url":
-        _add(
-            report,
-            "D102",
-            f"the setting `{first}` begins a url, and is no url",
-            span,
-            f"it is of type {item.setting.type}",
-            _url_advice(first, item),
-        )
-    for key, data in item.setting.choices.items() if rest else ():
-        value = data.get(rest[0])
-        host = urlsplit(value).hostname if isinstance(value, str) else None
-        secure = isinstance(value, str) and (
-            value.startswith("https://") or (value.startswith("http://") and host in LOOPBACK)
-        )
-        if not secure:
-            _add(
-                report,
-                "D101",
-                f"the choice `{key}` of `{first}` is no https url",
-                item.spans.get("choices", span),
-                f"found `{value}`",
-            )
-
-
-def _url_advice(name: str, item: SettingSpec) -> str:
-    if item.setting.type != "choice":
-        return "give the setting `type: url`"
-    keys = [
-        key
-        for key in next(iter(item.setting.choices.values()), {})
-        if all(str(data.get(key, "")).startswith("http") for data in item.setting.choices.values())
-    ]
-    key = keys[0] if keys else "api"
-    return f"write `{{{{ settings.{name}.{key} }}}}`" + ("" if keys else ", and give each choice its `api:`")
 
 
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:

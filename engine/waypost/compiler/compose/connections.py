@@ -13,6 +13,7 @@ from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.check.connections import check
+from waypost.compiler.compose.connection_hosts import check_hosts
 from waypost.compiler.compose.connection_settings import read_settings
 from waypost.compiler.compose.overlay import Destination, overlay, read_destination
 from waypost.compiler.lower import lower
@@ -84,6 +85,7 @@ def _lay(connection: ConnectionSpec, destination: Destination | None, report: Re
     if spec is None:
         return []
     settings = read_settings(connection, spec.settings, report)
+    check_hosts(connection, spec, settings, report)
     order_by = None
     if connection.order_by is not None:
         values = values_reader(report, {name: item.setting for name, item in spec.settings.items()})

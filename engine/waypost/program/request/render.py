@@ -20,8 +20,10 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.lang import values
+from waypost.lang.hosts import Origin, origin_of
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
+from waypost.program.hosts import origin_text
 from waypost.program.request import grouping
 from waypost.program.settings import Bound
 from waypost.program.support import text_part
@@ -52,6 +54,8 @@ class RequestProgram:
         self.policy = request
         self._request = grouping.split(request).request
         self._shown = _without_now(self._request)
+        self._origin = _origin(self._request.url)
+        self._shown_origin = _origin(self._shown.url)
         self._auth = auth
         self._shown_auth = _auth_without_now(auth)
         self._bound = bound
@@ -78,7 +82,8 @@ class RequestProgram:
             headers["content-encoding"] = "gzip"
         headers.update(_headers({**request.headers, **auth.headers}, env))
         headers.update(_authorization(auth, env, masked))
-        url = _url(request.url, {**request.query, **auth.query}, env, self._bound.endpoint_override, masked)
+        origin = self._shown_origin if masked else self._origin
+        url = _url(origin, {**request.query, **auth.query}, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body))
 
     def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> interpret.Env:
@@ -191,17 +196,18 @@ def _authorization(auth: p.Auth, env: interpret.Env, masked: bool) -> dict[str, 
     return {}
 
 
-def _url(url: p.Value, query: Mapping[str, p.Value], env: interpret.Env, override: str | None, masked: bool) -> str:
+def _origin(url: p.Value) -> Origin:
+    """A url without a host does not compile; what else comes here is one that cannot be sent to."""
+    return origin_of(url) or Origin((), tuple(url.parts) if isinstance(url, p.Text) else (url,))
+
+
+def _url(origin: Origin, query: Mapping[str, p.Value], env: interpret.Env, override: str | None, masked: bool) -> str:
     safe = "<>" if masked else ""
-    pieces = url.parts if isinstance(url, p.Text) else [url]
-    text = ""
-    for index, piece in enumerate(pieces):
+    text = origin_text(origin, env)
+    for piece in origin.rest:
         value = text_part(interpret.evaluate(piece, env))
         held = "" if value is MISSING else value
-        literal = isinstance(piece, p.Const) or (
-            index == 0 and isinstance(piece, p.Ref) and piece.name.startswith("settings.")
-        )
-        text += held if literal else _encoded(held, safe)
+        text += held if isinstance(piece, p.Const) else _encoded(held, safe)
     pairs = {key: text_part(interpret.evaluate(value, env)) for key, value in query.items()}
     found = "&".join(
         f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING
