@@ -17,7 +17,7 @@ from waypost.state.integrity import SEALED
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
 from waypost.state.repair import mend
-from waypost.state.store import Damaged, StateError, Store, look
+from waypost.state.store import CHECKED, Damaged, StateError, Store, look
 
 EVENTS = 300
 Held = tuple[list[tuple[int, bytes, float]], int, object, object]
@@ -53,7 +53,7 @@ def held(folder: Path) -> Held:
     try:
         rows = Journal(store).read("j", 0, 1 << 30)
         reader = store.reader
-        letters = [(letter.offset, letter.event, letter.record) for letter in records.letters(reader)]
+        letters = [(letter.offset, letter.event, letter.record) for letter in records.letters(reader, print)]
         return rows, Journal(store).next("j"), letters, (list(records.cursors(reader)), records.lanes(reader))
     finally:
         store.close()
@@ -236,3 +236,55 @@ def test_error_mending_beside_an_engine(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="another engine"):
         mend(tmp_path)
     store.close()
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "update dead set event = x'7b7d' where id = 2",
+        "update dead set record = x'00' where id = 2",
+        "update dead set item = x'00' where id = 2",
+        "update dead set origin = 77 where id = 2",
+        "update origin set first_line = x'00' where id = (select origin from dead where id = 2)",
+    ],
+)
+def test_dead_letters_of_a_large_state_are_looked_at_when_they_are_read(alter: str, copy: Path, tmp_path: Path) -> None:
+    """A state that is too large to be looked at whole when it is opened."""
+    database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
+    database.execute("insert into plan values ('large', zeroblob(?))", (CHECKED + (1 << 20),))
+    held = database.execute("select count(*) from dead").fetchone()[0]
+    bad = 1 if "update dead" in alter else held
+    database.execute(alter)
+    database.execute("pragma wal_checkpoint(truncate)").fetchall()
+    database.close()
+    said = f"{bad:,} dead letter{'s are' if bad > 1 else ' is'} not as written and left alone (numbers: "
+    state = ("--state", str(copy))
+    for words, good in (
+        (("dead", "list", *state, "--json", "--limit", "1000"), held - bad),
+        (("dead", "export", *state), held - bad),
+        (("dead", "show", "1", "2", *state, "--json"), min(1, held - bad)),
+        (("dead", "drop", "--all", "--dry-run", *state), 0),
+        (
+            (
+                "dead",
+                "replay",
+                *state,
+                "--dry-run",
+                "--to",
+                "segment",
+                "--set",
+                "source_write_key=env:KEY",
+                "--set",
+                "endpoint=europe",
+            ),
+            None,
+        ),
+    ):
+        status, out, err = waypost(*words, cwd=tmp_path, KEY="k")
+        assert status == 70, (words, err)
+        assert good is None or len(out.splitlines()) == good
+        assert ("1 dead letter is not as written" if bad == 1 else "dead letters are not as written") in err
+        assert "show" in words or said in err
+        assert "--accept-damage" in err
+        assert "Traceback" not in err
+    assert f"{held - bad:,} dead letters would be dropped" in waypost("dead", "drop", "--all", "--dry-run", *state)[2]

@@ -197,7 +197,7 @@ def test_rows_survive_the_store(tmp_path: Path) -> None:
     database = look(tmp_path)
     assert records.cursors_of(database, "c", "s") == {"f": Cursor("f", "i", at)}
     assert records.lanes(database) == [("c", "s", ledger)]
-    (found,) = records.letters(database)
+    (found,) = records.letters(database, print)
     assert (found.id, found.event, found.first_line) == (1, b'{"n":4}', b"first")
     database.close()
     assert unpack(pack(ledger)) == ledger

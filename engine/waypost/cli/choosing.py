@@ -13,12 +13,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
 
 from waypost.cli import state_folder
 from waypost.cli.common import refuse, refuse_for
+from waypost.cli.logs import note
 from waypost.compiler.read import units
 from waypost.events.results import ANSWERED, REASONS
 from waypost.lang import fql
@@ -26,7 +28,10 @@ from waypost.lang.errors import LangError
 from waypost.program import interpret
 from waypost.state import records
 from waypost.state.records import Letter
-from waypost.state.store import StateError, Store, look
+from waypost.state.store import Damaged, StateError, Store, look
+
+NUMBERS = 10
+"""So many numbers of damaged letters are shown."""
 
 
 @dataclass(frozen=True)
@@ -129,16 +134,45 @@ def read_since(text: str, now: float) -> float:
 
 def chosen(choice: Choice) -> Iterator[Letter]:
     """The letters, read beside an engine that may be running."""
+    folder = state_folder.to_look_at(choice.state)
     try:
-        database = look(state_folder.to_look_at(choice.state))
+        database = look(folder)
     except StateError as error:
         refuse_for(error)
     with contextlib.closing(database):
-        yield from among(database, choice)
+        yield from among(database, choice, folder)
 
 
-def among(database: sqlite3.Connection, choice: Choice) -> Iterator[Letter]:
-    return (letter for letter in records.letters(database) if choice.takes(letter))
+def among(database: sqlite3.Connection, choice: Choice, folder: Path) -> Iterator[Letter]:
+    """The letters that are meant. Rows that are damaged are said once the others have been read; `leave_if_damaged` ends with their status."""
+    found = damaged_letters()
+
+    def damaged(number: int) -> None:
+        # Of what it was nothing is known: without a number it may have been meant.
+        if not choice.ids or number in choice.ids:
+            found.append(number)
+
+    try:
+        for letter in records.letters(database, damaged):
+            if choice.takes(letter):
+                yield letter
+    except sqlite3.DatabaseError as error:
+        refuse_for(Damaged(folder, str(error)))
+    if found:
+        many = f"{len(found):,} dead letters are" if len(found) > 1 else "1 dead letter is"
+        numbers = ", ".join(map(str, found[:NUMBERS])) + (", …" if len(found) > NUMBERS else "")
+        note(f"{Damaged(folder, f'{many} not as written and left alone (numbers: {numbers})')}")
+
+
+def damaged_letters() -> list[int]:
+    """The numbers of damaged letters that this command has met."""
+    held: list[int] = click.get_current_context().meta.setdefault("waypost.damaged", [])
+    return held
+
+
+def leave_if_damaged() -> None:
+    if damaged_letters():
+        click.get_current_context().exit(Damaged.status)
 
 
 @contextlib.contextmanager

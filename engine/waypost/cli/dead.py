@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from waypost.cli.choosing import Choice, among, choosing, chosen, writing
+from waypost.cli.choosing import Choice, among, choosing, chosen, damaged_letters, leave_if_damaged, writing
 from waypost.cli.common import refuse
 from waypost.cli.replay import replay
 from waypost.state import records
@@ -41,6 +41,7 @@ def list_letters(choice: Choice, limit: int, as_json: bool) -> None:
     if as_json:
         for letter in found[-limit:]:
             click.echo(json.dumps({"id": letter.id, **json.loads(letter.record)}, ensure_ascii=False))
+        leave_if_damaged()
         return
     rows = [_row(letter) for letter in found[-limit:]]
     rows = [HEADS, *rows] if rows else []
@@ -50,6 +51,7 @@ def list_letters(choice: Choice, limit: int, as_json: bool) -> None:
     counts = Counter(letter.reason for letter in found)
     told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
     click.echo(f"{len(found):,} dead letters{f' ({told})' if told else ''}", err=True)
+    leave_if_damaged()
 
 
 def _row(letter: Letter) -> list[str]:
@@ -75,10 +77,12 @@ def show(ids: tuple[int, ...], state: str | None, as_json: bool) -> None:
     """Show dead letters whole: the event, the reason, the destination's answer."""
     found = {letter.id: letter for letter in chosen(Choice(state, ids))}
     for number in ids:
-        if number not in found:
+        if number not in found and number not in damaged_letters():
             refuse(f"there is no dead letter {number}")
+    for number in [number for number in ids if number in found]:
         row = {"id": number, **json.loads(_line(found[number]))} if as_json else json.loads(_line(found[number]))
         click.echo(json.dumps(row, indent=None if as_json else 2, ensure_ascii=False))
+    leave_if_damaged()
 
 
 @command.command()
@@ -94,6 +98,7 @@ def export(choice: Choice, output: Path | None) -> None:
             write(_line(letter))
             count += 1
     click.echo(f"{count:,} dead letters exported", err=True)
+    leave_if_damaged()
 
 
 @command.command()
@@ -106,13 +111,14 @@ def drop(choice: Choice, everything: bool, dry_run: bool, as_json: bool) -> None
     if choice.all and not everything:
         refuse("this would drop every dead letter: say which (--reason, --connection, --since, --where, IDs), or --all")
     with writing(choice.state) as store:
-        found = list(among(store.reader, choice))
+        found = list(among(store.reader, choice, store.folder))
         if not dry_run:
             store.do(lambda database: let_go(database, found))
     if as_json:
         click.echo(json.dumps({"dropped": 0 if dry_run else len(found), "chosen": len(found)}))
-        return
-    click.echo(f"{len(found):,} dead letters {'would be ' if dry_run else ''}dropped", err=True)
+    else:
+        click.echo(f"{len(found):,} dead letters {'would be ' if dry_run else ''}dropped", err=True)
+    leave_if_damaged()
 
 
 def let_go(database: sqlite3.Connection, letters: list[Letter]) -> None:

@@ -11,8 +11,8 @@ import click
 
 from waypost.authoring import result_json
 from waypost.cli.board import progress_board
-from waypost.cli.choosing import Choice, among, choosing, writing
-from waypost.cli.common import read_settings, refuse
+from waypost.cli.choosing import Choice, among, choosing, leave_if_damaged, writing
+from waypost.cli.common import read_settings, refuse, refuse_for
 from waypost.cli.connecting import load_connections, settings_of
 from waypost.cli.endings import LETTERS, Keeps
 from waypost.cli.logs import note
@@ -25,11 +25,11 @@ from waypost.engine.options import Options
 from waypost.engine.replay import NEVER, LetterSource, again
 from waypost.engine.replay import replay as replay_letters
 from waypost.events.results import Filtered, Mapped
-from waypost.plan import Plan, catalog
+from waypost.plan import Plan, PlanError, catalog
 from waypost.program.program import Program, link
 from waypost.program.settings import SettingError, Way
 from waypost.state.records import Letter, plan_of
-from waypost.state.store import Store
+from waypost.state.store import Damaged, Store
 
 
 @click.command()
@@ -69,12 +69,13 @@ def replay(
     Exit status as for `run`: 0 all delivered or filtered, 3 some are dead again, 4 stopped, 5 interrupted.
     """
     with writing(choice.state) as store:
-        found = list(among(store.reader, choice))
+        found = list(among(store.reader, choice, store.folder))
         letters = [letter for letter in found if letter.reason not in NEVER]
         if len(letters) < len(found):
             note(f"{len(found) - len(letters):,} letters are left: only the beginning of their event was kept")
         if not letters:
             note("no dead letter matches")
+            leave_if_damaged()
             return
         try:
             groups = list(_groups(letters, _Plans(store, to, which, pairs, way)))
@@ -84,11 +85,13 @@ def replay(
             refuse(str(error))
         if dry_run:
             _foretell(groups, as_json=as_json)
+            leave_if_damaged()
             return
         summaries = _send(groups, options, store)
     report(
         summaries, "the state still: see `waypost dead`", Keeps(LETTERS), several=True, dry_run=False, as_json=as_json
     )
+    leave_if_damaged()
     click.get_current_context().exit(status_of(summaries))
 
 
@@ -110,7 +113,10 @@ class _Plans:
             current = self._current(letter.connection)
             plan = current
             if self._which == "old":
-                plan = plan_of(self._store.reader, letter.plan) or current
+                try:
+                    plan = plan_of(self._store.reader, letter.plan) or current
+                except PlanError as error:
+                    refuse_for(Damaged(self._store.folder, str(error)))
                 if plan.digest != letter.plan:
                     refuse(f"the state does not hold the plan {letter.plan[:12]}: leave --plan old out")
             given: dict[str, Any] = {**settings_of(current), **read_settings(self._pairs, plan)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from waypost.delivery import ledger as ledgers
 from waypost.delivery.ledger import Ledger
 from waypost.delivery.progress import Part
 from waypost.plan import Plan, dump, load
-from waypost.state.integrity import sealed
+from waypost.state.integrity import SEALED, sealed
 from waypost.state.journal import trim
 
 JOURNAL = "journal"
@@ -206,15 +206,24 @@ def plan_of(database: sqlite3.Connection, digest: str) -> Plan | None:
     return load(row[0], f"the plan {digest[:12]}") if row else None
 
 
-def letters(database: sqlite3.Connection, after: int = 0) -> Iterator[Letter]:
-    """The dead letters that are held, oldest first, behind one of them."""
+def letters(database: sqlite3.Connection, damaged: Callable[[int], None], after: int = 0) -> Iterator[Letter]:
+    """The dead letters that are held, oldest first, behind one of them. `damaged` is told the number of each row that is not as it was written:
+    of a large state nobody has looked at the rows before."""
+    columns = ", ".join(f"dead.{name}" for name in SEALED["dead"].split(", "))
     rows = database.execute(
-        "select connection, source, byte_offset, action, item, reason, whole, at, plan, event, record, first_line, dead.id "
-        "from dead join origin on origin.id = dead.origin where dead.id > ? order by dead.id",
+        f"select connection, source, byte_offset, action, item, reason, whole, at, plan, event, record, first_line, dead.id, "
+        f"dead.crc is seal({columns}), digest from dead left join origin on origin.id = dead.origin where dead.id > ? order by dead.id",
         (after,),
     )
-    for connection, source, offset, action, item, reason, whole, *rest in rows:
-        yield Letter(connection, source, offset, action, msgspec.json.decode(item), reason, bool(whole), *rest)
+    for *row, first_line, number, good, digest in rows:
+        if not good or first_line is None or hashlib.sha256(first_line).digest() != digest:
+            damaged(number)
+            continue
+        connection, source, offset, action, item, reason, whole, at, plan, event, record = row
+        item = msgspec.json.decode(item)
+        yield Letter(
+            connection, source, offset, action, item, reason, bool(whole), at, plan, event, record, first_line, number
+        )
 
 
 def remove_letters(database: sqlite3.Connection, ids: Iterable[int]) -> None:
