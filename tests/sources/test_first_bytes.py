@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import json
 import lzma
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waypost.http.receiver import Receiver
+from waypost.sources.file import FileSource, SourceError
 from waypost.sources.first_bytes import HEAD, judged
 
 EVENTS = [
@@ -140,3 +143,78 @@ def test_lines_are_delivered(name: str, tmp_path: Path) -> None:
             done = run(receiver, *words, given=given_, cwd=tmp_path)
             sent = sum(len(json.loads(request.body)["batch"]) for request in receiver.requests)
         assert (done.returncode, sent) == (0 if name == "lines" else 3, len(EVENTS)), done.stderr
+
+
+GROWING = {
+    "UTF-16, cut in its mark": (LINES.decode().encode("utf-16"), 1, "iconv -f UTF-16"),
+    "UTF-16LE": (LINES.decode().encode("utf-16-le"), 2, "iconv -f UTF-16LE"),
+    "UTF-16LE, cut in a character": (LINES.decode().encode("utf-16-le"), 3, "iconv -f UTF-16LE"),
+    "UTF-16BE": (LINES.decode().encode("utf-16-be"), 1, "iconv -f UTF-16BE"),
+    "CR": (LINES.replace(b"\n", b"\r"), 30, r"tr '\r' '\n'"),
+    "CR, cut behind a line": (LINES.replace(b"\n", b"\r"), LINES.index(b"\n") + 1, r"tr '\r' '\n'"),
+    "pretty": (json.dumps(EVENTS[0], indent=2).encode() + b"\n", 20, "jq -c ."),
+    "array over lines": (json.dumps(EVENTS, indent=1).encode(), 1, "jq -c '.[]'"),
+    "arrays": ((json.dumps(EVENTS) + "\n").encode() * 2, 40, "jq -c '.[]'"),
+    "gzip, cut in its mark": (gzip.compress(LINES), 1, "is gzip: it cannot be followed"),
+    "lines": (LINES, 3, ""),
+    "lines, cut in the first": (LINES, 50, ""),
+    "nothing, then lines": (LINES, 0, ""),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_file_that_grows_is_looked_at_again(name: str, tmp_path: Path) -> None:
+    """While its first bytes do not tell what it is, nothing of it is read."""
+    data, cut, said = GROWING[name]
+    path = tmp_path / "log"
+    path.write_bytes(data[:cut])
+    source = FileSource(path, follow=True)
+    assert [source.read() for _ in range(3)] == [[], [], []]
+    assert source.offset == 0
+    for at in range(cut, len(data)):
+        with path.open("ab") as file:
+            file.write(data[at : at + 1])
+        if at < cut + 8 or at == len(data) - 1:
+            try:
+                found = source.read()
+            except SourceError as error:
+                assert said
+                assert said in str(error)
+                break
+            assert not found or not said
+    else:
+        assert not said
+        assert source.offset == len(data)
+    source.close()
+
+
+@given(st.sampled_from([name for name in GROWING if GROWING[name][2]]), st.data())
+def test_nothing_of_a_file_that_is_no_lines_is_ever_given(name: str, data: st.DataObject) -> None:
+    """Wherever its growth is seen."""
+    whole, _, said = GROWING[name]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        path.write_bytes(b"")
+        source = FileSource(path, follow=True)
+        try:
+            with pytest.raises(SourceError, match=re.escape(said)):
+                for start, end in itertools.pairwise([0, *cuts, len(whole)]):
+                    with path.open("ab") as file:
+                        file.write(whole[start:end])
+                    assert source.read() == []
+        finally:
+            source.close()
+
+
+def test_a_file_that_is_rotated_while_it_is_unknown_is_judged_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    line = LINES.splitlines(keepends=True)[0]
+    path.write_bytes(line.rstrip())
+    source = FileSource(path, follow=True)
+    assert source.read() == []
+    path.rename(tmp_path / "log.1")
+    path.write_bytes(LINES)
+    found = b"".join(piece.data for _ in range(8) for piece in source.read() or ())
+    assert found.count(b'"type"') == 1 + len(EVENTS)
+    source.close()

@@ -20,6 +20,7 @@ import msgspec
 from waypost.cli import endings
 from waypost.cli.common import refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
+from waypost.cli.shared_streams import refuse_shared_streams
 from waypost.cli.ways import prepare_to_send
 from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
 from waypost.engine.options import Options, Sender
@@ -61,6 +62,10 @@ class Service:
         if not plans:
             refuse(f"no connection of {self.path} is enabled")
         check_settings(plans)
+        try:
+            refuse_shared_streams(feeds(plans))
+        except SourceError as error:
+            refuse(str(error))
         return plans
 
     @property

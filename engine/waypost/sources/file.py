@@ -22,7 +22,7 @@ from waypost.events.lines import Cutter, Piece, SourceError
 from waypost.events.loss import Loss
 from waypost.sources import rotation
 from waypost.sources.first_bytes import HEAD, judged
-from waypost.sources.opened import TAIL, Opened, identity_of
+from waypost.sources.opened import GZIP, TAIL, Opened, identity_of
 
 REMEMBERED = 1000
 """How many of the files that one name had are kept in the identity: none that a lane has not passed may be missing there."""
@@ -86,13 +86,44 @@ class FileSource:
         self._looked: object = None
         self._longest = 0
         self._start(Opened(path), 0)
-        said = f"{path} is gzip: it cannot be followed" if follow and self._file.zipped else ""
-        # A file that grows is judged by what stands there; where that does not tell, it is read.
-        if not said and (other := judged(self._file.head(HEAD), more=follow)):
-            said = f"{path} is {other}"
-        if said:
+        self._lines = False
+        """Whether its first bytes have told that it holds lines: one that grows may have too few of them yet."""
+        self._judged = -1
+        try:
+            self._judge(more=follow)
+        except SourceError:
             self._file.close()
-            raise SourceError(said)
+            raise
+
+    def _judge(self, *, more: bool) -> None:
+        """Looks at the first bytes of a file of which nothing has been read. Raises SourceError where they are no lines of events."""
+        if self.waits and not self._file.zipped and self._file.starts(2) == GZIP:
+            # Its first byte stood there alone when it was opened.
+            path = self._file.path
+            self._file.close()
+            self._start(Opened(path), self._base)
+        if self.waits and self._file.zipped:
+            raise SourceError(f"{self._path} is gzip: it cannot be followed")
+        head = self._file.head(HEAD)
+        self._judged = len(head)
+        said = judged(head, more=more)
+        if said:
+            raise SourceError(f"{self._path} is {said}")
+        self._lines = said is not None
+
+    def _undecided(self) -> bool:
+        """Whether more bytes are waited for that tell what the file is. Once another one follows it, it has all that it will have."""
+        if self._lines or self._file.offset:
+            self._lines = True
+            return False
+        if self._later or self._elsewhere() or self._over():
+            # Whoever asks next whether another one is there has to look again.
+            self._looked = None
+            self._judge(more=False)
+            self._lines = True
+        elif self._file.size != self._judged:
+            self._judge(more=True)
+        return not self._lines
 
     def _start(self, file: Opened, base: int) -> None:
         """A file's beginning stands at an offset of the stream."""
@@ -205,6 +236,8 @@ class FileSource:
 
     def read(self) -> list[Piece] | None:
         """The next lines, an empty list when there is none yet, None at the end."""
+        if self._undecided():
+            return []
         at, tail = self._file.offset, self._file.tail
         chunk = self._file.read()
         if self.waits and not self._file.zipped and self._altered(at, tail):

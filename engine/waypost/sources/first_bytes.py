@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 HEAD: Final = 64 << 10
+LEAST: Final = 4
+"""Of fewer bytes nobody can tell UTF-16, nor gzip, from lines."""
 
 ARRAY: Final = "one JSON array, where each line must be an event: make lines of it with jq -c '.[]'"
 PRETTY: Final = "JSON over several lines, where each line must be an event: make lines of it with jq -c ."
@@ -53,6 +55,8 @@ def judged(head: bytes, *, more: bool) -> str | None:
         if len(head) >= 4 and all(head[first:4:2]) and not any(head[1 - first : 4 : 2]):
             return UTF16.format(name)
     more = more and len(head) < HEAD
+    if more and len(head) < LEAST:
+        return None
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] not in (b"{", b"["):
         return "" if text or not more else None
@@ -71,9 +75,9 @@ def judged(head: bytes, *, more: bool) -> str | None:
         return PRETTY
     if b"\n" in text[end:]:
         return ""
-    if more:
-        return None
-    return CR if re.match(rb"[ \t]*\r\s*[{\[]", text[end:]) else ""
+    if re.match(rb"[ \t]*\r\s*[{\[]", text[end:]):
+        return CR
+    return None if more else ""
 
 
 def _array(text: bytes, end: int, *, over: bool, more: bool) -> str | None:

@@ -20,6 +20,9 @@ CHUNK = 96 << 10
 
 FIRST_LINE = (1 << 20) + 2
 
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins."""
+
 TAIL = 256
 """So many of the bytes that were read last tell whether a file is still the one that was read."""
 
@@ -38,7 +41,7 @@ class Opened:
         self._fed = 0
         self._file = _open(path)
         self._status = os.fstat(self._file.fileno())
-        self._gunzip = Gunzip() if self._file.read(2) == b"\x1f\x8b" else None
+        self._gunzip = Gunzip() if self._file.read(2) == GZIP else None
         self._ended = False
         self._rewind()
 
