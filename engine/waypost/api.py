@@ -148,11 +148,11 @@ async def deliver(
     try:
         engine = Engine(options, store, lambda program: sender)
         async with opened(events, name) as source:
-            courier = engine.courier(program, name, [source], sender)
+            runner = engine.runner(program, name, [source], sender)
             engine.started = True
-            source.listen(courier.wake.set)
+            source.listen(runner.wake.set)
             try:
-                end = await courier.run()
+                end = await runner.run()
             finally:
                 await sender.close()
                 engine.close()

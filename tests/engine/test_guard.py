@@ -228,7 +228,7 @@ def test_a_sender_that_never_works_stops_its_lane_and_keeps_the_events(guarded: 
 def test_one_lane_that_ends_by_a_fault_ends_no_other(
     guarded: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Mutation that turns this red: `Courier.run` without its guard."""
+    """Mutation that turns this red: `LaneRunner.run` without its guard."""
     path = events(tmp_path)
     said: list[str] = []
     senders = {"broken": Taking(), "whole": Taking()}
@@ -244,15 +244,15 @@ def test_one_lane_that_ends_by_a_fault_ends_no_other(
     lanes = [Assignment(program, "files", "key", lambda added: [lambda: FileSource(path)]) for program in programs]
 
     async def all_lanes() -> list[Summary]:
-        from waypost.engine.lane_runner import Courier
+        from waypost.engine.lane_runner import LaneRunner
 
-        linked = Courier._link
+        linked = LaneRunner._link
 
-        def link_broken(self: Courier, program: Program) -> None:
+        def link_broken(self: LaneRunner, program: Program) -> None:
             linked(self, program)
             self.lane.broken = program.owner == "broken"  # type: ignore[attr-defined]
 
-        monkeypatch.setattr(Courier, "_link", link_broken)
+        monkeypatch.setattr(LaneRunner, "_link", link_broken)
         return await engine.run(lanes)
 
     summaries = asyncio.run(all_lanes())

@@ -233,7 +233,7 @@ def test_what_is_loopback(host: str, local: bool) -> None:
 
 
 def test_metrics_are_the_ledger(tmp_path: Path) -> None:
-    """Conservation, as Prometheus sees it. Mutation that turns this red: `Traffic.attempt` left out of `Courier._attempt`."""
+    """Conservation, as Prometheus sees it. Mutation that turns this red: `Traffic.attempt` left out of `LaneRunner._attempt`."""
     orders(tmp_path, 400)
     with (tmp_path / "events.ndjson").open("ab") as file:
         file.write(b'not json\n{"type":"page"}\n{"type":"track","event":"no id"}\n')
@@ -294,7 +294,7 @@ def test_trouble_is_seen_and_the_engine_stays_ready(script: str, state: str, tmp
 
 
 def test_stopped_lane_goes_on_when_it_is_loaded_again(tmp_path: Path) -> None:
-    """Mutation that turns this red: `Courier._read_all` that returns where a source has not ended; `Engine.apply` without `lane.stopped`."""
+    """Mutation that turns this red: `LaneRunner._read_all` that returns where a source has not ended; `Engine.apply` without `lane.stopped`."""
     orders(tmp_path, 100)
     known = threading.Event()
     with Receiver(port=0, answer=lambda request: Reply(200 if known.is_set() else 401)) as receiver:
@@ -348,7 +348,7 @@ def test_state_that_takes_no_commits_is_not_ready(tmp_path: Path) -> None:
 def test_counters_do_not_go_back_while_events_are_read_again() -> None:
     """Mutation that turns this red: `Looking._lane` giving `ledger.accepted`."""
     lane = SimpleNamespace(ledger=Ledger(accepted=1000), oldest=lambda: None, stopped="", held_bytes=0)
-    courier = SimpleNamespace(
+    runner = SimpleNamespace(
         lane=lane,
         keeping=SimpleNamespace(connection="one", source="all", fault=None),
         sources=[],
@@ -359,7 +359,7 @@ def test_counters_do_not_go_back_while_events_are_read_again() -> None:
         options=Options(None),
     )
     engine: Any = SimpleNamespace(
-        couriers={("one", "all"): courier}, store=None, started=True, stopping=SimpleNamespace(count=0)
+        runners={("one", "all"): runner}, store=None, started=True, stopping=SimpleNamespace(count=0)
     )
     looking = Looking(engine)
     found = []

@@ -155,7 +155,7 @@ def assert_delivered(engine: Engine, state: Path, connection: str, count: int) -
 
 
 def test_failing_destination_slows_no_other(tmp_path: Path) -> None:
-    """P10. Mutation that turns this red: one Transport or one courier loop for all lanes."""
+    """P10. Mutation that turns this red: one Transport or one runner loop for all lanes."""
     names = orders(tmp_path, 3000)
     with (
         Receiver(port=0, script="200:delay=60") as stuck,
@@ -179,7 +179,7 @@ def test_failing_destination_slows_no_other(tmp_path: Path) -> None:
 def test_reloads_while_the_destination_fails(tmp_path: Path) -> None:
     """P13: each event is handled by one plan, a bad file changes nothing, nothing is lost or doubled.
 
-    Mutations that turn this red: `Courier._change` without `_older` (an event of two plans); `_drain` not waiting for what is under way
+    Mutations that turn this red: `LaneRunner._change` without `_older` (an event of two plans); `_drain` not waiting for what is under way
     (doubles).
     """
     spec = SPEC.replace("    mapping:\n", "    mapping:\n      v: {$literal: 0}\n")

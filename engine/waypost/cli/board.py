@@ -1,6 +1,6 @@
 """What a run shows on a terminal while it works: how much of the known work is delivered, how fast, what is in flight, and what is down.
 
-Takes what couriers tell (`progress`: a source, a ledger, when a destination is tried again) and what is said (`note`). Gives lines at the foot
+Takes what runners tell (`progress`: a source, a ledger, when a destination is tried again) and what is said (`note`). Gives lines at the foot
 of the terminal, drawn again four times a second; what is said is printed above them.
 
 Reading is not delivering: of an input's bytes, those count as done whose deliveries have ended, so that 100 % is the end.

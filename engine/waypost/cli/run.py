@@ -24,7 +24,7 @@ from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
 from waypost.engine.engine import Summary, Watcher, run, status_of
-from waypost.engine.lane_runner import turned_away
+from waypost.engine.lane_mapper import turned_away
 from waypost.engine.options import Options, Sender
 from waypost.events.lines import Line, SourceError
 from waypost.plan import Plan, catalog
@@ -431,7 +431,7 @@ class DryRun:
 
 
 def tell_each(program: Program, source: Source, lines: list[Line], now: float) -> list[Any]:
-    """`courier.many`, each delivery told as a line of JSON (`authoring/result_json.py`)."""
+    """`lane_mapper.many`, each delivery told as a line of JSON (`authoring/result_json.py`)."""
     found: list[Any] = []
     for line in lines:
         if line.__class__ is Line:

@@ -1,6 +1,6 @@
-"""What a lane asks its courier to do, and what it wants to know of a line.
+"""What a lane asks its runner to do, and what it wants to know of a line.
 
-Takes nothing. Gives the commands of lane.py as data (they say what, and lane_runner.py says how), and what the courier tells of one that broke.
+Takes nothing. Gives the commands of lane.py as data (they say what, and lane_runner.py says how), and what the runner tells of one that broke.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The engine: lanes at work side by side, what they share, and what starts, changes and stops them.
 
 Takes assignments (a linked program, a source's name, how to open its inputs). Gives a Summary: the ledger of each lane, why it stopped, and the
-exit status. Each lane has its own courier, connections and cursor, so that one failing destination slows no other. Shared are the gates
+exit status. Each lane has its own runner, connections and cursor, so that one failing destination slows no other. Shared are the gates
 (lanes with one host and credential), the readers (lanes with one source) and the store's commits.
 
 Why a reload needs no code of its own in a lane: it is what a crash and a new start do, in order (lane_runner.py).
@@ -21,7 +21,8 @@ from typing import Any, Protocol
 from waypost.delivery.lane import WINDOW
 from waypost.delivery.ledger import Ledger
 from waypost.engine.gates import Gates
-from waypost.engine.lane_runner import Courier, End, MapLines, wake_neighbours
+from waypost.engine.lane_mapper import MapLines
+from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
 from waypost.engine.options import Options, Sender, Stopping
 from waypost.events.guard import REASON
 from waypost.events.lines import SourceError
@@ -127,7 +128,7 @@ class Intake(Protocol):
 class Running:
     """A lane at work."""
 
-    courier: Courier
+    runner: LaneRunner
     task: asyncio.Task[End]
     sender: Sender
     key: Any
@@ -139,7 +140,7 @@ class Ready:
     """A lane that is about to run: everything that it needs is open."""
 
     item: Assignment
-    courier: Courier
+    runner: LaneRunner
     sender: Sender
     taps: list[Source]
 
@@ -159,12 +160,12 @@ async def run(
     engine = Engine(options, store, lambda program: sender)
     began = time.monotonic()
     with engine.signals():
-        courier = engine.courier(program, source, sources, sender, news=news)
+        runner = engine.runner(program, source, sources, sender, news=news)
         engine.started = True
         try:
             if watcher is not None:
                 await watcher.start(engine)
-            end = await courier.run()
+            end = await runner.run()
         finally:
             if watcher is not None:
                 await watcher.stop()
@@ -180,7 +181,7 @@ async def run_with(
     engine = Engine(options, None, lambda program: sender)
     began = time.monotonic()
     with engine.signals():
-        courier = Courier(
+        runner = LaneRunner(
             program,
             sources,
             sender,
@@ -188,10 +189,10 @@ async def run_with(
             keeping=keeping,
             stopping=engine.stopping,
             gates=engine.gates.of,
-            map_lines=map_lines,
+            role=Role(map_lines=map_lines),
         )
         try:
-            end = await courier.run()
+            end = await runner.run()
         finally:
             await sender.close()
     return engine.summary(end, began)
@@ -212,7 +213,7 @@ class Engine:
         self.gates = Gates(options.jitter)
         self.reload_asked = asyncio.Event()
         self.lanes: dict[tuple[str, str], Running] = {}
-        self.couriers: dict[tuple[str, str], Courier] = {}
+        self.runners: dict[tuple[str, str], LaneRunner] = {}
         """Those at work, and those that have ended by themselves: their counts still count."""
         self.started = False
         """Whether every lane has begun, and what takes events in."""
@@ -224,7 +225,7 @@ class Engine:
         self._applying = False
         self._done: dict[tuple[str, str], Any] = {}
 
-    def courier(
+    def runner(
         self,
         program: Program,
         source: str,
@@ -234,7 +235,7 @@ class Engine:
         news: Journal | None = None,
         patient: bool = False,
         among: bool = False,
-    ) -> Courier:
+    ) -> LaneRunner:
         """A lane, ready to run."""
         lane = (program.owner, source)
         self._trimming.join(lane, (item.name for item in sources if item.identity == JOURNAL))
@@ -250,7 +251,7 @@ class Engine:
             earlier=ledger_of(reader, program.owner, source) if reader else None,
             saved=lambda cursors: self._trimming.saved(lane, cursors),
         )
-        courier = self.couriers[lane] = Courier(
+        runner = self.runners[lane] = LaneRunner(
             program,
             sources,
             sender,
@@ -258,19 +259,16 @@ class Engine:
             keeping=keeping,
             stopping=self.stopping,
             gates=self.gates.of,
-            answered=self._answered,
-            news=news,
-            patient=patient,
-            among=among,
+            role=Role(answered=self._answered, news=news, patient=patient, among=among),
         )
         self._share_memory()
-        return courier
+        return runner
 
     def _share_memory(self) -> None:
         """Each lane holds less where there are many: a batch of the usual size still has room, and so have those under way."""
-        window = window_of(len(self.couriers))
-        for courier in self.couriers.values():
-            courier.hold(window)
+        window = window_of(len(self.runners))
+        for runner in self.runners.values():
+            runner.hold(window)
 
     def summary(self, end: End, began: float) -> Summary:
         return Summary(
@@ -352,15 +350,15 @@ class Engine:
 
     def _end_of(self, running: Running) -> End:
         """The end of a lane. One whose input cannot be read ends alone where there are others."""
-        courier = running.courier
+        runner = running.runner
         try:
             return running.task.result()
         except SourceError as error:
-            if len(self.couriers) < 2:
+            if len(self.runners) < 2:
                 raise
-            courier.fault = str(error)
-            self.options.notice(Notice(f"{courier.keeping.connection}: {error}", "fault", level="error"))
-            return End(courier.keeping.connection, courier.keeping.source, courier.lane.ledger, "", True, str(error))
+            runner.fault = str(error)
+            self.options.notice(Notice(f"{runner.keeping.connection}: {error}", "fault", level="error"))
+            return End(runner.keeping.connection, runner.keeping.source, runner.lane.ledger, "", True, str(error))
 
     async def apply(self, assignments: list[Assignment]) -> None:
         """Starts what is new, changes what has another plan, ends what is no longer there."""
@@ -380,9 +378,9 @@ class Engine:
                 if held is None:
                     ready.append(await self._prepare(item))
                 elif (
-                    held.courier.lane.stopped
-                    or held.courier.program.plan != item.program.plan
-                    or held.courier.program.settings != item.program.settings
+                    held.runner.lane.stopped
+                    or held.runner.program.plan != item.program.plan
+                    or held.runner.program.settings != item.program.settings
                 ):
                     changes.append((held, item.program))
         except BaseException:
@@ -404,18 +402,16 @@ class Engine:
         taps: list[Source] = [reader.tap() for reader in shared]
         await self._begin(item, taps)
         sender = self._sender_for(item.program)
-        courier = self.courier(
-            item.program, item.source, taps, sender, news=item.news, patient=item.endless, among=True
-        )
-        return Ready(item, courier, sender, taps)
+        runner = self.runner(item.program, item.source, taps, sender, news=item.news, patient=item.endless, among=True)
+        return Ready(item, runner, sender, taps)
 
     def _start(self, one: Ready) -> None:
         item = one.item
-        task = asyncio.create_task(one.courier.run(), name=f"{item.program.owner} < {item.source}")
-        self.lanes[item.name] = Running(one.courier, task, one.sender, item.key, one.taps)
+        task = asyncio.create_task(one.runner.run(), name=f"{item.program.owner} < {item.source}")
+        self.lanes[item.name] = Running(one.runner, task, one.sender, item.key, one.taps)
 
     async def _abandon(self, one: Ready) -> None:
-        self.couriers.pop(one.item.name, None)
+        self.runners.pop(one.item.name, None)
         for tap in one.taps:
             tap.close()
         await one.sender.close()
@@ -444,7 +440,7 @@ class Engine:
     async def _change(self, running: Running, program: Program) -> None:
         # The way there (TLS, how many at once) is the plan's, too: nothing is under way on the old one when it is left.
         old, sender = running.sender, self._sender_for(program)
-        changed = asyncio.create_task(running.courier.change(program, sender))
+        changed = asyncio.create_task(running.runner.change(program, sender))
         # A lane that ends meanwhile (a signal, its last event) has nothing to change.
         await asyncio.wait({changed, running.task}, return_when=asyncio.FIRST_COMPLETED)
         left = sender if not changed.done() else old
@@ -455,9 +451,9 @@ class Engine:
 
     async def _end(self, name: tuple[str, str], running: Running) -> None:
         del self.lanes[name]
-        self.couriers.pop(name, None)
+        self.runners.pop(name, None)
         self._share_memory()
-        running.courier.leave()
+        running.runner.leave()
         await asyncio.wait({running.task})
         self._ended.append(self._end_of(running))
         self._trimming.leave(name)
@@ -474,10 +470,10 @@ class Engine:
         if self._file is not None:
             self._file.close()
 
-    def _answered(self, courier: Courier) -> None:
+    def _answered(self, runner: LaneRunner) -> None:
         """Wakes the other lanes of the gates at which a request has ended."""
         if len(self.lanes) > 1:
-            wake_neighbours(courier, [running.courier for running in self.lanes.values()])
+            wake_neighbours(runner, [running.runner for running in self.lanes.values()])
 
     # Signals.
 

@@ -12,44 +12,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-import msgspec
 
 from waypost.delivery.commands import Broken
 from waypost.delivery.gate import Gate
-from waypost.delivery.lane import ELSEWHERE, WINDOW, Command, Dead, Lane, Send
+from waypost.delivery.lane import WINDOW, Command, Dead, Lane, Send
 from waypost.delivery.ledger import Ledger
 from waypost.delivery.outcome import Answer
+from waypost.engine.attempts import Attempts, Unsent
+from waypost.engine.lane_mapper import LaneMapper, MapLines
 from waypost.engine.options import Options, Sender, Stopping
-from waypost.engine.taps import Attempt
 from waypost.engine.traffic import Traffic
 from waypost.events.guard import REASON, Guard, told
-from waypost.events.lines import Chunk, Line, Piece, SourceError, Turned, lines_of
+from waypost.events.lines import SourceError
 from waypost.events.loss import Loss
-from waypost.events.mapped_chunk import Block
 from waypost.events.notices import Notice
-from waypost.events.results import Mapped, Rejected
 from waypost.lang.values import Fault
-from waypost.program.order_key import order_key
-from waypost.program.program import Program, Result
+from waypost.program.program import Program
 from waypost.sources.shared import Source, losses, waits
 from waypost.state.commits import Keeps
 from waypost.state.dead_letters import writer
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
 from waypost.state.records import JOURNAL, Snapshot
-
-MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Result]]]
-"""What becomes of a chunk of lines: for each its one message, or the list of its results."""
-
-BIG = 32 << 10
-"""A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
 
 GO_ON = "`waypost state DIR --accept-damage` goes on with what is there"
 
@@ -71,15 +58,28 @@ class End:
     """How many times the guard has caught what is our fault (guard.py)."""
 
 
-class Unsent(Exception):
-    """A request that could not be made, or not be sent once it was made. `__cause__` says why."""
+@dataclass(frozen=True)
+class Role:
+    """How a lane stands among others."""
 
-    def __init__(self, *, made: bool) -> None:
-        super().__init__("a request broke")
-        self.made = made
+    map_lines: MapLines | None = None
+    """Maps in another way than the program (a replay)."""
+    answered: Callable[[LaneRunner], None] = lambda runner: None
+    """Is told after each answer."""
+    news: Journal | None = None
+    """Tells of events that have come."""
+    patient: bool = False
+    """A destination that is never reached does not stop the lane: a service waits for it."""
+    among: bool = False
+    """Others go on when this one ends, so its end is told at once."""
+    mine: Callable[[Any, bytes], bool] | None = None
+    """Says of a key and a line whether this worker has the event, where others have the rest."""
 
 
-class Courier:
+ALONE = Role()
+
+
+class LaneRunner:
     """State: the lane, the tasks under way, where each source is, and the plan to change to."""
 
     def __init__(
@@ -92,18 +92,8 @@ class Courier:
         keeping: Keeps,
         stopping: Stopping,
         gates: Callable[[Program], dict[str, Gate]],
-        map_lines: MapLines | None = None,
-        answered: Callable[[Courier], None] = lambda courier: None,
-        news: Journal | None = None,
-        patient: bool = False,
-        among: bool = False,
-        mine: Callable[[Any, bytes], bool] | None = None,
+        role: Role = ALONE,
     ) -> None:
-        """`map_lines` maps in another way than `Program.map_many` (a replay). `answered` is told after each answer; `news` tells of events that
-        have come. `patient`: a destination that is never reached does not stop the lane (a service waits for it).
-        `among`: other lanes go on when this one ends, so its end
-        is told at once. `mine` says of a key and a line whether this worker has the event, where others have the rest.
-        """
         self.program = program
         self.sources = sources
         self.sender = sender
@@ -112,23 +102,17 @@ class Courier:
         self.stopping = stopping
         self.window_bytes = WINDOW
         self.wake = asyncio.Event()
-        self.traffic = Traffic()
         self.over = False
         self.fault = ""
         """What has ended the lane, and is our fault."""
         self._gates_of = gates
-        self._map_lines = map_lines or options.map_lines
-        self._answered = answered
-        self._news = news
-        self._patient = patient
-        self._among = among
-        self._mine = mine
+        self._role = role
         self._failing = False
         self._said_stopped = False
         self._connected = False
         self._last_error = ""
-        self._answers: deque[tuple[int, Answer | Unsent]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts = Attempts(options, (keeping.connection, keeping.source), self.wake.set)
+        self._mapper = LaneMapper(role.map_lines or options.map_lines, role.mine)
         self._held: dict[str, Snapshot] = {}
         self._reading = 0
         self._opened: set[str] = set()
@@ -136,11 +120,13 @@ class Courier:
         self._next: Program | None = None
         self._next_sender = sender
         self._changed = asyncio.Event()
-        self._older: dict[tuple[str, int], Program] = {}
-        """Events of which a part has ended under an earlier plan: that plan maps them."""
-        self._prefixes: dict[int, str] = {}
         self._leaving = False
         self._link(program)
+
+    @property
+    def traffic(self) -> Traffic:
+        """The attempts so far, by how they ended."""
+        return self._attempts.traffic
 
     def hold(self, window_bytes: int) -> None:
         """How much the lane may hold from now on."""
@@ -150,11 +136,7 @@ class Courier:
         self.program = program
         self.requests = dict(program.requests)
         self.gates = self._gates_of(program)
-        self._prefixes = {}
-        for older in self._older.values():
-            if id(older) in self._prefixes:
-                continue
-            prefix = self._prefixes[id(older)] = f"{len(self._prefixes)}/"
+        for prefix, older in self._mapper.link(program):
             for name, gate in self._gates_of(older).items():
                 self.requests[prefix + name] = older.requests[name]
                 self.gates[prefix + name] = gate
@@ -163,10 +145,10 @@ class Courier:
             self.gates,
             self.options.jitter,
             window_bytes=self.window_bytes,
-            shared=self._mine is not None,
+            shared=self._role.mine is not None,
             guard=self._guarded(program),
         )
-        self._key_of = order_key(program)
+        self._attempts.link(program, self.lane, self.requests, self.sender)
         self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.secrets))
 
     def _guarded(self, program: Program) -> Guard:
@@ -194,8 +176,8 @@ class Courier:
 
     async def _run(self) -> End:
         self.stopping.tell(self.wake.set)
-        if self._news is not None:
-            self._news.listen(self.wake.set)
+        if self._role.news is not None:
+            self._role.news.listen(self.wake.set)
         self._began = self.options.steady()
         keeper = asyncio.create_task(self.keeping.run())
         fault = ""
@@ -203,14 +185,14 @@ class Courier:
             fault = self.fault = await self._deliver()
             self._tell_end()
         finally:
-            for task in (*self._tasks, keeper):
+            for task in (*self._attempts.tasks, keeper):
                 task.cancel()
-            await asyncio.gather(*self._tasks, keeper, return_exceptions=True)
+            await asyncio.gather(*self._attempts.tasks, keeper, return_exceptions=True)
             self.over = True
             self.stopping.forget(self.wake.set)
             self._leave_gates()
-            if self._news is not None:
-                self._news.forget(self.wake.set)
+            if self._role.news is not None:
+                self._role.news.forget(self.wake.set)
         # Of those before the one that is being read, the end was seen.
         left = self.sources[self._reading :]
         unread = self._ended_early and any(source.size is None or source.offset < source.size for source in left)
@@ -258,7 +240,7 @@ class Courier:
                 break
             self._reading += 1
             self.keeping.due()
-        while self.lane.stopped and self._patient and not (self.stopping.count or self._next or self._leaving):
+        while self.lane.stopped and self._role.patient and not (self.stopping.count or self._next or self._leaving):
             # A service whose credentials are refused waits for a reload.
             await self._wait()
 
@@ -296,9 +278,10 @@ class Courier:
             if pieces is None:
                 return True
             if not pieces and waits(source):
-                await self._wait(POLL_S if self._news is None else 1.0)
+                await self._wait(POLL_S if self._role.news is None else 1.0)
                 continue
-            self._take(source, pieces)
+            for commands in self._mapper.take(self.lane, source, pieces, self.options.clock(), self.options.steady):
+                self._carry_out(commands)
             self.options.progress(source, self.lane.ledger, self._tried_again())
             await self._step()
         return False
@@ -310,61 +293,6 @@ class Courier:
                 self.lane.ledger.missing += 1
                 self.lane.ledger.missing_bytes += loss.size
                 self.keeping.due()
-
-    def _take(self, source: Source, pieces: list[Piece]) -> None:
-        now = self.options.clock()
-        for piece in pieces:
-            if not isinstance(piece, Chunk) or self._one_by_one(source, piece):
-                self._take_lines(source, lines_of([piece]), now)
-                continue
-            first = 0
-            for block in self._blocks(source, piece, now):
-                self._carry_out(self.lane.offer_block(block, piece, first, source.name, self.options.steady()))
-                first += block.count
-
-    def _one_by_one(self, source: Source, chunk: Chunk) -> bool:
-        """Whether something is to be known of each line, or one of them is mapped in another way."""
-        if self._key_of is not None or self._map_lines is not None:
-            return True
-        return any(name == source.name and chunk.offset <= at < chunk.end for name, at in self._older)
-
-    def _blocks(self, source: Source, chunk: Chunk, now: float) -> Iterator[Block]:
-        if chunk.places is not None:
-            offsets = [offset for offset, _, _ in chunk.places]
-            return iter([self.program.map_text(chunk.data, offsets, source.first_line, now)])
-        return self.program.map_data(chunk.data, chunk.offset, source.first_line, now)
-
-    def _take_lines(self, source: Source, lines: list[Line], now: float) -> None:
-        keys = None if self._key_of is None else [self._key(line) for line in lines]
-        rows = self._mapped(source, lines, keys, now)
-        for index, line in enumerate(lines):
-            if line.__class__ is not Line and rows[index] is not ELSEWHERE:
-                rows[index] = [turned_away(line)]
-            elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
-                found = older.map(line.data, line.offset, source.first_line, now)
-                rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
-        self._carry_out(self.lane.offer_many(rows, lines, source.name, self.options.steady(), keys))
-
-    def _key(self, line: Line) -> Any:
-        assert self._key_of is not None
-        try:
-            return self._key_of(line.data)
-        except Exception as error:
-            self.program.guard.caught(error, "ordered", then="it has no place in the order")
-            return None
-
-    def _mapped(
-        self, source: Source, lines: list[Line], keys: list[Any] | None, now: float
-    ) -> list[Mapped | list[Result]]:
-        map_lines = self._map_lines or many
-        if self._mine is None or keys is None:
-            return map_lines(self.program, source, lines, now)
-        own = [index for index, line in enumerate(lines) if self._mine(keys[index], line.data)]
-        found: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
-        rows = map_lines(self.program, source, [lines[index] for index in own], now)
-        for index, row in zip(own, rows, strict=True):
-            found[index] = row
-        return found
 
     async def _drain(self) -> None:
         """Until nothing is on its way, or there is no more time for it."""
@@ -378,7 +306,7 @@ class Courier:
             if not self.lane.idle:
                 await self._wait()
         # Answers of requests under way still count when the lane has stopped.
-        while self._tasks and not self.stopping.over(self.options.steady()):
+        while self._attempts.tasks and not self.stopping.over(self.options.steady()):
             await self._wait()
 
     async def _step(self) -> None:
@@ -411,7 +339,7 @@ class Courier:
     def _give_up_unreached(self) -> None:
         within = self.options.connect_within_s
         if (
-            not self._patient
+            not self._role.patient
             and not self._connected
             and self._last_error
             and self.options.steady() - self._began > within
@@ -424,66 +352,16 @@ class Courier:
             self.keeping.dead(letters)
         for command in commands:
             if isinstance(command, Send):
-                task = asyncio.create_task(self._send(command))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, command: Send) -> None:
-        try:
-            answer: Answer | Unsent = await self._attempt(command)
-        except Unsent as error:
-            # An answer that never comes would leave the lane waiting for ever.
-            answer = error
-        self._answers.append((command.batch, answer))
-        self.wake.set()
-
-    async def _attempt(self, command: Send) -> Answer:
-        kind = self.requests[command.request]
-        now, masked = self.options.clock(), self.options.masked
-        bodies = command.joined
-        began = time.perf_counter()
-        try:
-            if sum(map(len, bodies)) > BIG and kind.policy.gzip:
-                wire = await asyncio.to_thread(kind.render, command.group, bodies, now, masked=masked)
-            else:
-                wire = kind.render(command.group, bodies, now, masked=masked)
-        except Exception as error:
-            self.traffic.attempt("unsent", 0.0, command.count)
-            raise Unsent(made=False) from error
-        self.lane.ledger.bytes += len(wire.body)
-        began = time.perf_counter()
-        try:
-            answer = await self.sender.send(wire, kind.policy.timeout_s, partial(self._left, self.lane, command.batch))
-        except Exception as error:
-            # Some of it may have left.
-            self.traffic.attempt("unanswered", time.perf_counter() - began, command.count)
-            raise Unsent(made=True) from error
-        seconds = time.perf_counter() - began
-        self.traffic.attempt(answer.status, seconds, command.count)
-        if self.options.taps.followers:
-            try:
-                self._tell_followers(command, answer, now, seconds)
-            except Exception as error:
-                self.program.guard.caught(error, "shown to followers", then="it is not shown")
-        return answer
-
-    def _left(self, lane: Lane, batch: int) -> None:
-        lane.left(batch, self.options.steady())
-
-    def _tell_followers(self, command: Send, answer: Answer, began: float, seconds: float) -> None:
-        about = self.keeping.connection, self.keeping.source, self.requests[command.request], command
-        secrets = tuple(self.program.secrets)
-        deliveries = self.lane.under_way(command.batch)
-        self.options.taps.offer(Attempt(*about, deliveries, answer, began, seconds, secrets))
+                self._attempts.start(command)
 
     def _settle_all(self) -> None:
-        if not self._answers:
+        if not self._attempts.answers:
             return
-        while self._answers:
-            self._settle(*self._answers.popleft())
+        while self._attempts.answers:
+            self._settle(*self._attempts.answers.popleft())
         self.keeping.due()
         # Lanes that wait for their turn at the gate have it now.
-        self._answered(self)
+        self._role.answered(self)
 
     def _settle(self, batch: int, answer: Answer | Unsent) -> None:
         if isinstance(answer, Unsent):
@@ -508,10 +386,10 @@ class Courier:
     def _tell_end(self) -> None:
         """Where others go on, nobody sees a lane's end in what the run says at its own."""
         why = self.fault or self.lane.stopped
-        if not why or self._said_stopped or not (self._patient or self._among):
+        if not why or self._said_stopped or not (self._role.patient or self._role.among):
             return
         self._said_stopped = True
-        again = ", it goes on when it is loaded again" if self._patient else ""
+        again = ", it goes on when it is loaded again" if self._role.patient else ""
         said = f"ended: {why}" if self.fault else f"stopped: {why}; nothing is lost{again}"
         self._say(said, "stopped", "error", reason=why)
 
@@ -526,7 +404,7 @@ class Courier:
 
     def _say(self, text: str, event: str, level: str = "info", **fields: str) -> None:
         connection, source = self.keeping.connection, self.keeping.source
-        said = f"{connection}: {text}" if self._patient or self._among else text
+        said = f"{connection}: {text}" if self._role.patient or self._role.among else text
         self.options.notice(Notice(said, event, level=level, connection=connection, source=source, **fields))
 
     def at(self, source: Source) -> int:
@@ -536,7 +414,11 @@ class Courier:
     def lag(self, source: Source) -> int | None:
         """How much of a source has not ended, in its own unit (bytes; a journal's are events). None where its end is not known."""
         try:
-            end = self._news.next(source.name) if source.identity == JOURNAL and self._news is not None else source.size
+            end = (
+                self._role.news.next(source.name)
+                if source.identity == JOURNAL and self._role.news is not None
+                else source.size
+            )
         except (OSError, ValueError):
             # A file that is closed, or gone on its network: a look must not fail for that.
             end = None
@@ -569,7 +451,7 @@ class Courier:
         names = [source.name for source in self.sources[: self._reading + 1] if source.name in self._opened]
         self._held = {name: self.keeping.snapshot(name) for name in names}
         begun = [(name, part[0]) for name, at in self._held.items() for part in at.parts]
-        self._older = {event: self._older.get(event, self.program) for event in begun}
+        self._mapper.keep(begun)
         # Sources that ended are read again where something of them was still on its way.
         self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
         self._leave_gates()
@@ -584,26 +466,9 @@ class Courier:
         self._changed.set()
 
 
-def wake_neighbours(courier: Courier, others: list[Courier]) -> None:
+def wake_neighbours(runner: LaneRunner, others: list[LaneRunner]) -> None:
     """Wakes the lanes that share a gate with one that has had an answer."""
-    gates = {id(gate) for gate in courier.gates.values()}
+    gates = {id(gate) for gate in runner.gates.values()}
     for other in others:
-        if other is not courier and any(id(gate) in gates for gate in other.gates.values()):
+        if other is not runner and any(id(gate) in gates for gate in other.gates.values()):
             other.wake.set()
-
-
-def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
-    """The results of a chunk of lines."""
-    return program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
-
-
-def turned_away(line: Any) -> Rejected:
-    """A line that the program never sees: it is too long, or was found wanting when it came in."""
-    if isinstance(line, Turned):
-        return Rejected(None, None, line.reason, line.message)
-    message = f"the line has {line.length} bytes (SHA-256 {line.sha256}); its first {len(line.data)} are kept"
-    return Rejected(None, None, "line_too_long", message)
-
-
-def _renamed(result: Result, prefix: str) -> Result:
-    return msgspec.structs.replace(result, request=prefix + result.request) if isinstance(result, Mapped) else result

@@ -1,6 +1,6 @@
 """What a run is told: options, how attempts are carried out, and the signals to stop.
 
-Takes nothing. Gives plain data, so that couriers and the engine need not know each other.
+Takes nothing. Gives plain data, so that runners and the engine need not know each other.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import msgspec
 from waypost.delivery.lane import Dead, Lane
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import Summary, run_with
-from waypost.engine.lane_runner import MapLines
+from waypost.engine.lane_mapper import MapLines
 from waypost.engine.options import Options, Sender
 from waypost.events.lines import Line, Piece, alone
 from waypost.events.results import Filtered, Mapped

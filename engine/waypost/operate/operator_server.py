@@ -264,7 +264,7 @@ class Watching:
 
     def _unknown(self, connection: str, action: str) -> str:
         """What is asked for that is not there."""
-        programs = {name: courier.program for (name, _), courier in self._engine.couriers.items()}
+        programs = {name: runner.program for (name, _), runner in self._engine.runners.items()}
         if connection and connection not in programs:
             return f"no connection {connection}: there is {', '.join(sorted(programs))}"
         actions = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from waypost.engine.engine import Engine
-from waypost.engine.lane_runner import Courier
+from waypost.engine.lane_runner import LaneRunner
 from waypost.operate.metrics import LaneView, Snapshot
 from waypost.state.records import JOURNAL, letter_counts
 from waypost.state.store import reading
@@ -50,14 +50,14 @@ class Looking:
     async def snapshot(self) -> Snapshot:
         engine = self._engine
         cursors = {
-            (source.name, courier.at(source))
-            for courier in engine.couriers.values()
-            for source in courier.sources
+            (source.name, runner.at(source))
+            for runner in engine.runners.values()
+            for source in runner.sources
             if source.identity == JOURNAL
         }
         kept = await asyncio.to_thread(self._kept, cursors) if engine.store is not None else Kept()
         not_ready = await self.not_ready()
-        lanes = [self._lane(courier, kept) for _, courier in sorted(engine.couriers.items())]
+        lanes = [self._lane(runner, kept) for _, runner in sorted(engine.runners.items())]
         return Snapshot(__version__, lanes, kept.journal, kept.dead, not_ready)
 
     async def not_ready(self) -> tuple[str, ...]:
@@ -68,15 +68,15 @@ class Looking:
             found.append("draining: a signal has come")
         elif not engine.started:
             found.append("starting: not every lane has begun")
-        for (connection, source), courier in sorted(engine.couriers.items()):
-            if courier.fault:
-                found.append(f"{connection} from {source}: ended by {courier.fault}")
-            elif courier.keeping.fault is not None:
+        for (connection, source), runner in sorted(engine.runners.items()):
+            if runner.fault:
+                found.append(f"{connection} from {source}: ended by {runner.fault}")
+            elif runner.keeping.fault is not None:
                 found.append(
-                    f"{connection} from {source}: the state cannot be written: {courier.keeping.fault.strerror}"
+                    f"{connection} from {source}: the state cannot be written: {runner.keeping.fault.strerror}"
                 )
-            elif courier.fault:
-                found.append(f"{connection} from {source}: has ended: {courier.fault}")
+            elif runner.fault:
+                found.append(f"{connection} from {source}: has ended: {runner.fault}")
         if engine.store is not None:
             try:
                 await asyncio.wait_for(engine.store.commit(lambda database: None), COMMIT_S)
@@ -88,8 +88,8 @@ class Looking:
 
     def stopped(self) -> list[str]:
         """The lanes that send no more and why. Others go on, so the engine is ready; a person is needed."""
-        rows = sorted(self._engine.couriers.items())
-        return [f"{lane[0]} from {lane[1]}: {courier.lane.stopped}" for lane, courier in rows if courier.lane.stopped]
+        rows = sorted(self._engine.runners.items())
+        return [f"{lane[0]} from {lane[1]}: {runner.lane.stopped}" for lane, runner in rows if runner.lane.stopped]
 
     def _kept(self, cursors: set[tuple[str, int]]) -> Kept:
         """In a thread."""
@@ -99,7 +99,7 @@ class Looking:
                 self._database = reading(self._engine.store.path)
             rows = self._database.execute("select source, size from journaled").fetchall()
             # A gauge that was dropped to nothing says 0, it does not vanish.
-            dead = dict.fromkeys(self._engine.couriers, 0)
+            dead = dict.fromkeys(self._engine.runners, 0)
             dead |= {lane: sum(counts.values()) for lane, counts in letter_counts(self._database).items()}
             came = {}
             for source, cursor in cursors:
@@ -112,29 +112,29 @@ class Looking:
             return Kept(dict(rows), dead, came)
         return Kept()
 
-    def _lane(self, courier: Courier, kept: Kept) -> LaneView:
-        lane, ledger = courier.lane, courier.lane.ledger
-        name = courier.keeping.connection, courier.keeping.source
-        now, clock = courier.options.steady(), courier.options.clock()
+    def _lane(self, runner: LaneRunner, kept: Kept) -> LaneView:
+        lane, ledger = runner.lane, runner.lane.ledger
+        name = runner.keeping.connection, runner.keeping.source
+        now, clock = runner.options.steady(), runner.options.clock()
         # A plan that is changed reads again what was on its way: a counter may not go back for that.
         read = self._read[name] = max(self._read.get(name, 0), ledger.accepted)
-        gates = list({id(gate): gate for gate in courier.gates.values()}.values())
+        gates = list({id(gate): gate for gate in runner.gates.values()}.values())
         paused = max([0.0, *(gate.paused_until - now for gate in gates)])
         failing = any(gate.open for gate in gates)
         oldest = lane.oldest()
         ages = [] if oldest is None else [now - oldest]
         lags: dict[bool, list[int | None]] = {True: [], False: []}
-        for source in courier.sources:
+        for source in runner.sources:
             journaled = source.identity == JOURNAL
-            lags[journaled].append(courier.lag(source))
-            at = kept.came.get((source.name, courier.at(source))) if journaled else None
+            lags[journaled].append(runner.lag(source))
+            at = kept.came.get((source.name, runner.at(source))) if journaled else None
             if at is not None:
                 ages.append(clock - at)
         state = (
             "fault"
-            if courier.fault
+            if runner.fault
             else "ended"
-            if courier.over
+            if runner.over
             else "stopped"
             if lane.stopped
             else "failing"
@@ -145,7 +145,7 @@ class Looking:
             *name,
             "paused" if state == "running" and paused else state,
             ledger,
-            courier.traffic,
+            runner.traffic,
             read,
             _sum(lags[False]),
             _sum(lags[True]),
@@ -153,9 +153,9 @@ class Looking:
             failing,
             paused,
             lane.held_bytes,
-            ledger.requests - courier.traffic.ended.total(),
+            ledger.requests - runner.traffic.ended.total(),
             sum(gate.allowed for gate in gates),
-            lane.stopped or courier.fault,
+            lane.stopped or runner.fault,
         )
 
 

@@ -53,7 +53,7 @@ class Commits(Protocol):
 
 
 class Keeps(Protocol):
-    """What a courier asks of the keeping of its lane."""
+    """What a runner asks of the keeping of its lane."""
 
     connection: str
     source: str

@@ -20,7 +20,7 @@ from waypost.delivery import ledger as ledgers
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import window_of
 from waypost.engine.gates import Gates
-from waypost.engine.lane_runner import Courier, End, wake_neighbours
+from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
 from waypost.engine.options import Options, Stopping
 from waypost.engine.workers import frames
 from waypost.engine.workers.file_share import Portion, Share
@@ -76,7 +76,7 @@ class Remote:
 
 
 class Work:
-    """A share of one lane. State: its courier, the signals, and the journal that it follows."""
+    """A share of one lane. State: its runner, the signals, and the journal that it follows."""
 
     def __init__(self, task: frames.Task, begin: frames.Begin, worker: Worker) -> None:
         """Raises SourceError when a file is not the one that was cut."""
@@ -103,7 +103,7 @@ class Work:
             before=_before(task),
             least_s=task.least_s,
         )
-        self.courier = Courier(
+        self.runner = LaneRunner(
             program,
             sources,
             self.sender,
@@ -111,11 +111,13 @@ class Work:
             keeping=keeping,
             stopping=self.stopping,
             gates=worker.gates.of,
-            answered=worker.answered,
-            patient=task.endless,
-            mine=(lambda key, line: falls_to(key, line, task.shares) == task.share) if task.keyed else None,
+            role=Role(
+                answered=worker.answered,
+                patient=task.endless,
+                mine=(lambda key, line: falls_to(key, line, task.shares) == task.share) if task.keyed else None,
+            ),
         )
-        self.courier.hold(window_of(len(begin.tasks)))
+        self.runner.hold(window_of(len(begin.tasks)))
 
     def _sources(self, task: frames.Task) -> list[Source]:
         passed = self.remote.passed
@@ -138,24 +140,24 @@ class Work:
     def obey(self, order: Any) -> None:
         if isinstance(order, frames.Stop):
             while self.stopping.count < 1 + order.at_once:
-                self.stopping.heard(self.courier.options.steady(), self._drain_s)
+                self.stopping.heard(self.runner.options.steady(), self._drain_s)
         elif isinstance(order, frames.Kept):
             self.remote.kept(order.refused)
         elif isinstance(order, frames.Grown):
             if self.following is not None:
                 self.following.grown(order.next, ended=order.ended)
-            self.courier.wake.set()
+            self.runner.wake.set()
         else:
             self.remote.passed.update(order.cursors)
             for name, cursor in order.cursors.items():
-                self.courier.lane.caught_up(name, cursor)
-            self.courier.wake.set()
+                self.runner.lane.caught_up(name, cursor)
+            self.runner.wake.set()
 
     async def run(self) -> None:
         try:
-            end = await self.courier.run()
+            end = await self.runner.run()
         except SourceError as error:
-            keeping = self.courier.keeping
+            keeping = self.runner.keeping
             end = End(keeping.connection, keeping.source, Ledger(), fault=str(error), unread=True)
         await self.sender.close()
         self.remote.done(end)
@@ -198,9 +200,9 @@ class Worker:
         await self.writer.drain()
         self.writer.close()
 
-    def answered(self, courier: Courier) -> None:
+    def answered(self, runner: LaneRunner) -> None:
         if len(self._works) > 1:
-            wake_neighbours(courier, [work.courier for work in self._works.values()])
+            wake_neighbours(runner, [work.runner for work in self._works.values()])
 
     async def _listen(self) -> None:
         while True:
