@@ -21,7 +21,7 @@ from waypost.program.settings import SettingError, is_reference, local_url, reso
 
 if TYPE_CHECKING:
     from waypost.compiler.report.diagnostic import Report
-    from waypost.engine.engine import Summary
+    from waypost.engine.summary import Summary
     from waypost.state.store import StateError
 
 __all__ = [

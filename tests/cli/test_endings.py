@@ -16,7 +16,7 @@ from conftest import table
 from running import Engine
 from waypost.cli.endings import Keeps, told
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import Summary
+from waypost.engine.summary import Summary
 from waypost.http.receiver import Receiver
 
 

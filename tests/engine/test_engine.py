@@ -19,7 +19,9 @@ from conftest import ROOT
 from hostile import hostile_events
 from kills import ledger_in
 from strict_segment import StrictSegment
-from waypost.engine.engine import Options, Summary, run
+from waypost.engine.engine import run
+from waypost.engine.options import Options
+from waypost.engine.summary import Summary
 from waypost.http.receiver import Received, Receiver, Reply
 from waypost.http.transport import Transport
 from waypost.plan import load

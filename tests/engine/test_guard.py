@@ -13,8 +13,9 @@ import pytest
 from waypost import plan as p
 from waypost.delivery import lane
 from waypost.delivery.outcome import Answer
-from waypost.engine.engine import Assignment, Engine, Summary, run, status_of
+from waypost.engine.engine import Assignment, Engine, run
 from waypost.engine.options import Options
+from waypost.engine.summary import Summary, status_of
 from waypost.events.guard import SWITCH, Guard
 from waypost.program import interpret
 from waypost.program.program import Program, link

@@ -24,7 +24,8 @@ from test_delivery import orders, taken, write
 
 from kills import SPEC, ledger_in, plan
 from running import KEYS, Engine
-from waypost.engine.engine import Options, run
+from waypost.engine.engine import run
+from waypost.engine.options import Options
 from waypost.http.receiver import Received, Receiver, Reply
 from waypost.http.transport import Transport
 from waypost.program.program import link

@@ -20,7 +20,7 @@ import pytest
 
 from kills import SPEC, ledger_in, soak_file, soak_http
 from running import Engine
-from waypost.engine.options import Stopping
+from waypost.engine.stopping import Stopping
 from waypost.http.receiver import Received, Receiver, Reply
 from waypost.state import records
 from waypost.state.store import look

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from waypost.engine.engine import Summary
+from waypost.engine.summary import Summary
 
 FILES, FOLLOWED, STDIN, JOURNALED_STDIN, HTTP, LETTERS, DRY = (
     *("files", "followed", "stdin", "journaled stdin", "http", "letters", "dry"),

@@ -23,9 +23,10 @@ from waypost.cli.summary import report
 from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
-from waypost.engine.engine import Summary, Watcher, run, status_of
+from waypost.engine.engine import Watcher, run
 from waypost.engine.lane_mapper import turned_away
 from waypost.engine.options import Options, Sender
+from waypost.engine.summary import Summary, status_of
 from waypost.events.lines import Line, SourceError
 from waypost.plan import Plan, catalog
 from waypost.program.program import Program, link

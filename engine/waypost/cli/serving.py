@@ -22,8 +22,9 @@ from waypost.cli.common import refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.cli.shared_streams import refuse_shared_streams
 from waypost.cli.ways import prepare_to_send
-from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Summary, Watcher
+from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Watcher
 from waypost.engine.options import Options, Sender
+from waypost.engine.summary import Summary
 from waypost.engine.workers.joint_lane import News
 from waypost.events.lines import SourceError
 from waypost.plan import Feed, Plan, catalog

@@ -14,7 +14,7 @@ import click
 from waypost.cli import endings
 from waypost.cli.endings import Keeps
 from waypost.cli.logs import note
-from waypost.engine.engine import Summary, status_of
+from waypost.engine.summary import Summary, status_of
 from waypost.events.notices import Notice
 
 

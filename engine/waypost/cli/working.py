@@ -16,8 +16,9 @@ from typing import Any
 from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import FILES, Intake, Summary
+from waypost.engine.engine import FILES, Intake
 from waypost.engine.options import Options
+from waypost.engine.summary import Summary
 from waypost.engine.workers import splitting
 from waypost.engine.workers.file_share import Portion
 from waypost.engine.workers.frames import Task

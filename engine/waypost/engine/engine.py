@@ -10,21 +10,19 @@ Why a reload needs no code of its own in a lane: it is what a crash and a new st
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from waypost.delivery.lane import WINDOW
-from waypost.delivery.ledger import Ledger
 from waypost.engine.gates import Gates
 from waypost.engine.lane_mapper import MapLines
 from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
-from waypost.engine.options import Options, Sender, Stopping
-from waypost.events.guard import REASON
+from waypost.engine.options import Options, Sender
+from waypost.engine.stopping import Stopping, signals
+from waypost.engine.summary import Summary
 from waypost.events.lines import SourceError
 from waypost.events.notices import Notice
 from waypost.program.program import Program
@@ -36,52 +34,11 @@ from waypost.state.journal_trimming import Trimming
 from waypost.state.records import JOURNAL, Cursor, Snapshot, cursors_of, ledger_of, save_cursor
 from waypost.state.store import Store
 
-__all__ = ["Assignment", "Engine", "Options", "Refused", "Sender", "Source", "Summary", "run"]
-
 FILES = "files"
 """The source's name in a run that names files and not a connections file."""
 
 MEMORY, LEAST_WINDOW = 256 << 20, 16 << 20
 """What all lanes hold together, and what each may hold however many there are."""
-
-PRECEDENCE = (70, 2, 4, 5, 3, 0)
-
-
-@dataclass
-class Summary:
-    """What a lane came to; `status` is its exit status."""
-
-    ledger: Ledger
-    stopped: str = ""
-    interrupted: bool = False
-    unread: bool = False
-    seconds: float = 0.0
-    fault: str = ""
-    connection: str = ""
-    source: str = ""
-    faults: int = 0
-
-    @property
-    def caught(self) -> int:
-        """How many events met a fault of ours."""
-        return self.ledger.dead[REASON] + self.ledger.rejected[REASON]
-
-    @property
-    def status(self) -> int:
-        """70 > 4 > 5 > 3 > 0: a ledger that does not close, stopped, interrupted with events kept, some dead or not to be read, all well."""
-        if not self.ledger.closes or self.fault or self.faults or self.caught:
-            return 70
-        if self.stopped:
-            return 4
-        if self.interrupted and (self.unread or self.ledger.in_flight):
-            return 5
-        return 3 if self.ledger.dead or self.ledger.rejected or self.ledger.missing else 0
-
-
-def status_of(summaries: list[Summary]) -> int:
-    """The exit status of a run of several lanes."""
-    found = {summary.status for summary in summaries}
-    return next((status for status in PRECEDENCE if status in found), 0)
 
 
 class Refused(Exception):
@@ -159,7 +116,7 @@ async def run(
     """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
     engine = Engine(options, store, lambda program: sender)
     began = time.monotonic()
-    with engine.signals():
+    with signals(engine.stopping, options):
         runner = engine.runner(program, source, sources, sender, news=news)
         engine.started = True
         try:
@@ -180,7 +137,7 @@ async def run_with(
     """`run` with another way to map lines and to keep what has ended (a replay)."""
     engine = Engine(options, None, lambda program: sender)
     began = time.monotonic()
-    with engine.signals():
+    with signals(engine.stopping, options):
         runner = LaneRunner(
             program,
             sources,
@@ -296,7 +253,7 @@ class Engine:
         reloading = asyncio.create_task(self._reload(load)) if load is not None else None
         closing = asyncio.create_task(self._close_intake(intake))
         try:
-            with self.signals(reload=load is not None):
+            with signals(self.stopping, self.options, self.reload_asked.set if load is not None else None):
                 # All that can be refused is bound before the first event is read.
                 if intake is not None:
                     intake.bind()
@@ -475,8 +432,6 @@ class Engine:
         if len(self.lanes) > 1:
             wake_neighbours(runner, [running.runner for running in self.lanes.values()])
 
-    # Signals.
-
     async def _reload(self, load: Callable[[], list[Assignment]] | None) -> None:
         assert load is not None
         while True:
@@ -493,29 +448,3 @@ class Engine:
                 self.options.notice(Notice(f"nothing is changed: {error}", "reload_refused", level="error"))
             finally:
                 self._applying = False
-
-    @contextlib.contextmanager
-    def signals(self, *, reload: bool = False) -> Iterator[None]:
-        """The first signal stops the intake and drains, the second stops at once."""
-        loop = asyncio.get_running_loop()
-        drain = self.options.drain_s
-
-        def heard(*_: Any) -> None:
-            self.stopping.heard(self.options.steady(), drain)
-            said = f"stopping: waiting up to {drain:g} s for requests under way; once more to stop at once"
-            said = said if self.stopping.count == 1 else "stopping at once"
-            self.options.notice(Notice(said, "stopping", drain_seconds=drain * (self.stopping.count == 1)))
-
-        names = {signal.SIGINT: heard, signal.SIGTERM: heard}
-        if reload:
-            names[signal.SIGHUP] = lambda *_: self.reload_asked.set()
-        # Not the main thread (a test): signals stay with whoever has it.
-        with contextlib.suppress(ValueError, RuntimeError):
-            for name, told in names.items():
-                loop.add_signal_handler(name, told)
-        try:
-            yield
-        finally:
-            for name in names:
-                with contextlib.suppress(ValueError, RuntimeError):
-                    loop.remove_signal_handler(name)

@@ -23,7 +23,8 @@ from waypost.delivery.ledger import Ledger
 from waypost.delivery.outcome import Answer
 from waypost.engine.attempts import Attempts, Unsent
 from waypost.engine.lane_mapper import LaneMapper, MapLines
-from waypost.engine.options import Options, Sender, Stopping
+from waypost.engine.options import Options, Sender
+from waypost.engine.stopping import Stopping
 from waypost.engine.traffic import Traffic
 from waypost.events.guard import REASON, Guard, told
 from waypost.events.lines import SourceError

@@ -1,11 +1,10 @@
-"""What a run is told: options, how attempts are carried out, and the signals to stop.
+"""What a run is told: options, and how attempts are carried out.
 
 Takes nothing. Gives plain data, so that runners and the engine need not know each other.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -25,9 +24,6 @@ class Sender(Protocol):
     async def send(self, wire: Wire, timeout_s: float, left: Callable[[], None]) -> Answer: ...
     async def close(self) -> None: ...
 
-
-ANSWERS = 0.2
-"""The share of the time to stop that is left for answers, so that what was sent is not sent again by the next run."""
 
 BEGAN = time.time() - time.monotonic()
 
@@ -52,39 +48,3 @@ class Options:
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] = lambda: BEGAN + time.monotonic()
     jitter: Callable[[], float] = random.random
-
-
-@dataclass
-class Stopping:
-    """The signals that came. State: how many, the instant after which nothing is waited for, and whom to wake."""
-
-    count: int = 0
-    until: float | None = None
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    _last: float | None = None
-    _told: list[Callable[[], object]] = field(default_factory=list)
-
-    def heard(self, now: float, drain_s: float) -> None:
-        """The first stops the intake and drains, the second stops at once."""
-        self.count += 1
-        self.asked.set()
-        if self.until is None:
-            self.until = now + drain_s
-            self._last = now + drain_s * (1 - ANSWERS)
-        for told in list(self._told):
-            told()
-
-    def sending(self, now: float) -> bool:
-        """Whether requests may still go: the last part of the time is for the answers of those under way."""
-        return self._last is None or now < self._last
-
-    def over(self, now: float) -> bool:
-        """Whether the run is to end now, whatever is still on its way."""
-        return self.count > 1 or (self.until is not None and now >= self.until)
-
-    def tell(self, told: Callable[[], object]) -> None:
-        self._told.append(told)
-
-    def forget(self, told: Callable[[], object]) -> None:
-        if told in self._told:
-            self._told.remove(told)

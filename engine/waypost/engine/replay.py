@@ -18,9 +18,10 @@ import msgspec
 
 from waypost.delivery.lane import Dead, Lane
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import Summary, run_with
+from waypost.engine.engine import run_with
 from waypost.engine.lane_mapper import MapLines
 from waypost.engine.options import Options, Sender
+from waypost.engine.summary import Summary
 from waypost.events.lines import Line, Piece, alone
 from waypost.events.results import Filtered, Mapped
 from waypost.program import integrations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from waypost.delivery import ledger as ledgers
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import Summary
+from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.splitting import Gathered
 from waypost.events.lines import SourceError

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from waypost.engine.engine import Engine, Intake, Summary
+from waypost.engine.engine import Engine, Intake
 from waypost.engine.options import Options
+from waypost.engine.stopping import signals
+from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.joint_lane import Assigned, Joined
 from waypost.events.notices import Notice
@@ -75,7 +77,7 @@ class Crew:
         tasks.append(asyncio.create_task(self._refuse_reloads(engine)))
         closing = asyncio.create_task(self._close(intake, engine))
         try:
-            with engine.signals(reload=True):
+            with signals(engine.stopping, engine.options, engine.reload_asked.set):
                 if intake is not None:
                     intake.bind()
                 await self._begin()

@@ -21,7 +21,8 @@ from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import window_of
 from waypost.engine.gates import Gates
 from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
-from waypost.engine.options import Options, Stopping
+from waypost.engine.options import Options
+from waypost.engine.stopping import Stopping
 from waypost.engine.workers import frames
 from waypost.engine.workers.file_share import Portion, Share
 from waypost.engine.workers.journal_share import Following
