@@ -62,7 +62,16 @@ FILTERS = (
     *("url", "digits", "hash_id(8)", "uuid5", "map('a')", "ulid(event.timestamp)"),
 )  # fmt: skip
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "datetime", "unix", "unix_ms", "unix_us")
-CHECKS = ("required: true", "empty: omit", "nulls: keep", "nulls: empty", "max_length: 5", "max_bytes: 5", "default: x")
+CHECKS = (
+    "required: true",
+    "empty: omit",
+    "nulls: keep",
+    "nulls: empty",
+    "max_length: 5",
+    "max_bytes: 5",
+    "default: x",
+    "single: wrap",
+)
 
 
 class Specs:
@@ -107,7 +116,7 @@ class Specs:
         rng = self.rng
         kinds = ["path", "path", "code", "text", "from", "const"]
         if depth < 3:
-            kinds += ["object", "merge", "list", "first", "pick", "each", "when", "lookup", "from"]
+            kinds += ["object", "merge", "list", "first", "pick", "each", "find", "get", "when", "lookup", "from"]
         kind = rng.choice(kinds)
 
         def inner() -> str:
@@ -143,8 +152,15 @@ class Specs:
         if kind == "pick":
             return f"{{$pick: {path}, keys: [a, b]}}"
         if kind == "each":
-            where = f", where: {self.test('item.a')}" if rng.random() < 0.4 else ""
+            where = f", where: {self.test(rng.choice(('item.a', 'key')))}" if rng.random() < 0.4 else ""
+            where += rng.choice(
+                ("", "", ", single: wrap", ", key: $key", ", key: $item.a", ', key: "{{ key | lower }}"')
+            )
             return f"{{$each: {path}, to: {self.value(depth + 1, now=now, item=True)}{where}}}"
+        if kind == "find":
+            return f"{{$find: {path}, where: {self.test('item')}, to: {self.value(depth + 1, now=now, item=True)}}}"
+        if kind == "get":
+            return f"{{$get: {path}, key: {inner()}}}"
         if kind == "when":
             return f"{{$when: {self.test(self.path())}, then: {inner()}, else: {inner()}}}"
         return f"{{$lookup: {path}, in: {{x: 1, a: {{b: c}}}}, else: {inner()}}}"

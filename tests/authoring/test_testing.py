@@ -257,6 +257,26 @@ def missed_without(tmp_path: Path, *names: str) -> list[str]:
 
 REACHED_BY = [
     ("an item without sku", ["a required value is missing"]),
+    (
+        "names and single values",
+        [
+            "one value is taken for a list of one",
+            "one value becomes a list of one",
+            "`$.properties.named` has a value",
+            '`"{{ key | upper }}"` has a value',
+            "`$each` has an item",
+            "`$item.v` has a value",
+            "`where` does not hold",
+            "`where` holds",
+            "`$find` finds an item",
+            '`item.type = "home"` is true',
+            "`item.no != null` is false",
+            "`item.no != null` is true",
+            "`$item.no` has a value",
+            "`$get` finds the member",
+        ],
+    ),
+    ("lists, and a phone that is none of home", []),
     ("an order of nobody", ["`require` refuses a message"]),
     ("an order that is not to be sent", ['`contains(properties.tags, "no")` is true']),
     ("no items", ["`each` has no item"]),

@@ -65,6 +65,17 @@ ROWS: list[tuple[p.Value, str]] = [
         "{$each: $.properties.products, to: $item.id, where: 'item.a in [\"x\"]'}",
     ),
     (
+        p.Each(
+            of=p.Path(path="$.a"), single=True, key=p.Ref(name="key"), to=p.Filter(name="lower", of=p.Ref(name="key"))
+        ),
+        '{$each: $.a, single: wrap, key: $key, to: "{{ key | lower }}"}',
+    ),
+    (
+        p.Find(of=p.Path(path="$.a"), where='key = "b"', to=p.Get(of=p.Path(path="$item"), key=p.Path(path="$.event"))),
+        '{$find: $.a, where: key = "b", to: {$get: $item, key: $.event}}',
+    ),
+    (p.From(of=p.Path(path="$.a"), nulls="omit", type="array", single=True), "{$from: $.a, type: array, single: wrap}"),
+    (
         p.Lookup(of=p.Path(path="$.event"), table={"A b": 1}, otherwise=p.Const(value=None)),
         "{$lookup: $.event, in: {A b: 1}, else: null}",
     ),
@@ -98,7 +109,7 @@ single_paths = st.builds(path_of, roots, steps)
 all_paths = single_paths | st.sampled_from(["$.properties.a[*]", "$.properties..b", "$.context.a[0:2]", "$"]).map(
     lambda text: p.Path(path=jsonpath.parse(text).text)
 )
-refs = st.sampled_from(["meta.id", "now", "settings.region", "settings.region.api", "settings.region.a-b"]).map(
+refs = st.sampled_from(["meta.id", "now", "key", "settings.region", "settings.region.api", "settings.region.a-b"]).map(
     lambda name: p.Ref(name=name)
 )
 numbers = st.integers(-(2**53), 2**53) | st.floats(-1e6, 1e6).map(lambda number: round(number, 3))
@@ -154,7 +165,17 @@ def operators(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             inner.filter(lambda of: of != p.Path(path="$")),
             st.lists(words, unique=True, max_size=3),
         ),
-        st.builds(lambda of, to, where: p.Each(of=of, to=to, where=where), inner, inner, st.none() | conditions),
+        st.builds(
+            lambda of, to, where, key: p.Each(of=of, to=to, where=where, key=key),
+            *(inner, inner, st.none() | conditions, maybe.filter(lambda key: not isinstance(key, p.Const))),
+        ),
+        st.builds(
+            # What is written without `key` may be a list of one.
+            lambda of, to: p.Each(of=of, to=to, single=True),
+            *(inner, inner.filter(lambda to: not p.mentions(to, lambda held: held == p.Ref(name="key")))),
+        ),
+        st.builds(lambda of, where, to: p.Find(of=of, where=where, to=to), inner, conditions, maybe),
+        st.builds(lambda of, key: p.Get(of=of, key=key), inner, inner),
         st.builds(lambda test, then, other: p.When(test=test, then=then, otherwise=other), conditions, inner, maybe),
         st.builds(
             lambda of, table, other: p.Lookup(of=of, table=table, otherwise=other),
@@ -167,6 +188,7 @@ def operators(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             of=inner,
             nulls=st.sampled_from(["keep", "omit", "empty"]),
             empty=st.sampled_from(["keep", "omit"]),
+            single=st.booleans(),
             type=st.none() | st.sampled_from(list(TYPES)),
             enum=st.none() | st.lists(constants, min_size=1, max_size=2),
             pattern=st.none() | words.filter(bool).map(re.escape),
@@ -187,7 +209,7 @@ def read(printed: str, *, in_text: bool = False) -> p.Value:
     assert isinstance(root, document.Map), printed
     reader = values_reader(report, {"region": REGION})
     node = root.entries[0][1]
-    place = (TEXT if in_text else BODY).with_item()
+    place = (TEXT if in_text else BODY).with_entry()
     found = (reader.text(node, place) if in_text else reader.value(node, place)).node
     assert report.diagnostics == [], (printed, report.diagnostics[0].message)
     return found

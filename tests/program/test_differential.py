@@ -155,7 +155,7 @@ CHECKED = p.From(of=p.Path(path="$.event"), type="number", nulls="omit")
 
 def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.builds(
-        lambda of, type_, nulls, empty, invalid, required, length, default, enum: p.From(
+        lambda of, type_, nulls, empty, invalid, required, length, default, enum, single: p.From(
             of=of,
             type=type_,
             nulls=nulls,
@@ -165,6 +165,7 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             max_length=length,
             default=default,
             enum=enum,
+            single=single,
         ),
         of,
         types,
@@ -175,6 +176,7 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.sampled_from([None, None, 3]),
         st.sampled_from([None, None, p.Const(value="d"), CHECKED]),
         st.sampled_from([None, None, None, ["A", "x", "é"], [1, True, None]]),
+        st.sampled_from([False, False, False, True]),
     )
 
 
@@ -190,6 +192,13 @@ item_leaves = st.sampled_from(
         p.From(of=p.Path(path="$item"), type="string", nulls="omit"),
         p.From(of=p.Path(path="$item.a"), type="number", nulls="omit", required=True),
         p.From(of=p.Path(path="$item"), type="object", nulls="omit"),
+        p.Ref(name="key"),
+        p.Filter(name="upper", of=p.Ref(name="key")),
+        p.When(test='match(key, "?") and item != null', then=p.Ref(name="key")),
+        p.Get(of=p.Path(path="$item"), key=p.Const(value="a")),
+        p.Get(of=p.Path(path="$.context"), key=p.Ref(name="key")),
+        p.Find(of=p.Path(path="$item"), where='item != null and key != "b"', to=p.Ref(name="key")),
+        p.Each(of=p.Path(path="$item.a"), to=p.Ref(name="key"), single=True),
         p.Pick(of=p.Path(path="$item"), keys=["a", "b"]),
         p.Merge(of=[p.Path(path="$item"), p.Path(path="$item.a")], entries={"b": p.Omit()}),
         p.Filter(name="lower", of=p.Path(path="$item.a")),
@@ -203,8 +212,17 @@ item_values = item_leaves | st.lists(item_leaves, min_size=1, max_size=2).map(
     lambda of: p.Object(entries={f"k{index}": one for index, one in enumerate(of)})
 )
 item_tests = st.none() | st.sampled_from(
-    ['item != "x"', "item.a = null", 'typeof(item) = "object" and event = "A"', "item.direct != null"]
+    ['item != "x"', "item.a = null", 'typeof(item) = "object" and event = "A"', "item.direct != null", 'key != "a"']
 )
+item_names = st.none() | st.sampled_from(
+    [
+        p.Path(path="$item"),
+        p.Path(path="$item.a"),
+        p.Ref(name="key"),
+        p.Text(parts=[p.Path(path="$item"), p.Ref(name="key")]),
+    ]
+)
+loops = st.just(p.Path(path="$.properties")) | st.just(p.Path(path="$.context.a"))
 
 
 def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -231,8 +249,20 @@ def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             st.none() | children,
         ),
         st.builds(
-            lambda of, to, where: p.Each(of=of, to=to, where=where), children, item_values | children, item_tests
+            lambda of, to, where, key, single: p.Each(of=of, to=to, where=where, key=key, single=single),
+            children | loops,
+            item_values | children,
+            item_tests,
+            item_names,
+            st.booleans(),
         ),
+        st.builds(
+            lambda of, where, to: p.Find(of=of, where=where, to=to),
+            children | loops,
+            item_tests.filter(bool),
+            st.none() | item_values,
+        ),
+        st.builds(lambda of, key: p.Get(of=of, key=key), children, children),
         st.builds(
             lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other),
             children,

@@ -33,6 +33,10 @@ timed = st.one_of(
     st.builds(lambda of: p.From(of=p.Filter(name="default", of=of, args=[now]), type="string"), expressions),
     st.builds(lambda of: p.When(test='event = "A"', then=now, otherwise=of), expressions),
     st.builds(lambda of: p.Each(of=of, to=p.Object(entries={"i": p.Path(path="$item"), "at": now})), expressions),
+    st.builds(
+        lambda of: p.Find(of=of, where='item != "x"', to=p.Items(items=[p.Path(path="$item"), now])), expressions
+    ),
+    st.builds(lambda of: p.Get(of=p.Merge(of=[of], entries={"at": now}), key=p.Const(value="at")), expressions),
     st.builds(lambda of: p.Object(entries={"in": of, "at": now}), expressions),
     st.builds(lambda of: p.Items(items=[of, now, p.Ref(name="meta.id")]), expressions),
 ).filter(lambda node: p.mentions(node, lambda held: isinstance(held, (p.Path, p.When))))

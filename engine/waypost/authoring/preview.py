@@ -151,9 +151,8 @@ def _rows(
         held: Any = interpret.evaluate(action.each, env)
         item = held[result.item]
     origin = interpret.Origin(line, 0, line, program.owner)
-    inner = interpret.Env(
-        env.event, env.settings, env.now, item, (), origin.meta(env.event, result.action, result.item)
-    )
+    meta = origin.meta(env.event, result.action, result.item)
+    inner = interpret.Env(env.event, env.settings, env.now, item, meta=meta)
     rows: list[tuple[str, str, str, str]] = []
     _collect(plan, action.mapping, f"actions.{result.action}.mapping", "", inner, rows)
     return rows
@@ -186,7 +185,7 @@ def _sources(node: p.Value) -> str:
         if isinstance(inner, p.Path):
             found.append(inner.path)
         elif isinstance(inner, p.Ref):
-            found.append(inner.name)
+            found.append("$key" if inner.name == "key" else inner.name)
         elif isinstance(inner, p.Omit):
             found.append("$omit")
 

@@ -13,13 +13,15 @@ from waypost.plan import From
 
 
 def run_checks(node: From, value: Any, now: float) -> Any:
-    """nulls, empty, type, enum, pattern, max_length, max_bytes, max_age, max_ahead; what fails obeys `invalid`."""
+    """nulls, empty, single, type, enum, pattern, max_length, max_bytes, max_age, max_ahead; what fails obeys `invalid`."""
     if value is None:
         if node.nulls == "keep":
             return None
         value = MISSING if node.nulls == "omit" else ""
     if value is MISSING or (node.empty == "omit" and value in ("", [], {})):
         return MISSING
+    if node.single and not isinstance(value, list):
+        value = [value]
     try:
         return _judge(node, value, now)
     except Fault:

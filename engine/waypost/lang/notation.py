@@ -154,6 +154,8 @@ def _value(node: p.Value, *, flow: bool = True) -> str:
         return "$messages" if node.many else "$message"
     if isinstance(node, p.Items):
         return _list(map(_value, node.items))
+    if node == p.Ref(name="key"):
+        return "$key"
     if isinstance(node, (p.Ref, p.Text, p.Filter, p.Arith)):
         return in_quotes(_template(node))
     return _map(_WORDS[type(node)](node))
@@ -186,6 +188,7 @@ def _default(node: p.Value) -> str:
 
 _CHECKS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("type", "type", str),
+    ("single", "single", lambda held: "wrap"),
     ("nulls", "nulls", str),
     ("empty", "empty", str),
     ("enum", "enum", lambda held: _list(map(fixed, held))),
@@ -206,8 +209,18 @@ def _when(node: p.When) -> list[tuple[str, str]]:
 
 
 def _each(node: p.Each) -> list[tuple[str, str]]:
-    rows = [("$each", _value(node.of)), ("to", _value(node.to))]
+    rows = [("$each", _value(node.of))]
+    if node.single:
+        rows.append(("single", "wrap"))
+    if node.key is not None:
+        rows.append(("key", _value(node.key)))
+    rows.append(("to", _value(node.to)))
     return rows if node.where is None else [*rows, ("where", condition(node.where))]
+
+
+def _find(node: p.Find) -> list[tuple[str, str]]:
+    rows = [("$find", _value(node.of)), ("where", condition(node.where))]
+    return rows if node.to is None else [*rows, ("to", _value(node.to))]
 
 
 def _lookup(node: p.Lookup) -> list[tuple[str, str]]:
@@ -225,6 +238,8 @@ _WORDS: dict[type[p.Node], Callable[[Any], list[tuple[str, str]]]] = {
     p.First: lambda node: [("$first", _list(map(_value, node.of)))],
     p.Pick: lambda node: [("$pick", _value(node.of)), ("keys", constant(node.keys))],
     p.Each: _each,
+    p.Find: _find,
+    p.Get: lambda node: [("$get", _value(node.of)), ("key", _value(node.key))],
     p.When: _when,
     p.Lookup: _lookup,
 }

@@ -24,7 +24,7 @@ from waypost import plan as p
 from waypost.lang import filters, jsonpath, template_scan, values
 from waypost.lang.errors import LangError
 
-ROOTS = ("event", "item", "settings", "meta", "now", "body", "signature")
+ROOTS = ("event", "item", "key", "settings", "meta", "now", "body", "signature")
 META = ("id",)
 """`meta.received_at` is a word of the language that nothing fills yet: until something does, it is refused."""
 

@@ -105,6 +105,7 @@ class From(Node, tag="from", frozen=True, kw_only=True):
     of: Value
     nulls: str = "keep"
     empty: str = "keep"
+    single: bool = False
     type: str | None = None
     enum: list[Any] | None = None
     pattern: str | None = None
@@ -131,11 +132,31 @@ class Pick(Node, tag="pick", frozen=True, kw_only=True):
 
 
 class Each(Node, tag="each", frozen=True, kw_only=True):
-    """`$each`: one `to` an item (`$item` in it); over an object its values, keys kept. `where` is FQL text."""
+    """`$each`: one `to` an item (`$item` in it); over an object its values, keys kept. `where` is FQL text.
+
+    With `key` it makes an object, of which each entry's name is that value's text. `Ref("key")` in it is the name of the entry that is gone
+    over. `single`: what is no list is a list of one (`single: wrap`)."""
 
     of: Value
     to: Value
     where: str | None = None
+    key: Value | None = None
+    single: bool = False
+
+
+class Find(Node, tag="find", frozen=True, kw_only=True):
+    """`$find`: `to` of the first item for which `where` (FQL text) holds, the item itself without `to`. Items are those of `$each`."""
+
+    of: Value
+    where: str
+    to: Value | None = None
+
+
+class Get(Node, tag="get", frozen=True, kw_only=True):
+    """`$get`: the member of an object whose name is the text of `key`. Missing and null give missing; another non-object rejects the event."""
+
+    of: Value
+    key: Value
 
 
 class When(Node, tag="when", frozen=True, kw_only=True):
@@ -175,6 +196,8 @@ Value = (
     | First
     | Pick
     | Each
+    | Find
+    | Get
     | When
     | Lookup
     | Messages

@@ -20,21 +20,26 @@ from msgspec import Raw
 from waypost import plan as p
 from waypost.events.not_events import ENVELOPE, is_envelope, malformed
 from waypost.events.results import Filtered, Mapped, Rejected
-from waypost.lang import filters, fql, jsonpath, values
+from waypost.lang import each_items, filters, fql, jsonpath, values
 from waypost.lang.checks import run_checks
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
-from waypost.program import each_items, integrations, interpret_numbers
+from waypost.program import integrations, interpret_numbers
 from waypost.program.request import grouping
 from waypost.program.require import any_present, require_message
 from waypost.program.settings import Bound
 
 Result = Mapped | Rejected | Filtered
 
+NO_LOOP = object()
+"""The entry's name outside of `$each` and `$find`."""
+
 
 @dataclass(frozen=True)
 class Env:
-    """What an expression may reach. `group` holds a request's event parts (parts.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
+    """What an expression may reach. `key` is the name of the entry that is gone over, MISSING in a list.
+
+    `group` holds a request's event parts (parts.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
 
     `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
 
@@ -42,6 +47,7 @@ class Env:
     settings: Bound
     now: int = 0
     item: Any = MISSING
+    key: Any = NO_LOOP
     group: tuple[Any, ...] = ()
     meta: Callable[[str], Any] = lambda name: MISSING
     watch: Watch | None = None
@@ -124,6 +130,8 @@ def _const(node: p.Const, env: Env) -> Any:
 
 def _ref(node: p.Ref, env: Env) -> Any:
     root, _, rest = node.name.partition(".")
+    if root == "key":
+        return MISSING if env.key is NO_LOOP else env.key
     if root == "settings":
         return env.settings.get(rest)
     if root == "group":
@@ -238,21 +246,50 @@ def _each(node: p.Each, env: Env) -> Any:
     of = evaluate(node.of, env)
     if of is MISSING or of is None:
         return MISSING
+    if node.single and not isinstance(of, list):
+        of = [of]
+    found: dict[Any, Any] = {}
+    for place, inner in _loop(node, of, env):
+        if node.where is not None and not holds(node.where, inner):
+            continue
+        name = place
+        if node.key is not None:
+            name = each_items.key_text(evaluate(node.key, inner), "the name of an entry")
+            if name is MISSING:
+                continue
+        value = evaluate(node.to, inner)
+        if value is not MISSING:
+            found[name] = value
+    if of and not found:
+        return MISSING
+    return found if node.key is not None or isinstance(of, dict) else list(found.values())
+
+
+def _loop(node: p.Each | p.Find, of: Any, env: Env) -> Iterator[tuple[int | str, Env]]:
+    """Each item's place and what is reached with it. Raises Fault for what is no list or map of items."""
     if isinstance(of, list):
-        return [value for value in (_each_item(node, env, item) for item in of) if value is not MISSING]
+        return ((index, replace(env, item=item, key=MISSING)) for index, item in enumerate(of))
     if isinstance(of, dict):
-        if each_items.reads_members(node.to, node.where):
+        if not each_items.takes_maps(node):
             each_items.check_map(of)
-        pairs = ((key, _each_item(node, env, item)) for key, item in of.items())
-        return {key: value for key, value in pairs if value is not MISSING}
+        return ((name, replace(env, item=item, key=name)) for name, item in of.items())
     raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(of)}")
 
 
-def _each_item(node: p.Each, env: Env, item: Any) -> Any:
-    inner = replace(env, item=item)
-    if node.where is not None and not holds(node.where, inner):
+def _find(node: p.Find, env: Env) -> Any:
+    of = evaluate(node.of, env)
+    if of is MISSING or of is None:
         return MISSING
-    return evaluate(node.to, inner)
+    for _, inner in _loop(node, of, env):
+        if holds(node.where, inner):
+            return inner.item if node.to is None else evaluate(node.to, inner)
+    return MISSING
+
+
+def _get(node: p.Get, env: Env) -> Any:
+    members = _as_object(evaluate(node.of, env))
+    name = each_items.key_text(evaluate(node.key, env), "the name of a member")
+    return MISSING if members is None or name is MISSING else members.get(name, MISSING)
 
 
 def _when(node: p.When, env: Env) -> Any:
@@ -295,6 +332,8 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
     p.First: _first,
     p.Pick: _pick,
     p.Each: _each,
+    p.Find: _find,
+    p.Get: _get,
     p.When: _when,
     p.Lookup: _lookup,
     p.Messages: _messages,
@@ -315,6 +354,8 @@ def resolver(env: Env) -> fql.Resolve:
     def resolve(steps: tuple[str | int, ...]) -> Any:
         if steps[0] == "settings":
             return env.settings.get(".".join(map(str, steps[1:])))
+        if steps[0] == "key" and env.key is not NO_LOOP:
+            return fql.walk(env.key, steps[1:])
         if steps[0] == "item":
             return fql.walk(env.item, steps[1:])
         return fql.walk(env.event, steps)
@@ -391,7 +432,7 @@ def map_action_on(
         return [_deliver(plan, name, replace(env, meta=origin.meta(event, name, None)), None)]
     try:
         of = evaluate(action.each, env)
-        if isinstance(of, dict) and each_items.reads_members(action.mapping, action.where):
+        if isinstance(of, dict) and each_items.reads_members((action.mapping,), action.where):
             each_items.check_map(of)
         found = _each_pairs(of)
     except Fault as fault:

@@ -57,6 +57,9 @@ def _states(old: p.From, new: p.From) -> Iterator[Raw]:
     follows = all(node.nulls == ("omit" if node.type else "keep") for node in (old, new))
     if old.nulls != new.nulls and not follows:
         yield "field_changed", f"`nulls: {old.nulls}` becomes `nulls: {new.nulls}`"
+    if old.single != new.single:
+        wrapped = "one value becomes a list of one" if new.single else "one value in the place of a list is refused"
+        yield "field_changed" if new.single else "check_tighter", wrapped
     if old.empty != new.empty:
         yield "field_changed", f"`empty: {old.empty}` becomes `empty: {new.empty}`"
 

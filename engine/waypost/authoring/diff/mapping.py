@@ -76,6 +76,11 @@ def _walk(field: _Field, old: p.Value, new: p.Value) -> Walked:
         yield from _when(field, old, new)
     elif isinstance(old, p.Each) and isinstance(new, p.Each):
         yield from _each(field, old, new)
+    elif isinstance(old, p.Find) and isinstance(new, p.Find):
+        yield from _find(field, old, new)
+    elif isinstance(old, p.Get) and isinstance(new, p.Get):
+        yield from _walk(field, old.of, new.of)
+        yield from _walk(field, old.key, new.key)
     elif isinstance(old, p.Pick) and isinstance(new, p.Pick):
         yield from _pick(field, old, new)
     elif isinstance(old, p.Lookup) and isinstance(new, p.Lookup):
@@ -179,9 +184,27 @@ def _each(field: _Field, old: p.Each, new: p.Each) -> Walked:
         yield field, "field_narrower", "`where` takes fewer items" if found == "narrower" else "`where` is another"
     elif found == "wider":
         yield field, "field_changed", "`where` takes more items"
+    if old.single != new.single:
+        yield (
+            ((field, "field_changed", "one value in the place of a list is taken for its item"))
+            if new.single
+            else (field, "check_tighter", "one value in the place of a list is refused")
+        )
     yield from _walk(field, old.of, new.of)
+    if not shapes.same(old.key, new.key):
+        kind = "field_changed" if old.key is not None and new.key is not None else "type_changed"
+        yield field, kind, "the entries have other names" if kind == "field_changed" else "`key` makes an object of it"
     inner = _Field((*field.path[:-1], f"{field.path[-1]}[]") if field.path else ("[]",), old.to, new.to)
     yield from _walk(inner, old.to, new.to)
+
+
+def _find(field: _Field, old: p.Find, new: p.Find) -> Walked:
+    if old.where != new.where:
+        yield field, "field_narrower", "`where` finds another item"
+    yield from _walk(field, old.of, new.of)
+    if not shapes.same(old.to, new.to):
+        item = p.Path(path="$item")
+        yield from _walk(field, old.to or item, new.to or item)
 
 
 def _pick(field: _Field, old: p.Pick, new: p.Pick) -> Walked:
@@ -217,6 +240,8 @@ def _first(field: _Field, old: p.Value, new: p.Value) -> Walked:
     before = old.of if isinstance(old, p.First) else [old]
     after = new.of if isinstance(new, p.First) else [new]
     if len(before) == len(after):
+        if isinstance(old, p.First) != isinstance(new, p.First):
+            yield field, "field_changed", f"null is {'left out' if isinstance(new, p.First) else 'no longer left out'}"
         for left, right in zip(before, after, strict=True):
             yield from _walk(field, left, right)
         return

@@ -43,6 +43,10 @@ def types(node: p.Value) -> frozenset[str] | None:
     if isinstance(node, p.Filter):
         row = filters.FILTERS.get(node.name)
         return frozenset({row.gives}) if row is not None and row.gives != "any" else None
+    if isinstance(node, p.Each):
+        return frozenset({"object"} if node.key is not None else {"array"} if node.single else {"array", "object"})
+    if isinstance(node, p.Find):
+        return None if node.to is None else types(node.to)
     if isinstance(node, p.First):
         return _joined([types(item) for item in node.of])
     if isinstance(node, p.When):
@@ -60,7 +64,6 @@ _FIXED: dict[type[p.Node], frozenset[str]] = {
     p.Merge: frozenset({"object"}),
     p.Pick: frozenset({"object"}),
     p.Items: frozenset({"array"}),
-    p.Each: frozenset({"array", "object"}),
     p.Text: frozenset({"string"}),
     p.Arith: frozenset({"number"}),
 }

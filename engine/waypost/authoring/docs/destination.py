@@ -236,7 +236,12 @@ def _source(node: p.Value) -> Line:
     return (Code(_constant(node.value) if isinstance(node, p.Const) else notation.value(node)),)
 
 
-_SAID = {"required": "required", "empty": "empty is left out", "invalid": "left out when invalid"}
+_SAID = {
+    "single": "one value is a list of one",
+    "required": "required",
+    "empty": "empty is left out",
+    "invalid": "left out when invalid",
+}
 _NULLS = {"keep": "null is sent", "omit": "null is left out", "empty": 'null becomes ""'}
 _HOLDS = {"enum": "one of ", "pattern": "matches ", "default": "default "}
 _LIMITS = {

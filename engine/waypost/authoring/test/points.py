@@ -5,8 +5,8 @@ many actions use it. Four kinds:
 
     actions    a message of the action was mapped
     leaves     a path, template or constant of a mapping or request had a value; a key of `$pick` was there
-    branches   each way of `$when`, `$first`, `$lookup`, `$each`, `each`, `where`, `require` and `responses`; a default taken, a value left out
-               as invalid, a required value missing, an `$omit` that removed something
+    branches   each way of `$when`, `$first`, `$lookup`, `$each`, `$find`, `single`, `each`, `where`, `require` and `responses`; a
+               default taken, a value left out as invalid, a required value missing, an `$omit` that removed something
     triggers   each comparison of a trigger, true and false, where it decided
 
 What a disabled action holds is left out: nothing can reach it.
@@ -45,7 +45,7 @@ class Points:
         self.source = source
         self.at: dict[tuple[NodeId, str], Point] = {}
         self.conditions: dict[NodeId, Condition] = {}
-        """The condition of each `$when` and `$each`."""
+        """The condition of each `$when`, `$each` and `$find`."""
         for action in spec.actions.values():
             if action.enabled:
                 self._action(action)
@@ -117,6 +117,12 @@ class Points:
             self._checks(val, node)
         elif isinstance(node, p.Each):
             self._each(val, node)
+        elif isinstance(node, p.Find):
+            self._add(node, "found", "branches", val.span, "`$find` finds an item")
+            self._add(node, "none", "branches", val.span, "`$find` finds none")
+            self._condition(val, node)
+        elif isinstance(node, p.Get):
+            self._add(node, "got", "leaves", val.span, "`$get` finds the member")
         for part in val.parts:
             self._value(part)
 
@@ -128,12 +134,14 @@ class Points:
 
     def _each(self, val: Val, node: p.Each) -> None:
         self._add(node, "item", "branches", val.words["to"], "`$each` has an item")
+        if node.single:
+            self._add(node, "wrapped", "branches", val.words["single"], "one value is taken for a list of one")
         if node.where is not None:
             self._add(node, "kept", "branches", val.words["where"], "`where` holds")
             self._add(node, "dropped", "branches", val.words["where"], "`where` does not hold")
             self._condition(val, node)
 
-    def _condition(self, val: Val, node: p.When | p.Each) -> None:
+    def _condition(self, val: Val, node: p.When | p.Each | p.Find) -> None:
         assert val.condition is not None
         self.conditions[id(node)] = val.condition
         self._terms(val.condition, "branches", several=True)
@@ -141,6 +149,8 @@ class Points:
     def _checks(self, val: Val, node: p.From) -> None:
         if node.default is not None:
             self._add(node, "default", "branches", val.words["default"], "the default is taken")
+        if node.single:
+            self._add(node, "wrapped", "branches", val.words["single"], "one value becomes a list of one")
         if node.invalid == "omit":
             self._add(node, "invalid", "branches", val.words["invalid"], "an invalid value is left out")
         if node.required:

@@ -22,6 +22,7 @@ from waypost.delivery.outcome import Answer, outcome_of
 from waypost.events.results import Mapped
 from waypost.lang import fql
 from waypost.lang.checks import run_checks
+from waypost.lang.each_items import key_text
 from waypost.lang.values import MISSING, Fault, encode
 from waypost.plan import Plan
 from waypost.program import interpret
@@ -183,6 +184,9 @@ class Tracer:
             self._mark(node, "default")
         if frame.fault is not None and frame.fault.reason == "required":
             self._mark(node, "required")
+        held = frame.inner[0][1]
+        if node.single and not isinstance(held, list) and held not in (MISSING, None):
+            self._mark(node, "wrapped")
         if node.invalid == "omit":
             try:
                 run_checks(msgspec.structs.replace(node, invalid="error"), frame.inner[0][1], env.now / 1000)
@@ -192,17 +196,34 @@ class Tracer:
     def _each(self, node: p.Each, frame: Frame, env: Env) -> None:
         if not frame.inner:
             return
+        of = frame.inner[0][1]
+        if node.single and not isinstance(of, list) and of not in (MISSING, None):
+            self._mark(node, "wrapped")
+            of = [of]
         condition = self.points.conditions.get(id(node))
         # Where an item is refused, the ones behind it are not seen.
-        left = len(frame.inner) if frame.fault is not None else math.inf
-        for item in _items(frame.inner[0][1]):
+        left = _begun(node, frame) if frame.fault is not None else math.inf
+        for name, item in _entries(of):
             if not left:
                 break
-            held = condition is None or self._holds(condition, replace(env, item=item))
+            held = condition is None or self._holds(condition, replace(env, item=item, key=name))
             self._mark(node, "kept" if held else "dropped")
             if held:
                 self._mark(node, "item")
                 left -= 1
+
+    def _find(self, node: p.Find, frame: Frame, env: Env) -> None:
+        if not frame.inner:
+            return
+        of, condition = frame.inner[0][1], self.points.conditions[id(node)]
+        found = any(self._holds(condition, replace(env, item=item, key=name)) for name, item in _entries(of))
+        if frame.fault is None or found:
+            self._mark(node, "found" if found else "none")
+
+    def _get(self, node: p.Get, frame: Frame, env: Env) -> None:
+        held = [value for _, value in frame.inner]
+        if frame.fault is None and isinstance(held[0], dict) and key_text(held[1], "") in held[0]:
+            self._mark(node, "got")
 
     def _merge(self, node: p.Merge, frame: Frame, env: Env) -> None:
         merged = [value for _, value in frame.inner[: len(node.of)] if isinstance(value, dict)]
@@ -211,8 +232,23 @@ class Tracer:
                 self._mark(entry, "removed")
 
 
+def _begun(node: p.Each, frame: Frame) -> int:
+    """How many items an `$each` had begun with when one was refused."""
+    first = node.to if node.key is None else node.key
+    seen = [held for held, _ in frame.inner[1:]]
+    within = node.key is not None and seen and seen[-1] is first and frame.inner[-1][1] not in (MISSING, None)
+    return sum(held is first for held in seen) + (not within)
+
+
 def _items(of: Any) -> list[Any]:
-    return list(of.values()) if isinstance(of, dict) else of if isinstance(of, list) else []
+    return [item for _, item in _entries(of)]
+
+
+def _entries(of: Any) -> list[tuple[Any, Any]]:
+    """Items with the names of their entries."""
+    return (
+        list(of.items()) if isinstance(of, dict) else [(MISSING, item) for item in of] if isinstance(of, list) else []
+    )
 
 
 def _rule_key(request: p.Request, answer: Answer) -> str:
@@ -230,5 +266,7 @@ _LOOKS: dict[type, Callable[[Tracer, Any, Frame, Env], None]] = {
     p.Lookup: Tracer._lookup,
     p.From: Tracer._from,
     p.Each: Tracer._each,
+    p.Find: Tracer._find,
+    p.Get: Tracer._get,
     p.Merge: Tracer._merge,
 }

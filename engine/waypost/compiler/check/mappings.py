@@ -57,6 +57,8 @@ def kind(val: Val) -> str | None:
         return "number"
     if isinstance(node, p.From):
         return _kind_of_type(node.type) if node.type else kind(val.parts[0])
+    if isinstance(node, p.Each):
+        return "object" if node.key is not None else "array" if node.single else None
     return {p.Text: "string", p.Object: "object", p.Merge: "object", p.Pick: "object", p.Items: "array"}.get(type(node))
 
 
@@ -70,11 +72,11 @@ def _leaf(val: Val, report: Report) -> None:
     node = val.node
     if isinstance(node, p.From):
         _checks(val, node, report)
-    elif isinstance(node, (p.Merge, p.Pick)):
+    elif isinstance(node, (p.Merge, p.Pick, p.Get)):
         for operand in val.parts[: len(node.of) if isinstance(node, p.Merge) else 1]:
             found = kind(operand)
             if found not in (None, "object"):
-                word = "$merge" if isinstance(node, p.Merge) else "$pick"
+                word = {p.Merge: "$merge", p.Pick: "$pick", p.Get: "$get"}[type(node)]
                 report.add(
                     Diagnostic(
                         "M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")
@@ -82,13 +84,23 @@ def _leaf(val: Val, report: Report) -> None:
                 )
     elif isinstance(node, p.First):
         _order(val, report)
-    elif isinstance(node, p.Each):
+    if (
+        isinstance(node, (p.Each, p.Get))
+        and node.key is not None
+        and kind(val.parts[-1]) in ("object", "array", "list")
+    ):
+        message, label = (
+            "a name is text, and this is never that",
+            f"always {SAID.get(str(kind(val.parts[-1])), 'an object')}",
+        )
+        report.add(Diagnostic("M201", message, Label(val.parts[-1].span, label)))
+    elif isinstance(node, (p.Each, p.Find)):
         found = kind(val.parts[0])
-        if found not in (None, "array", "object"):
+        if found not in (None, "array", "list", "object") and not (isinstance(node, p.Each) and node.single):
             report.add(
                 Diagnostic(
                     "M201",
-                    "`$each` goes over a list or an object, and this is never one",
+                    f"`{'$each' if isinstance(node, p.Each) else '$find'}` goes over a list or an object, and this is never one",
                     Label(val.parts[0].span, f"always {found}"),
                 )
             )
@@ -118,7 +130,13 @@ def _order(val: Val, report: Report) -> None:
 
 
 def _checks(val: Val, node: p.From, report: Report) -> None:
-    of = kind(val.parts[0])
+    of = kind(val.parts[0]) if not node.single else None
+    if node.single and node.type != "array":
+        message = "`single: wrap` makes a list" + (f", and type {node.type} is none" if node.type else "")
+        report.add(
+            Diagnostic("M230", message, Label(val.words.get("single", val.span)), "write `type: array` beside it")
+        )
+        return
     if node.type is not None and of is not None and not can_be(of, node.type):
         report.add(
             Diagnostic(

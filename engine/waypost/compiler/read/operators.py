@@ -8,6 +8,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$from": (
         "nulls",
         "empty",
+        "single",
         "type",
         "enum",
         "pattern",
@@ -21,7 +22,9 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     ),
     "$first": (),
     "$pick": ("keys",),
-    "$each": ("to", "where"),
+    "$each": ("to", "where", "key", "single"),
+    "$find": ("where", "to"),
+    "$get": ("key",),
     "$when": ("then", "else"),
     "$lookup": ("in", "else"),
 }

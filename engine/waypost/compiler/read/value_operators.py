@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from waypost import plan as p
-from waypost.compiler.read import units
+from waypost.compiler.read import item_operators, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
@@ -82,24 +82,6 @@ def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
     )
 
 
-def each(values: Values, node: Map, held: Node, place: Place) -> Val:
-    of = values.value(held, place)
-    inner = place.with_item()
-    to_node, where_node = node.get("to"), node.get("where")
-    if to_node is None:
-        values.add(
-            "S103",
-            "`$each` needs `to`",
-            node.entries[0][0].span,
-            "missing here",
-            "say what each item becomes, such as `to: $item.id`",
-        )
-    to = values.value(to_node, inner) if to_node is not None else Val(p.Const(value=None), node.span)
-    where = values.condition(where_node, inner, "`where`") if where_node is not None else None
-    built = p.Each(of=of.node, to=to.node, where=where.text if where else None)
-    return Val(built, node.span, (of, to), words=_spans(node), condition=where)
-
-
 def when(values: Values, node: Map, held: Node, place: Place) -> Val:
     test = values.condition(held, place, "`$when`")
     then_node, else_node = node.get("then"), node.get("else")
@@ -152,6 +134,7 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         of=of.node,
         nulls=closed.one_of(node.get("nulls"), ("keep", "omit", "empty"), "`nulls`", "omit" if type_name else "keep"),
         empty=closed.one_of(node.get("empty"), ("keep", "omit"), "`empty`", "keep"),
+        single=item_operators.single(values, node),
         type=type_name,
         enum=[constant(values, item, what) for item in enum_node.items]
         if isinstance(enum_node, Seq) and enum_node.items
@@ -228,7 +211,9 @@ READERS: dict[str, Reader] = {
     "$from": checked,
     "$first": first,
     "$pick": pick,
-    "$each": each,
+    "$each": item_operators.each,
+    "$find": item_operators.find,
+    "$get": item_operators.get,
     "$when": when,
     "$lookup": lookup,
 }

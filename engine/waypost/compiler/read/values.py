@@ -25,7 +25,7 @@ from waypost.lang.errors import LangError
 
 OTHER_ROOTS = ("item", "settings", "meta", "now", "status", "headers", "body")
 """Names of the language that are no fields of an event: where one stands, it is meant as what it is elsewhere."""
-WORDS = ("$omit", "$message", "$messages", "$item")
+WORDS = ("$omit", "$message", "$messages", "$item", "$key")
 
 _PATH_CODES = {"syntax": "P101", "unsupported": "P102", "unknown_root": "P104"}
 _TEMPLATE_CODES = {
@@ -51,16 +51,22 @@ _FQL_CODES = {
 
 @dataclass(frozen=True)
 class Place:
-    """What may be named at a place: roots of templates, whether `$item` is legal, and roots of conditions."""
+    """What may be named at a place: roots of templates, whether `$item` and `$key` are legal, and roots of conditions."""
 
     what: str
     roots: tuple[str, ...]
     item: bool = False
+    key: bool = False
     messages: bool = False
     fql_roots: frozenset[str] = fql.TRIGGER_ROOTS
 
     def with_item(self) -> Place:
         return replace(self, item=True, roots=(*self.roots, "item"), fql_roots=self.fql_roots | {"item"})
+
+    def with_entry(self) -> Place:
+        """Within `$each` and `$find`, where an item may be an object's entry."""
+        inner = self.with_item()
+        return replace(inner, key=True, roots=(*inner.roots, "key"), fql_roots=inner.fql_roots | {"key"})
 
 
 MAPPING = Place("a mapping", ("event", "settings", "meta"))
@@ -136,6 +142,8 @@ class Values:
         if node.text == "$omit":
             self.add("M208", "`$omit` stands only as the value of a key", node.span, help="leave the value out instead")
             return nothing
+        if re.match(r"\$key(?![\w:{-])", node.text):
+            return self.key(node, place) or nothing
         if node.text.startswith("$") and not _is_text(node.text):
             return self.path(node, place) or nothing
         if template.has_template(node.text) or "{%" in node.text or "}}" in node.text:
@@ -168,6 +176,17 @@ class Values:
             f"did you mean the {kind} `{meant}`?" if meant else f"write `{written}` to send this text",
             Fix(node.span, written, safe=certain) if "\n" not in node.raw else None,
         )
+
+    def key(self, node: Scalar, place: Place) -> Val | None:
+        """`$key`: the name of the entry that is gone over."""
+        if place.key and node.text == "$key":
+            return Val(p.Ref(name="key"), node.span, scalar=node)
+        if place.key:
+            self.add("P107", "`$key` is text and has no members", node.span, help="the entry's value is `$item`")
+        else:
+            help_text = "a member of the event is `$.key`"
+            self.add("P107", "`$key` stands only within `$each` and `$find`", node.span, help=help_text)
+        return None
 
     def path(self, node: Scalar, place: Place) -> Val | None:
         if (whole := re.match(r"\$messages?(?=[.\[])", node.text)) is not None:
@@ -426,6 +445,8 @@ class Values:
                 fault.help = f"a field of the item is `item.{named}`"
             elif fault.kind == "unknown_root" and named == "item":
                 fault.help = "`item` stands only in `where`, beside `each` or within `$each`"
+            elif fault.kind == "unknown_root" and named == "key":
+                fault.help = "the name of an entry is `key` only within `$each` and `$find`"
             elsewhere = fault.kind == "unknown_root" and (not of_event or named in OTHER_ROOTS)
             if fault.kind == "unknown_root" and not elsewhere:
                 excuse = f"excuse the line when your events carry it: `# waypost: allow Q102 ({named} is ours)`"

@@ -41,6 +41,7 @@ P103 unknown-field | No event has this top-level field: the value would always b
 P104 item-outside-each | `$item` is the item of an `$each`; elsewhere there is none.
 P105 near-field | The context is open, but this name is a letter or two from a field that the specification names: most likely a slip.
 P106 field-of-other-type | By the specification no event type that the trigger takes carries this field: the trigger would always see null.
+P107 key-outside-each | `$key` is the name of an entry that `$each` or `$find` goes over; elsewhere there is none.
 T101 template-syntax | The template cannot be read.
 T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
 T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).
@@ -75,6 +76,8 @@ M217 no-value | Nothing behind a key is null to YAML; a value that was forgotten
 M218 path-as-constant | `default`, `enum`, `keys` and `in` hold constants: a path or template there would be sent as the text that it is.
 M219 never-reached | What stands behind a constant in `$first` is never reached, for a constant is never missing.
 M220 constant-refused | A constant that the checks of its own field refuse: every event that it is for would be rejected.
+M230 single-without-list | `single: wrap` makes a list of one value: it stands where a list is meant, and a list's items have no names.
+M231 one-name | `key` of `$each` names every entry; one name for all leaves only the last.
 Q101 trigger-syntax | The condition cannot be fully read; a trigger never sends on a guess.
 Q102 unknown-root | No event has this field: the comparison would always see null.
 Q103 unknown-function | There is no such function.

@@ -320,8 +320,8 @@ def _values() -> dict[str, Schema]:
     return operators | {
         "path": {
             "type": "string",
-            "pattern": "^\\$([.\\[].*|item([.\\[].*)?)?$",
-            "description": "A JSONPath into the event: `$.properties.total`; `$item` is the item of an `$each`.",
+            "pattern": "^\\$([.\\[].*|item([.\\[].*)?|key)?$",
+            "description": "A JSONPath into the event: `$.properties.total`; `$item` is the item of an `$each`, `$key` its entry's name.",
         },
         "template": {
             "type": "string",
@@ -374,12 +374,14 @@ def _operator(name: str) -> Schema:
         "required": {"type": "boolean"},
         "keys": _one_or_list({"type": "string"}),
         "to": value,
+        "single": {"const": "wrap"},
+        "key": value,
         "where": condition,
         "then": value,
         "else": value,
         "in": _ANY_OF_MAP,
     }
-    needs = {"$pick": "keys", "$each": "to", "$when": "then", "$lookup": "in"}
+    needs = {"$pick": "keys", "$each": "to", "$find": "where", "$get": "key", "$when": "then", "$lookup": "in"}
     found: Schema = {
         "type": "object",
         "required": [name, *([needs[name]] if name in needs else [])],

@@ -121,12 +121,15 @@ a value
   $from | A value with checks.
   $first | The first that is neither missing nor null.
   $pick | Those keys of an object.
-  $each | One value an item of a list, or a value of an object.
+  $each | One value an item of a list, or a value of an object; with `key`, an object.
+  $find | The first item of a list, or value of an object, for which a condition holds.
+  $get | The member of an object by a name that another value gives; missing when there is none.
   $when | A choice by a condition; without `else`, missing.
   $lookup | A table from a value to a constant.
 `$from`
   nulls | What null becomes: `keep` (sent), `omit` (left out) or `empty` (""). With a `type`, omit.
   empty | `omit` leaves out "", [] and {}.
+  single | `wrap`, with `type: array`: one value where a list is meant is a list of one.
   type | What the value is turned into; what cannot be turned is invalid.
   enum | The constants that the value may be.
   pattern | A regular expression for the whole text.
@@ -141,7 +144,14 @@ a value
   keys | The keys to take.
 `$each`
   to | What each item (`$item`) becomes.
-  where | Which items are taken, in FQL over `item`.
+  where | Which items are taken, in FQL over `item` and `key`.
+  key | Makes an object: the name of the item's entry. An item without one is left out; of equal names the last counts.
+  single | `wrap`: one value where a list is meant is a list of one.
+`$find`
+  where | Which item is meant, in FQL over `item` and `key`.
+  to | What the item becomes; without it, the item itself.
+`$get`
+  key | The member's name, such as `$.event`.
 `$when`
   then | The value when the condition holds.
   else | The value when it does not.

@@ -44,6 +44,8 @@ class Values:
         self._generators = generators
         self.item: str | None = None
         """The local that holds the innermost item, within a loop."""
+        self.key: str | None = None
+        """The local that holds the name of its entry."""
 
     def value(self, node: p.Value) -> Expr:
         return self._generators[type(node)](self, node)

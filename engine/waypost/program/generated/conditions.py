@@ -90,13 +90,14 @@ def _equals(path: fql.PathRef, literal: fql.Literal, v: Values) -> str:
 def _field(path: fql.PathRef, v: Values, how: str = "scalar") -> Expr | None:
     """The slot of a path of names alone."""
     names = leading_names(path.steps)
-    if path.steps[0] == "settings" or len(names) < len(path.steps) or _is_item(path, v):
+    if path.steps[0] == "settings" or len(names) < len(path.steps) or _of_loop(path, v):
         return None
     return v.slot(tuple(names), how)
 
 
-def _is_item(path: fql.PathRef, v: Values) -> bool:
-    return v.item is not None and path.steps[0] == "item"
+def _of_loop(path: fql.PathRef, v: Values) -> str | None:
+    """The local that the path begins at, where it is one of a loop: the item, or its entry's name."""
+    return v.item if path.steps[0] == "item" else v.key if path.steps[0] == "key" else None
 
 
 def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
@@ -107,8 +108,8 @@ def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
     if operand.steps[0] == "settings":
         value = v.scope.settings(".".join(map(str, operand.steps)))
         return v.w.bind("setting", None if value is MISSING else value)
-    if _is_item(operand, v):
-        return f"operand(walk({v.item}, {operand.steps[1:]!r}))"
+    if (local := _of_loop(operand, v)) is not None:
+        return f"operand(walk({local}, {operand.steps[1:]!r}))"
     field = _field(operand, v, how)
     if field is not None:
         return f"operand({field.text})"

@@ -1,18 +1,19 @@
-"""`$each` as a generated loop over decoded items.
+"""`$each` and `$find` as generated loops over decoded items.
 
-Takes an Each node and the Values that it adds to. Gives the Expr of the list or object that comes out. `$item` is a local of the loop; its
-paths are walked in decoded JSON, for an item is rarely copied whole. A path into the item that may match several times is left to the reference
-interpreter, with the whole node.
+Takes an Each or Find node and the Values that it adds to. Gives the Expr of what comes out. `$item` and `$key` are locals of the loop; paths
+into the item are walked in decoded JSON, for an item is rarely copied whole. A path into the item that may match several times is left to
+the reference interpreter, with the whole node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from waypost import plan as p
-from waypost.lang import fql, jsonpath, values
+from waypost.lang import each_items, fql, jsonpath, values
 from waypost.lang.values import Fault
-from waypost.program import each_items
 from waypost.program.generated import conditions
 from waypost.program.generated.access import Values
 from waypost.program.generated.writer import Expr
@@ -27,42 +28,96 @@ def item_steps(path: str) -> tuple[str | int, ...] | None:
     return steps if len(steps) == len(expr.steps) else None
 
 
-def loops(node: p.Each) -> bool:
+def loops(node: each_items.Looped) -> bool:
     """Whether every part of it that needs the item can be generated."""
 
     def odd(inner: p.Value) -> bool:
         if isinstance(inner, p.Ref):
-            return inner.name != "meta.id" and not inner.name.startswith("settings.")
+            return inner.name not in ("meta.id", "key") and not inner.name.startswith("settings.")
         return isinstance(inner, p.Path) and item_steps(inner.path) is None and inner.path.startswith("$item")
 
     return not p.mentions(node, odd)
 
 
 def generate(v: Values, node: p.Each) -> Expr:
-    w, outer = v.w, v.item
-    call = "items_of" if each_items.reads_members(node.to, node.where) else "each_of"
-    of = v.assign(f"{call}({v.decoded(v.value(node.of))})", "value", "of").text
-    result, key, item = w.fresh("each"), w.fresh("key"), w.fresh("item")
+    w = v.w
+    of, result = _items(v, node), w.fresh("each")
     with w.block(f"if {of} is None:"):
         w.line(f"{result} = MISSING")
     with w.block("else:"):
         w.line(f"{result} = {{}}")
-        v.item = item
-        with w.block(f"for {key}, {item} in ({of}.items() if {of}.__class__ is dict else enumerate({of})):"):
+        with _loop(v, node, of) as name:
             if node.where is not None:
-                test = conditions.condition(fql.read(node.where), v)
-                with w.block(f"if not ({test}):"):
+                with w.block(f"if not ({conditions.condition(fql.read(node.where), v)}):"):
+                    w.line("continue")
+            if node.key is not None:
+                made = v.value(node.key)
+                name = v.assign(f"entry_name({v.decoded(made)})", "text", "name").text
+                with w.block(f"if {name} is MISSING:"):
                     w.line("continue")
             to = v.value(node.to)
             if to.sure:
-                w.line(f"{result}[{key}] = {to.text}")
+                w.line(f"{result}[{name}] = {to.text}")
             else:
                 with w.block(f"if {to.text} is not MISSING:"):
-                    w.line(f"{result}[{key}] = {to.text}")
-        v.item = outer
-        with w.block(f"if {of}.__class__ is not dict:"):
-            w.line(f"{result} = list({result}.values())")
+                    w.line(f"{result}[{name}] = {to.text}")
+        with w.block(f"if {of} and not {result}:"):
+            w.line(f"{result} = MISSING")
+        if node.key is None:
+            with w.block(f"elif {of}.__class__ is not dict:"):
+                w.line(f"{result} = list({result}.values())")
     return Expr(result, "out")
+
+
+def find(v: Values, node: p.Find) -> Expr:
+    w = v.w
+    of, result = _items(v, node), w.fresh("found")
+    w.line(f"{result} = MISSING")
+    with w.block(f"if {of} is not None:"), _loop(v, node, of):
+        test = conditions.condition(fql.read(node.where), v)
+        with w.block(f"if {test}:"):
+            w.line(f"{result} = {v.item if node.to is None else v.value(node.to).text}")
+            w.line("break")
+    return Expr(result, "out")
+
+
+def _items(v: Values, node: each_items.Looped) -> str:
+    """The local that holds what is gone over."""
+    call = "each_of" if each_items.takes_maps(node) else "items_of"
+    if isinstance(node, p.Each) and node.single:
+        call = "list_of"
+    return v.assign(f"{call}({v.decoded(v.value(node.of))})", "value", "of").text
+
+
+@contextmanager
+def _loop(v: Values, node: each_items.Looped, of: str) -> Iterator[str]:
+    """The loop's head, with its locals. Gives the one that is the place of an item."""
+    w, outer = v.w, (v.item, v.key)
+    place, item = w.fresh("key"), w.fresh("item")
+    with w.block(f"for {place}, {item} in ({of}.items() if {of}.__class__ is dict else enumerate({of})):"):
+        v.item, v.key = item, place
+        if each_items.reads_key(node):
+            v.key = v.assign(f"{place} if {of}.__class__ is dict else MISSING", "text", "entry").text
+        yield place
+        v.item, v.key = outer
+
+
+def entry_name(value: Any) -> Any:
+    """What `key` of `$each` makes, as a name."""
+    return each_items.key_text(value, "the name of an entry")
+
+
+def got(members: dict[str, Any] | None, name: Any) -> Any:
+    """`$get`: a member by the value that names it."""
+    text = each_items.key_text(name, "the name of a member")
+    return values.MISSING if members is None or text is values.MISSING else members.get(text, values.MISSING)
+
+
+def list_of(value: Any) -> Any:
+    """`single: wrap`: what is no list as a list of one; None for missing and null."""
+    if value is values.MISSING or value is None:
+        return None
+    return value if isinstance(value, list) else [value]
 
 
 def each_of(value: Any) -> Any:

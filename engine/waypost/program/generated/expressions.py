@@ -79,6 +79,9 @@ NAMES: dict[str, Any] = {
     "arith": arithmetic.arith,
     "each_of": each.each_of,
     "items_of": each.items_of,
+    "list_of": each.list_of,
+    "entry_name": each.entry_name,
+    "got": each.got,
 }
 """What generated code may call by a fixed name."""
 
@@ -99,6 +102,8 @@ def const(v: Values, node: p.Const) -> Expr:
 
 
 def ref(v: Values, node: p.Ref) -> Expr:
+    if node.name == "key" and v.key is not None:
+        return Expr(v.key, "text")
     if node.name == "meta.id":
         event_id = v.slot(("messageId",), "scalar")
         known = event_id.text if event_id.form == "slot" else v.decoded(event_id)
@@ -231,6 +236,15 @@ def each_(v: Values, node: p.Each) -> Expr:
     return each.generate(v, node) if each.loops(node) else v.interpreted(node)
 
 
+def find(v: Values, node: p.Find) -> Expr:
+    return each.find(v, node) if each.loops(node) else v.interpreted(node)
+
+
+def get(v: Values, node: p.Get) -> Expr:
+    members = v.assign(f"members({v.operand(node.of)})", "out", "members").text
+    return v.assign(f"got({members}, {v.decoded(v.scalar(node.key, 'free'))})", "out", "got")
+
+
 def when(v: Values, node: p.When) -> Expr:
     result = v.w.fresh("when")
     forms: set[str] = set()
@@ -310,6 +324,8 @@ GENERATORS: Generators = {
     p.First: first,
     p.Pick: pick,
     p.Each: each_,
+    p.Find: find,
+    p.Get: get,
     p.When: when,
     p.Lookup: lookup,
     p.Messages: messages,

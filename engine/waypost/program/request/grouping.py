@@ -113,7 +113,7 @@ class _Splitting:
         return p.Ref(name=f"{root}.{len(self._parts) - 1}")
 
     def _mix(self, node: p.Value, place: str, kind: str) -> p.Value:
-        conditional = p.mentions(node, lambda held: isinstance(held, (p.When, p.Each)))
+        conditional = p.mentions(node, lambda held: isinstance(held, (p.When, p.Each, p.Find)))
 
         def change(held: p.Value) -> p.Value | None:
             wanted = _is_meta(held) if conditional else p.mentions(held, _of_event) and not p.mentions(held, _later)
