@@ -15,6 +15,7 @@ from waypost.delivery.lane import LONE_REFUSALS, Dead, Lane, Send
 from waypost.delivery.outcome import Answer
 from waypost.events.lines import Line, scattered
 from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.lang.bodies.format import Layout
 
 EVENT = b"event".ljust(99)
 
@@ -24,9 +25,13 @@ def lines_of(count: int, gap: int = 0) -> list[Line]:
     return [Line(EVENT, number * 100, number * 100 + 100 - gap, number + 1) for number in range(count)]
 
 
+def whole(send: Send) -> bytes:
+    return Layout().together([b"", b""], send.joined(Layout()))
+
+
 def told(found: list[Send]) -> list[Any]:
     """What goes out, however it is held."""
-    return [(send.batch, send.request, send.group, send.bodies, b",".join(send.joined), send.attempt) for send in found]
+    return [(send.batch, send.request, send.group, send.bodies, whole(send), send.attempt) for send in found]
 
 
 rows = st.lists(

@@ -194,3 +194,13 @@ def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
             assert target.startswith("https://") or (path.parent / target).exists(), f"{path}: {target}"
+
+
+REFERENCE = (DOCS / "spec-reference.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(spec: 1\n.*?)```", REFERENCE, re.DOTALL))
+def test_specs_of_the_reference_compile(text: str) -> None:
+    plan, report = compile_text(text, "specs/shop/destination.yaml")
+    assert plan is not None, [(item.code, item.message) for item in report.diagnostics]
+    assert report.diagnostics == []

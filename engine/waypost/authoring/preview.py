@@ -109,6 +109,8 @@ def _place(plan: p.Plan, pointer: str) -> str:
 
 
 def _result(program: Program, result: Mapped | Rejected | Filtered, env: interpret.Env, line: bytes, now: float) -> str:
+    if isinstance(result, Mapped):
+        result = program.requests[result.request].refusal(result) or result
     head = result.action or "no action"
     if isinstance(result, Filtered):
         return f"{head}: nothing is sent ({result.reason})\n"
@@ -118,9 +120,13 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: interpr
         place = f"   ({at})" if at else ""
         sentence = f"{head}: refused before sending ({result.reason}{' at ' + result.field if result.field else ''}): {result.message}{place}"
         return "\n".join([*rows, "", sentence, ""])
-    wire = program.requests[result.request].render(result.group, [result.body], now, masked=True)
+    kind = program.requests[result.request]
+    wire = kind.render(result.group, kind.by_list([(result.action, result.body)]), now, masked=True)
     request = [f"{wire.method} {wire.url}", *(f"{name}: {value}" for name, value in wire.headers)]
-    body = msgspec.json.format(wire.body, indent=2).decode() if wire.body else ""
+    try:
+        body = msgspec.json.format(wire.body, indent=2).decode() if wire.body else ""
+    except msgspec.DecodeError:
+        body = wire.body.decode()
     return "\n".join(
         [*rows, "", "Request", *(f"  {row}" for row in request), "", *(f"  {row}" for row in body.splitlines()), ""]
     )

@@ -25,6 +25,8 @@ def position(name: str, line: Line) -> dict[str, Any]:
 
 def delivery(program: Program, result: Result, now: float) -> dict[str, Any]:
     """One delivery. Keys that have nothing to say are left out."""
+    if isinstance(result, Mapped):
+        result = program.requests[result.request].refusal(result) or result
     about = {"action": result.action, "item": result.item}
     row: dict[str, Any] = {key: value for key, value in about.items() if value is not None}
     if isinstance(result, Mapped):
@@ -45,7 +47,8 @@ def delivery(program: Program, result: Result, now: float) -> dict[str, Any]:
 
 
 def request(program: Program, result: Mapped, now: float) -> dict[str, Any]:
-    wire = program.requests[result.request].render(result.group, [result.body], now, masked=True)
+    kind = program.requests[result.request]
+    wire = kind.render(result.group, kind.by_list([(result.action, result.body)]), now, masked=True)
     return {
         "method": wire.method,
         "url": wire.url,

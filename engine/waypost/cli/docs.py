@@ -13,7 +13,7 @@ from waypost.authoring.docs import html, markdown
 from waypost.authoring.docs.blocks import Page
 from waypost.authoring.docs.destination import Sample, page
 from waypost.authoring.docs.directory import directory
-from waypost.authoring.test import golden
+from waypost.authoring.test import bodies, golden
 from waypost.authoring.test.suite import Wanted, run_spec
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, spec_targets, write_file
@@ -79,8 +79,7 @@ def samples(plan: Plan, spec: Path) -> dict[str, Sample]:
 def _sample(event: bytes, request: dict[str, Any]) -> Sample:
     (method, url), *_ = request.items()
     lines = [f"{method.upper()} {url}", *(f"{name}: {value}" for name, value in request["headers"].items())]
-    parts = request["body"]
-    body = parts["before"] + ",".join(parts["messages"]) + parts["after"]
+    body = bodies.joined(request.get("body", {}))
     return Sample(_pretty(event), "\n".join(lines), _pretty(body.encode()) if body else "")
 
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from waypost import plan as p
 from waypost.compiler.read.document import Scalar
 from waypost.compiler.read.source import Span
 from waypost.lang import fql
+from waypost.lang.bodies.format import messages_in
 
 T = TypeVar("T")
 
@@ -73,7 +76,8 @@ class SettingSpec:
 
 @dataclass(frozen=True)
 class RequestSpec:
-    """`plain` holds what needs no expression, as the plan's Request (its url and maps unset); `spans` are dotted words."""
+    """`plain` holds what needs no expression, as the plan's Request (its url and maps unset); `spans` are dotted words; `word` is that of the
+    body's format."""
 
     plain: p.Request
     method: Located[str]
@@ -84,6 +88,12 @@ class RequestSpec:
     conditions: tuple[Condition, ...]
     span: Span
     spans: dict[str, Span] = field(default_factory=dict)
+    word: str = "body"
+
+    @property
+    def sends_messages(self) -> bool:
+        """Whether anything that a mapping makes is sent."""
+        return self.body is not None and bool(messages_in(self.body.node))
 
     def values(self) -> Iterator[Val]:
         yield self.url
@@ -93,14 +103,13 @@ class RequestSpec:
             yield self.body
 
     def lowered(self) -> p.Request:
-        import msgspec
-
         return msgspec.structs.replace(
             self.plain,
             url=self.url.node,
             headers={key: value.node for key, value in self.headers.items()},
             query={key: value.node for key, value in self.query.items()},
             body=None if self.body is None else self.body.node,
+            format=msgspec.UNSET if self.word == "body" else self.word,
         )
 
 

@@ -1,4 +1,4 @@
-"""Messages of one request kind become batches, cut on the exact bytes of the body that will be sent.
+"""Messages of one request kind become batches, cut on the exact bytes of the body that will be sent, as its format counts them (lang/bodies).
 
 Takes runs of messages in order (`Flow.add`). Gives batches that are ready: full, or old enough (`Flow.close_old`). A batch is closed before a
 message is added that would break a limit: there a run is cut. A request without `batch:` takes one message; a rate in messages bounds a batch
@@ -8,7 +8,7 @@ too, for one that is larger than a window could never go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +18,10 @@ from waypost import plan as p
 from waypost.delivery.gate import Gate
 from waypost.delivery.runs import Delivery, Run
 from waypost.events.guard import REASON, Guard
+from waypost.events.mapped_chunk import Owner
 from waypost.events.results import Mapped, Rejected
+from waypost.lang import bodies
+from waypost.lang.bodies.format import ONLY
 from waypost.lang.values import Fault
 
 MAX_ENVELOPES = 1000
@@ -34,7 +37,7 @@ class RequestKind(Protocol):
     @property
     def policy(self) -> p.Request: ...
 
-    def envelope(self, group: tuple[Any, ...], now: float) -> tuple[bytes, bytes] | None: ...
+    def envelope(self, group: tuple[Any, ...], now: float, lists: Sequence[str] = ...) -> Sequence[bytes] | None: ...
 
 
 class Family(Struct):
@@ -95,13 +98,15 @@ class Batch(Struct):
 
 
 class OpenBatch(Struct):
-    """A batch that still grows. `size` is the body's bytes so far, envelope and commas included; `opened` the instant of its first message."""
+    """A batch that still grows. `size` is the body's bytes so far, with what stands around and between messages; `opened` the instant of its
+    first message; `counts` says how many messages each list of the body holds."""
 
     id: int
     opened: float
     size: int
     runs: list[Run]
     count: int
+    counts: dict[str, int]
 
 
 class Flow:
@@ -116,9 +121,14 @@ class Flow:
         self.limit = gate.limit(policy)
         self.max_message = batch.max_message_bytes or UNLIMITED
         self.max_bytes = batch.max_bytes or UNLIMITED
+        most = batch.max_messages
+        self.most_of = most if isinstance(most, dict) else {}
         self.max_messages = min(
-            batch.max_messages or UNLIMITED, *(rate.count for rate in policy.rate if rate.of == "messages"), UNLIMITED
+            most if isinstance(most, int) else UNLIMITED,
+            *(rate.count for rate in policy.rate if rate.of == "messages"),
+            UNLIMITED,
         )
+        self.layout = bodies.layout_of(policy)
         self.max_wait = batch.max_wait_s
         self.open: dict[tuple[Any, ...], OpenBatch] = {}
         self.ready: deque[Batch] = deque()
@@ -128,13 +138,14 @@ class Flow:
         self._guard = guard
         self._ids = ids
         self._around: dict[tuple[Any, ...], int] = {}
+        """The bytes around the messages by group and lists."""
         self._around_bytes = 0
 
     def refusal(self, mapped: Mapped, now: float) -> Rejected | None:
         """Why a message can never be sent; None when it can."""
-        size = len(mapped.body)
         try:
-            around = self.around(mapped.group, now)
+            size = self.layout.size(mapped.body)
+            around = self.around(mapped.group, now, (self.layout.list_of(mapped.action),))
         except Fault as fault:
             return Rejected(mapped.action, mapped.item, fault.reason, fault.message, fault.field)
         except Exception as error:
@@ -145,31 +156,69 @@ class Flow:
             return Rejected(mapped.action, mapped.item, "message_too_large", said)
         return None
 
-    def around(self, group: tuple[Any, ...], now: float) -> int:
-        """The bytes around the messages: the same at every instant, so they are computed once a group."""
-        found = self._around.get(group)
+    def around(self, group: tuple[Any, ...], now: float, lists: tuple[str, ...] = (ONLY,)) -> int:
+        """The bytes around the messages of these lists: the same at every instant, so they are computed once a group."""
+        key = (group, lists)
+        found = self._around.get(key)
         if found is None:
-            around = self._kind.envelope(group, now)
-            found = 0 if around is None else len(around[0]) + len(around[1])
+            around = self._kind.envelope(group, now, lists) if self.layout.lists else self._kind.envelope(group, now)
+            found = 0 if around is None else sum(map(len, around))
             self._around_bytes += sum([len(part) for part in group if part.__class__ in (str, bytes)])
             if len(self._around) >= MAX_ENVELOPES or self._around_bytes > MAX_AROUND:
                 self._around.clear()
                 self._around_bytes = 0
-            self._around[group] = found
+            self._around[key] = found
         return found
 
-    def room(self, batch: OpenBatch) -> int:
-        """How many bytes of messages may join an open batch, behind a comma."""
-        return self.max_bytes - batch.size - 1
-
     def exceeds(self, group: tuple[Any, ...], run: Run, now: float) -> bool:
-        """Whether one of the messages can never be sent."""
+        """Whether one of the messages can never be sent, or has to be looked at alone to be counted."""
+        if not self.layout.whole:
+            return True
         try:
-            around = self.around(group, now)
+            lists = dict.fromkeys(self.layout.lists.values()) or (ONLY,)
+            around = max([self.around(group, now, (name,)) for name in lists])
         except Exception:
             # Each message alone is refused for it.
             return True
         return run.exceeds(min(self.max_message, self.max_bytes - around))
+
+    def room(self, batch: OpenBatch, name: str, now: float, group: tuple[Any, ...]) -> int:
+        """How many bytes of messages may join a list of an open batch."""
+        return self.max_bytes - batch.size - self._before(batch, name, now, group)
+
+    def _before(self, batch: OpenBatch, name: str, now: float, group: tuple[Any, ...]) -> int:
+        """The bytes that stand before the next message of a list: what separates two, or what a list that begins needs around it."""
+        if name in batch.counts:
+            return len(self.layout.separator)
+        held = tuple(self.layout.order(batch.counts))
+        begun = tuple(self.layout.order({**batch.counts, name: 0}))
+        return self.around(group, now, begun) - (self.around(group, now, held) if held else 0)
+
+    def fitting(self, batch: OpenBatch, run: Run, now: float, group: tuple[Any, ...]) -> int:
+        """How many of the messages, from the first on, may join an open batch: those of one list."""
+        name, alike = self._list(run)
+        count = batch.count
+        most = min(self.max_messages - count, self.most_of.get(name, UNLIMITED) - batch.counts.get(name, 0), alike)
+        room = self.room(batch, name, now, group)
+        if self.layout.whole:
+            return run.fitting(room, most)
+        return min(most, int(self.layout.size(run.bodies) <= room))
+
+    def _list(self, run: Run) -> tuple[str, int]:
+        """The list of a run's first message, and how many from there on stand in it."""
+        lists = self.layout.lists
+        if not lists:
+            return ONLY, run.count
+        name, count = lists[run.action], 0
+        known: dict[Owner, str] = {}
+        for owner in run.owners:
+            held = known.get(owner)
+            if held is None:
+                held = known[owner] = lists[owner(b"").action]
+            if held != name:
+                break
+            count += 1
+        return name, count
 
     def add(self, group: tuple[Any, ...], run: Run, now: float) -> tuple[int, Run, Run | None]:
         """Puts messages into their batch, as many as it takes; one that would break a limit closes the batch first.
@@ -177,17 +226,19 @@ class Flow:
         Gives the batch's id, what was put into it, and what is left."""
         batch = self.open.get(group)
         if batch is not None:
-            fit = run.fitting(self.room(batch), self.max_messages - batch.count)
+            fit = self.fitting(batch, run, now, group)
             if not fit:
                 self.close(group)
                 batch = None
         if batch is None:
-            size = self.around(group, now)
-            batch = self.open[group] = OpenBatch(next(self._ids), now, size - 1, [], 0)
-            fit = run.fitting(self.room(batch), self.max_messages)
+            batch = self.open[group] = OpenBatch(next(self._ids), now, 0, [], 0, {})
+            fit = self.fitting(batch, run, now, group)
         part, rest = (run, None) if fit == run.count else run.cut(fit)
-        batch.size += 1 + len(part.bodies)
+        name = self.layout.list_of(part.action) if self.layout.lists else ONLY
+        size = len(part.bodies) if self.layout.whole else self.layout.size(part.bodies)
+        batch.size += self._before(batch, name, now, group) + size
         batch.count += fit
+        batch.counts[name] = batch.counts.get(name, 0) + fit
         batch.runs.append(part)
         if batch.count >= self.max_messages:
             self.close(group)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from waypost.delivery.outcome import Answer
 from waypost.delivery.progress import Position
 from waypost.delivery.runs import Run
+from waypost.lang.bodies.format import ONLY, Layout
 
 
 class Send(Struct, frozen=True):
@@ -33,10 +34,14 @@ class Send(Struct, frozen=True):
         """Each message alone."""
         return tuple([body for run in self.runs for body in run.messages()])
 
-    @property
-    def joined(self) -> tuple[bytes, ...]:
-        """The messages of each run as they stand in a body: with commas between."""
-        return tuple([run.joined for run in self.runs])
+    def joined(self, layout: Layout) -> dict[str, list[bytes]]:
+        """The messages of each run as they stand in a body of this layout, by list."""
+        found: dict[str, list[bytes]] = {}
+        for run in self.runs:
+            found.setdefault(layout.list_of(run.action) if layout.lists else ONLY, []).append(
+                run.joined(layout.separator)
+            )
+        return found
 
 
 class Dead(Struct, frozen=True):

@@ -322,7 +322,7 @@ class Lane:
             return
         self._ordered = True
         batch = flow.open.get(group)
-        fits = batch is not None and len(run.bodies) <= flow.room(batch)
+        fits = batch is not None and flow.fitting(batch, run, now, group) > 0
         if self._order.admits(run.key, batch.id if batch is not None and fits else None):
             self._order.enter(run.key, flow.add(group, run, now)[0])
         else:

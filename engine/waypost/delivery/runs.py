@@ -54,10 +54,15 @@ class Run(Struct, frozen=True, gc=False):
         """How many bytes it holds."""
         return len(self.bodies) + len(self.events)
 
+    def joined(self, separator: bytes) -> bytes:
+        """The messages as they stand in a body."""
+        alone = separator == b"\n" or len(self.owners) == 1
+        return self.bodies if alone else self.bodies.replace(b"\n", separator)
+
     @property
-    def joined(self) -> bytes:
-        """The messages with commas between."""
-        return self.bodies if len(self.owners) == 1 else self.bodies.replace(b"\n", b",")
+    def action(self) -> str:
+        """The action of its first message: of all, where the body has a list for each action's."""
+        return self.owners[0](b"").action
 
     def only(self) -> Mapped:
         """The message of one that is alone."""
@@ -83,7 +88,7 @@ class Run(Struct, frozen=True, gc=False):
             offset = end
 
     def fitting(self, room: int, most: int) -> int:
-        """How many messages, at most so many, fit into so many bytes with the commas between them."""
+        """How many messages, at most so many, fit into so many bytes with one byte between two."""
         size, count = len(self.bodies), len(self.owners)
         if size <= room:
             return min(count, most)

@@ -64,13 +64,14 @@ class Attempts:
     async def _attempt(self, command: Send) -> Answer:
         kind = self._requests[command.request]
         now, masked = self._options.clock(), self._options.masked
-        bodies = command.joined
+        messages = command.joined(kind.layout)
         began = time.perf_counter()
         try:
-            if sum(map(len, bodies)) > BIG and kind.policy.gzip:
-                wire = await asyncio.to_thread(kind.render, command.group, bodies, now, masked=masked)
+            size = sum([len(piece) for pieces in messages.values() for piece in pieces])
+            if size > BIG and kind.policy.gzip:
+                wire = await asyncio.to_thread(kind.render, command.group, messages, now, masked=masked)
             else:
-                wire = kind.render(command.group, bodies, now, masked=masked)
+                wire = kind.render(command.group, messages, now, masked=masked)
         except Exception as error:
             self.traffic.attempt("unsent", 0.0, command.count)
             raise Unsent(made=False) from error

@@ -107,7 +107,8 @@ class Taps:
 def record(attempt: Attempt, deliveries: Sequence[Delivery]) -> bytes:
     """One line. `messages` are those in `body`; `left_out` so many more were in the request."""
     shown = _first(deliveries)
-    wire = attempt.kind.render(attempt.send.group, [item.mapped.body for item in shown], attempt.began, masked=True)
+    messages = attempt.kind.by_list((item.mapped.action, item.mapped.body) for item in shown)
+    wire = attempt.kind.render(attempt.send.group, messages, attempt.began, masked=True)
     answer = attempt.answer
     row: dict[str, Any] = {
         "time": stamp(attempt.began),

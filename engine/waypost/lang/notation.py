@@ -151,7 +151,8 @@ def _value(node: p.Value, *, flow: bool = True) -> str:
     if isinstance(node, p.Omit):
         return "$omit"
     if isinstance(node, p.Messages):
-        return "$messages" if node.many else "$message"
+        word = "$messages" if node.many else "$message"
+        return _map([(word, _list(map(quoted, node.actions)))]) if node.actions else word
     if isinstance(node, p.Items):
         return _list(map(_value, node.items))
     if node == p.Ref(name="key"):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 VERSION = 1
 """The plan format. The engine runs this version and refuses a newer one."""
@@ -176,9 +176,10 @@ class Lookup(Node, tag="lookup", frozen=True, kw_only=True):
 
 
 class Messages(Node, tag="messages", frozen=True, kw_only=True):
-    """`$messages` (many) or `$message` (one): only inside a request's body, once."""
+    """`$messages` (many) or `$message` (one): only inside a request's body. `actions`: those whose messages stand here; none: all."""
 
     many: bool
+    actions: list[str] = []
 
 
 Value = (
@@ -232,9 +233,9 @@ class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """When a batch is cut. Bytes are of the JSON before compression; None is no limit."""
+    """When a batch is cut. Bytes are of the body before compression; None is no limit. `max_messages` may be by list of the body."""
 
-    max_messages: int | None = None
+    max_messages: int | dict[str, int] | None = None
     max_bytes: int | None = None
     max_message_bytes: int | None = None
     max_wait_s: float = 1.0
@@ -271,8 +272,9 @@ class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One HTTP request. `body` holds exactly one Messages. `batch` None: one message a request. Rules of `responses` are keyed by a
-    status ("400"), a class ("4xx"), "unsent" or "unanswered" and lie over the built-in table of delivery/outcome.py."""
+    """One HTTP request. `batch` None: one message a request. Rules of `responses` are keyed by a status ("400"), a class ("4xx"), "unsent"
+    or "unanswered" and lie over the built-in table of delivery/outcome.py. `format` is a word of lang/bodies, none for JSON. What says
+    nothing (UNSET) is not written, so that a plan without it keeps its bytes."""
 
     method: str
     url: Value
@@ -287,6 +289,8 @@ class Request(Struct, frozen=True, kw_only=True):
     retry: Retry = field(default_factory=Retry)
     dedupe: Dedupe | None = None
     responses: dict[str, list[ResponseRule]] = {}
+    format: str | UnsetType = UNSET
+    content_type: str | UnsetType = UNSET
 
 
 class Probe(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -59,7 +59,9 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
         p.Object(entries={"headers": p.Object(entries=side.headers), "query": p.Object(entries=side.query)})
         for side in (old, new)
     )
-    left, right = (p.Object(entries={} if side.body is None else {"body": side.body}) for side in (old, new))
+    left, right = (
+        p.Object(entries={} if side.body is None else {side.format or "body": side.body}) for side in (old, new)
+    )
     for found in (*differences(before, after, _text), *differences(left, right)):
         yield change(found.kind, found.reason, ".".join(found.path), found.old, found.new)
     for word, show in _LIMITS.items():
@@ -96,7 +98,7 @@ def _batch(request: p.Request) -> str:
     if batch is None:
         return ""
     sizes = {"max_bytes": batch.max_bytes, "max_message_bytes": batch.max_message_bytes}
-    rows = [f"max_messages: {batch.max_messages}"] if batch.max_messages is not None else []
+    rows = [f"max_messages: {notation.constant(batch.max_messages)}"] if batch.max_messages is not None else []
     rows += [f"{word}: {notation.size(held)}" for word, held in sizes.items() if held is not None]
     return "{" + ", ".join([*rows, f"max_wait: {notation.seconds(batch.max_wait_s)}"]) + "}"
 
@@ -118,6 +120,7 @@ _LIMITS: dict[str, Callable[[p.Request], str]] = {
     "retry": _retry,
     "timeout": lambda request: notation.seconds(request.timeout_s),
     "concurrency": lambda request: str(request.concurrency),
+    "content_type": lambda request: request.content_type or "",
     "gzip": lambda request: notation.constant(request.gzip),
 }
 

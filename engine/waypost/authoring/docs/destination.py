@@ -200,6 +200,12 @@ def _action(plan: p.Plan, name: str, action: p.Action, sample: Sample | None) ->
             yield Listing("json", sample.body)
 
 
+def _most(held: int | dict[str, int] | None) -> str:
+    if isinstance(held, dict):
+        return ", ".join(f"{most:,} in `{name}`" for name, most in held.items())
+    return f"{held:,}" if held else "no limit"
+
+
 def _fields(node: p.Value, path: str = "") -> Iterator[tuple[Line, ...]]:
     """One row a field. An object that is merged from others has a row of its own, then one for each key that is decided."""
     here: Line = (Code(path),) if path else ("the whole message",)
@@ -304,7 +310,7 @@ def _limits(request: p.Request) -> Iterator[tuple[Line, ...]]:
     if batch is None:
         yield (("Messages in a request",), ("1",))
     else:
-        yield (("Messages in a request",), (f"{batch.max_messages:,}" if batch.max_messages else "no limit",))
+        yield (("Messages in a request",), (_most(batch.max_messages),))
         yield (("Bytes of a body",), (notation.size(batch.max_bytes) if batch.max_bytes else "no limit",))
         yield (
             ("Bytes of a message",),

@@ -12,13 +12,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from waypost.authoring.test import bodies
 from waypost.authoring.test.cases import MAX_REPLIES, START, Case, Reply
 from waypost.delivery.gate import Gate
-from waypost.delivery.lane import Command, Dead, Lane, Position, Send
+from waypost.delivery.lane import Command, Dead, Lane, Position
 from waypost.delivery.outcome import Answer
 from waypost.events.results import Filtered, Mapped
 from waypost.http.transport import Sent, Transport, url_as_sent
 from waypost.program.program import Program, Result
+from waypost.program.request.render import RequestProgram
 
 __all__ = ["MAX_ATTEMPTS", "START", "Course", "Delivered", "Destination", "deliver"]
 
@@ -115,11 +117,13 @@ async def _obey(
         _note_dead(course, command)
         return
     course.attempts += 1
-    carried = [(of.position.offset, of.mapped.action, of.mapped.item) for of in lane.under_way(command.batch)]
-    mine = [item for key in carried for item in course.ended if item.is_of(*key)]
-    _note_request(program, course, command, mine, now)
+    carried = lane.under_way(command.batch)
+    keys = [(of.position.offset, of.mapped.action, of.mapped.item) for of in carried]
+    mine = [item for key in keys for item in course.ended if item.is_of(*key)]
     kind = program.requests[command.request]
-    answer = await transport.send(kind.render(command.group, command.bodies, now), kind.policy.timeout_s)
+    messages = kind.by_list((of.mapped.action, of.mapped.body) for of in carried)
+    _note_request(kind, course, command.group, messages, mine, now)
+    answer = await transport.send(kind.render(command.group, messages, now), kind.policy.timeout_s)
     course.answered.append((command.request, answer))
     before = lane.ledger.delivered
     for dead in lane.settle(command.batch, answer, now):
@@ -148,14 +152,19 @@ def _note_dead(course: Course, dead: Dead) -> None:
             return
 
 
-def _note_request(program: Program, course: Course, command: Send, carried: list[Delivered], now: float) -> None:
-    kind = program.requests[command.request]
-    wire = kind.render(command.group, command.bodies, now, masked=True)
-    around = kind.envelope(command.group, now, masked=True)
+def _note_request(
+    kind: RequestProgram,
+    course: Course,
+    group: tuple[Any, ...],
+    messages: dict[str, list[bytes]],
+    carried: list[Delivered],
+    now: float,
+) -> None:
+    wire = kind.render(group, messages, now, masked=True)
     shown: dict[str, Any] = {wire.method.lower(): _shown_url(wire.url), "headers": dict(wire.headers)}
-    if around is not None:
-        messages = [body.decode() for body in command.bodies]
-        shown["body"] = {"before": around[0].decode(), "messages": messages, "after": around[1].decode()}
+    body = bodies.shown(kind, group, messages, now)
+    if body is not None:
+        shown["body"] = body
     course.requests.append(shown)
     for item in carried:
         item.request = item.request or shown

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from waypost.authoring.test import bodies
 from waypost.authoring.test.case_run import MAX_ATTEMPTS, Course, Delivered
 from waypost.authoring.test.cases import Case, Expectation
 from waypost.compiler.read.document import Map, Node
@@ -90,8 +91,7 @@ def _judge_requests(case: Case, course: Course) -> Iterator[Failure]:
 
 def _request(shown: dict[str, Any]) -> dict[str, Any]:
     """A request as golden.json shows it, and the number of its messages."""
-    body = shown.get("body", {})
-    return {**shown, "messages": len(body.get("messages", []))}
+    return {**shown, "messages": len(bodies.messages_of(shown.get("body", {})))}
 
 
 def _deliveries(count: int) -> str:

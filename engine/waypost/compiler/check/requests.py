@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from waypost import plan as p
+from waypost.compiler.check import bodies
 from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 from waypost.lang import fql, fql_tree
+from waypost.lang.bodies import FORMATS
 
 RETRYABLE = (408, 409, 423, 425, 429)
 OURS = (
@@ -35,29 +37,17 @@ def check(spec: Spec, report: Report) -> None:
         check_url(spec, request, report)
         _headers(request.headers, request, report)
         _limits(request, report)
-        _messages(request, report, probe=request is spec.check)
         _outcomes(request, report)
     for name, val in spec.auth.values.items():
         kind, _, key = name.partition(".")
         if kind == "headers":
             _header(key, val.span, report)
-            _content_type(key, val, report)
+            for word in {action.request.word for action in spec.actions.values() if action.request.body is not None}:
+                bodies.content_type(FORMATS[word], key, val, report)
     _twice(spec, report)
     for action in spec.actions.values():
         _dedupe(action, report)
-        body = action.request.body
-        if (
-            body is not None
-            and not isinstance(body.node, p.Object)
-            and any(name.startswith("body.") for name in spec.auth.values)
-        ):
-            _add(
-                report,
-                "D110",
-                "`auth: body` has no object to add its members to",
-                body.span,
-                help="write the body as a map around the messages",
-            )
+    bodies.check(spec, report)
 
 
 def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
@@ -68,7 +58,7 @@ def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> N
     for name in headers:
         _header(name, request.spans.get(f"headers.{name} key", request.span), report)
         if request.body is not None:
-            _content_type(name, headers[name], report)
+            bodies.content_type(FORMATS[request.word], name, headers[name], report)
 
 
 def _header(name: str, span: Span, report: Report) -> None:
@@ -81,23 +71,6 @@ def _header(name: str, span: Span, report: Report) -> None:
             f"the header `{name}` is set by the engine",
             span,
             help="remove it" if name.lower() != "content-encoding" else "write `gzip: true`",
-        )
-
-
-def _content_type(name: str, val: Val, report: Report) -> None:
-    """A body is JSON, whatever a header says of it."""
-    node = val.node.parts[0] if isinstance(val.node, p.Text) else val.node
-    if name.lower() != "content-type" or not isinstance(node, p.Const) or not isinstance(node.value, str):
-        return
-    kind = node.value.partition(";")[0].strip().lower()
-    if not re.fullmatch(r"(?:application|text)/json|[\w.-]+/[\w.+-]+\+json", kind):
-        _add(
-            report,
-            "D114",
-            f"the body is JSON, and `{name}` says `{kind}`",
-            val.span,
-            "expected `application/json`",
-            "other bodies are not supported yet; remove the header, or excuse the line where JSON is wanted under this name",
         )
 
 
@@ -155,40 +128,6 @@ def _limits(request: RequestSpec, report: Report) -> None:
         )
     if request.plain.timeout_s <= 0 or request.plain.timeout_s > 3600:
         _add(report, "D104", "`timeout` is from 1 ms to 1 h", spans.get("timeout", request.span))
-
-
-def _messages(request: RequestSpec, report: Report, *, probe: bool) -> None:
-    span = request.spans.get("body", request.method.span)
-    if probe:
-        return
-    if request.body is None:
-        if request.method.value != "get":
-            _add(
-                report,
-                "D106",
-                "the request has no body, so no message is sent",
-                request.method.span,
-                help="add `body: $message`, or `body: {…: $messages}` with `batch:`",
-            )
-        return
-    if request.method.value == "get":
-        _add(report, "D106", "a GET request has no body", span)
-    found = [val for val in request.body.walk() if isinstance(val.node, p.Messages)]
-    wanted = "$messages" if request.plain.batch is not None else "$message"
-    if len(found) != 1:
-        where = found[1].span if found else span
-        _add(report, "D106", f"a body holds `{wanted}` exactly once, found {len(found)} times", where)
-    elif found[0].node != p.Messages(many=request.plain.batch is not None):
-        reason = "there is a `batch:`" if request.plain.batch is not None else "there is no `batch:`"
-        _add(report, "D106", f"expected `{wanted}`: {reason}", found[0].span)
-    elif not _direct(request.body, found[0]):
-        _add(report, "D106", f"`{wanted}` stands as it is in the body", found[0].span, "not within an operator")
-
-
-def _direct(val: Val, wanted: Val) -> bool:
-    if val is wanted:
-        return True
-    return isinstance(val.node, (p.Object, p.Items)) and any(_direct(part, wanted) for part in val.parts)
 
 
 def _outcomes(request: RequestSpec, report: Report) -> None:

@@ -16,6 +16,7 @@ from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
+from waypost.lang.bodies import FORMATS
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -42,31 +43,35 @@ class Layer:
     actions: Map | None = None
 
 
-def lay_over(base: Map, over: Map, report: Report, adds: tuple[str, ...] = ()) -> Map:
-    """`over` laid over `base`. The lists under the keys in `adds` (at this level) add up."""
+def lay_over(base: Map, over: Map, report: Report, adds: tuple[str, ...] = (), *, request: bool = False) -> Map:
+    """`over` laid over `base`. The lists under the keys in `adds` (at this level) add up. In a request one method and one body replace
+    another."""
     entries = {name.text: (name, node) for name, node in base.entries}
     merges = "$merge" in entries or over.get("$merge") is not None
     for name, node in over.entries:
-        if name.text in METHODS:
-            for method in METHODS:
-                entries.pop(method, None)
+        for family in (METHODS, (*FORMATS, "content_type")) if request else ():
+            if name.text in family and name.text != "content_type":
+                for other in family:
+                    entries.pop(other, None) if other != name.text else None
         held = entries.get(name.text)
         if is_omit(node):
             _remove(entries, name, node, held is not None, merges, report)
         elif held is None:
             entries[name.text] = (name, node)
         else:
-            entries[name.text] = (name, _joined(held[1], node, report, name.text in adds))
+            # Only an action and a block, whose `require` adds up, have a request of their own.
+            inner = name.text == "request" and bool(adds)
+            entries[name.text] = (name, _joined(held[1], node, report, name.text in adds, request=inner))
     return Map(tuple(entries.values()), over.span)
 
 
-def _joined(below: Node, above: Node, report: Report, adds: bool) -> Node:
+def _joined(below: Node, above: Node, report: Report, adds: bool, *, request: bool) -> Node:
     if adds and isinstance(below, Seq) and isinstance(above, Seq):
         return Seq(below.items + above.items, above.span)
     if not (isinstance(above, Map) and is_plain_map(above)):
         return above
     if isinstance(below, Map) and is_plain_map(below):
-        return lay_over(below, above, report)
+        return lay_over(below, above, report, request=request)
     report.add(
         Diagnostic(
             "U103",

@@ -16,7 +16,7 @@ from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.lang.words import snakecase
 
-RESERVED = ("form", "lines", "sign", "results")
+RESERVED = ("sign", "oauth2", "results")
 """Words of the language that come in a later version."""
 
 PLACES = {
@@ -35,6 +35,10 @@ PLACES = {
     "headers": "a request",
     "query": "a request",
     "body": "a request",
+    "form": "a request",
+    "lines": "a request",
+    "text": "a request",
+    "content_type": "a request",
     "secret": "a setting",
     "choices": "a setting",
     "optional": "a setting",

@@ -27,4 +27,5 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$get": ("key",),
     "$when": ("then", "else"),
     "$lookup": ("in", "else"),
+    "$messages": (),
 }

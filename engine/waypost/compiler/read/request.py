@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from waypost import plan as p
 from waypost.compiler.compose.reuse import METHODS
 from waypost.compiler.read import units
@@ -18,21 +20,16 @@ from waypost.compiler.read.values import AUTH, BODY, RESPONSE, TEXT, Place, Valu
 from waypost.compiler.report.diagnostic import Fix
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
+from waypost.lang.bodies import FORMATS
 
-REQUEST = (
-    *METHODS,
-    "headers",
-    "query",
-    "body",
-    "gzip",
-    "timeout",
-    "concurrency",
-    "batch",
-    "rate",
-    "retry",
-    "dedupe",
-    "responses",
-)
+
+def request_words() -> tuple[str, ...]:
+    """The keys of a request: those of the body formats among them."""
+    limits = ("gzip", "timeout", "concurrency", "batch", "rate", "retry", "dedupe", "responses")
+    return (*METHODS, "headers", "query", *FORMATS, "content_type", *limits)
+
+
+REQUEST = request_words()
 PROBE = (*METHODS, "headers", "query")
 AUTH_KINDS = ("basic", "bearer", "headers", "query", "body")
 BASIC = ("username", "password")
@@ -49,7 +46,7 @@ OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
 def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSpec | None:
     closed = values.closed
     what = "the check" if probe else "the request"
-    closed.keys(node, PROBE if probe else REQUEST, what)
+    closed.keys(node, PROBE if probe else request_words(), what)
     methods = [name for name, _ in node.entries if name.text in METHODS]
     if not methods:
         first = node.entries[0][0].span if node.entries else node.span
@@ -66,7 +63,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
     place = AUTH if probe else TEXT
     url_node = node.get(method.text)
     url = values.text(url_node, place) if url_node is not None else Val(p.Const(value=""), method.span)
-    body_node = node.get("body")
+    word, body = ("body", None) if probe else _body(node, values)
     conditions: list[Condition] = []
     plain = p.Request(
         method=method.text,
@@ -79,6 +76,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         retry=_retry(node.get("retry"), values),
         dedupe=_dedupe(node.get("dedupe"), values),
         responses=_responses(node.get("responses"), values, conditions),
+        content_type=_content_type(node, values),
     )
     read = RequestSpec(
         plain,
@@ -86,12 +84,45 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         url,
         _texts(node.get("headers"), values, place, "`headers`"),
         _texts(node.get("query"), values, place, "`query`"),
-        values.value(body_node, BODY) if body_node is not None else None,
+        body,
         tuple(conditions),
         node.span,
         _spans(node),
+        word,
     )
     return None if broken else read
+
+
+def _body(node: Map, values: Values) -> tuple[str, Val | None]:
+    """The word that says what the body is, and the body."""
+    closed = values.closed
+    held = [(name, value) for name, value in node.entries if name.text in FORMATS]
+    if len(held) > 1:
+        first, second = held[0][0], held[1][0]
+        closed.add("S108", f"the request has both `{first.text}` and `{second.text}`", second.span, "one body is sent")
+    kind = node.key("content_type")
+    is_text = bool(held) and FORMATS[held[0][0].text].is_text
+    if kind is not None and not is_text:
+        closed.add(
+            "S102", "`content_type` says what `text` is", kind.span, "not legal here", "write `text: …` beside it"
+        )
+    if not held:
+        return "body", None
+    name, value = held[0]
+    if not is_text:
+        return name.text, values.value(value, BODY)
+    if kind is None:
+        help = "say what the text is, such as `content_type: text/plain`"
+        closed.add("S103", f"`{name.text}` needs `content_type`", name.span, "missing here", help)
+    return name.text, values.text(value, TEXT)
+
+
+def _content_type(node: Map, values: Values) -> str | msgspec.UnsetType:
+    held = node.get("content_type")
+    found = values.closed.text(held, "`content_type`") if held is not None else ""
+    if held is not None and found and not re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:;[ -~]*)?", found):
+        values.closed.add("S105", f"`{found}` is no content type", held.span, "expected one such as `text/plain`")
+    return found or msgspec.UNSET
 
 
 def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
@@ -100,7 +131,7 @@ def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
     for name, value in node.entries:
         found[prefix + name.text] = value.span
         found[prefix + name.text + " key"] = name.span
-        if isinstance(value, Map) and name.text not in ("body",):
+        if isinstance(value, Map) and name.text not in FORMATS:
             found.update(_spans(value, f"{prefix}{name.text}."))
     return found
 
@@ -117,8 +148,12 @@ def _batch(node: Node | None, values: Values) -> p.Batch | None:
         return None
     closed.keys(held, BATCH, "`batch`")
     wait = closed.quantity(held.get("max_wait"), "`max_wait`", units.seconds, units.TIME_HELP)
+    most = held.get("max_messages")
+    by_list = most if isinstance(most, Map) else None
     return p.Batch(
-        max_messages=closed.integer(held.get("max_messages"), "`max_messages`", 1),
+        max_messages=closed.integer(most, "`max_messages`", 1)
+        if by_list is None
+        else {name.text: closed.integer(value, f"`{name.text}`", 1) or 1 for name, value in by_list.entries},
         max_bytes=closed.quantity(held.get("max_bytes"), "`max_bytes`", units.size, units.SIZE_HELP),
         max_message_bytes=closed.quantity(
             held.get("max_message_bytes"), "`max_message_bytes`", units.size, units.SIZE_HELP

@@ -199,7 +199,7 @@ def _actions(top: Map, closed: Closed, values: Values, layer: Layer) -> dict[str
     blocks = Blocks(shared, maps, report, overs)
     request = closed.map(top.get("request"), "`request`")
     if layer.request is not None:
-        request = layer.request if request is None else lay_over(request, layer.request, report)
+        request = layer.request if request is None else lay_over(request, layer.request, report, request=True)
     found: dict[str, ActionSpec] = {}
     for name in maps:
         closed.name(keys[name], "an action")
@@ -268,8 +268,8 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
     place: Place = MAPPING.with_item() if each_node is not None else MAPPING
     each = values.value(each_node, MAPPING) if each_node is not None else None
     where = values.condition(where_node, place, "`where`") if where_node is not None else None
-    mapping = _mapping(name, node, values, place)
     read = _request(name, node, request, values)
+    mapping = _mapping(name, node, values, place, needed=read is None or read.sends_messages)
     require = tuple(_require(node.get("require"), values, place))
     if trigger is None or mapping is None or read is None:
         return None
@@ -288,8 +288,10 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
     )
 
 
-def _mapping(name: Scalar, node: Map, values: Values, place: Place) -> Val | None:
+def _mapping(name: Scalar, node: Map, values: Values, place: Place, *, needed: bool) -> Val | None:
     mapping = node.get("mapping")
+    if mapping is None and not needed:
+        return Val(p.Object(entries={}), name.span)
     if mapping is None and values.closed.meant(node, "mapping"):
         return None
     if mapping is None:
@@ -324,7 +326,7 @@ def _request(name: Scalar, node: Map, request: Map | None, values: Values) -> An
         if whole is not None and id(whole) not in values.requests:
             values.requests[id(whole)] = read_request(whole, values)
         return values.requests[id(whole)]
-    return read_request(lay_over(request, own, values.report), values)
+    return read_request(lay_over(request, own, values.report, request=True), values)
 
 
 def _require(node: Node | None, values: Values, place: Place) -> list[RequireSpec]:

@@ -151,6 +151,16 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
     return Val(built, node.span, (of,), words=_spans(node))
 
 
+def messages(values: Values, node: Map, held: Node, place: Place) -> Val:
+    """The list of certain actions' messages: only in a request's body."""
+    names = values.closed.texts(held, "`$messages`")
+    if not place.messages:
+        values.add("M207", "`$messages` stands only in a request's body", node.entries[0][0].span)
+        return Val(p.Const(value=None), node.span, broken=True)
+    built = p.Messages(many=True, actions=[name.text for name in names])
+    return Val(built, node.span, keys={name.text: name.span for name in names}, broken=not names)
+
+
 def _pattern(values: Values, node: Node | None) -> str | None:
     """A pattern that can be read."""
     text = values.closed.text(node, "`pattern`")
@@ -216,6 +226,7 @@ READERS: dict[str, Reader] = {
     "$get": item_operators.get,
     "$when": when,
     "$lookup": lookup,
+    "$messages": messages,
 }
 
 

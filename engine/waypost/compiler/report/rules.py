@@ -103,7 +103,7 @@ D102 url | The host of a request is fixed by the spec or a setting, never by an 
 D103 header | The header is no legal name, or one that the engine sets.
 D104 limits | Limits that contradict each other or say nothing.
 D105 retry-beyond-dedupe | A retry later than the destination remembers ids arrives twice.
-D106 messages-in-body | A body holds the message or the batch exactly once.
+D106 messages-in-body | A body holds the message or the batch where its format can take it, once, or in a list for each action.
 D107 retry-refused | A request that the destination called wrong is wrong at every attempt.
 D108 outcome | The outcome is not possible here.
 D109 dedupe-field | The destination deduplicates by a field that the mapping does not produce.
@@ -111,7 +111,9 @@ D110 auth-body | `auth: body` adds members to the JSON object around the message
 D111 header-twice | One header from two places: only one of them can be sent.
 D112 loses-messages | The outcome takes messages as delivered that the destination has not taken.
 D113 sends-again | The outcome sends messages again that the destination has accepted: its status says so.
-D114 content-type | The body is JSON, and the header says that it is something else: the destination would read it wrongly.
+D114 content-type | The body is one thing, and the header says that it is another: the destination would read it wrongly.
+D115 mapping-not-sent | What the mapping makes is not sent by the request, and what it asks of events is for nothing.
+D116 list-of-actions | In a body with several lists each action's messages stand in exactly one of them; else it is unclear where they go.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
@@ -144,7 +146,7 @@ RULES = _read(_TABLE)
 
 JUDGEMENT = (
     *("P103", "P105", "P106", "T113", "Q102", "Q108", "Q109", "Q110", "M201", "M218"),
-    *("D105", "D107", "D112", "D114", "X103", "X104", "X105", "C101", "C106", "C107"),
+    *("D105", "D107", "D112", "D114", "D115", "X103", "X104", "X105", "C101", "C106", "C107"),
 )
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""
 

@@ -17,6 +17,7 @@ from waypost.compiler.read.closed_maps import NAME
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
 from waypost.lang import filters, fql
+from waypost.lang.bodies import FORMATS
 from waypost.lang.values import TYPES
 
 Schema = dict[str, Any]
@@ -212,12 +213,13 @@ def _request() -> Schema:
     outcome = _one_of(request.OUTCOMES, "the outcome")
     rule = _closed("a response rule", request.RULE, {"if": _ref("condition"), "then": outcome}, required=request.RULE)
     batch: dict[str, Schema] = {
-        "max_messages": count,
+        "max_messages": {"anyOf": [count, {"type": "object", "additionalProperties": count}]},
         "max_bytes": quantity["size"],
         "max_message_bytes": quantity["size"],
     }
     shapes = _sent() | {
-        "body": _ref("value"),
+        **{word: _ref("text" if held.is_text else "value") for word, held in FORMATS.items()},
+        "content_type": {"type": "string"},
         "gzip": {"type": "boolean"},
         "timeout": quantity["time"],
         "concurrency": count,
@@ -236,6 +238,7 @@ def _request() -> Schema:
     found = _laid("the request", request.REQUEST, shapes)
     methods = METHODS
     two = [{"required": [one, other]} for at, one in enumerate(methods) for other in methods[at + 1 :]]
+    two += [{"required": [one, other]} for at, one in enumerate(FORMATS) for other in [*FORMATS][at + 1 :]]
     return {**found, "not": {"anyOf": two}}
 
 
@@ -261,14 +264,7 @@ def _action_words() -> dict[str, Schema]:
 
 def _action() -> Schema:
     found = _laid("an action", spec_reader.ACTION, _action_words())
-    inherits = [{"required": ["like"]}, {"required": ["use"]}]
-    return {
-        **found,
-        "allOf": [
-            {"anyOf": [{"required": ["trigger"]}, {"required": ["like"]}]},
-            {"anyOf": [{"required": ["mapping"]}, *inherits]},
-        ],
-    }
+    return {**found, "anyOf": [{"required": ["trigger"]}, {"required": ["like"]}]}
 
 
 def _parts() -> dict[str, Schema]:
@@ -358,6 +354,7 @@ def _operator(name: str) -> Schema:
         "$merge": {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]},
         "$first": {"type": "array", "items": value, "minItems": 1},
         "$when": condition,
+        "$messages": _one_or_list({"type": "string"}),
     }
     held = holds.get(name, value)
     shapes: dict[str, Schema] = {

@@ -6,6 +6,8 @@ docs/words.md prints. Which words are legal is the reader's to say; tests/compil
 
 from __future__ import annotations
 
+from waypost.lang.bodies import FORMATS
+
 _TABLE = """
 a spec
   spec | The version of the language: `1`.
@@ -58,7 +60,7 @@ the request
   delete | The url of a DELETE request.
   headers | Header -> text.
   query | Parameter -> text, percent-encoded.
-  body | The JSON that is sent, with `$message` or `$messages` in it once.
+  content_type | What `text` is, such as `text/plain`.
   gzip | Whether the body is compressed.
   timeout | How long one attempt may take. Default 10s.
   concurrency | How many requests may be under way at once. Default 4.
@@ -126,6 +128,7 @@ a value
   $get | The member of an object by a name that another value gives; missing when there is none.
   $when | A choice by a condition; without `else`, missing.
   $lookup | A table from a value to a constant.
+  $messages | In a request's body: the list of these actions' messages, where it has several.
 `$from`
   nulls | What null becomes: `keep` (sent), `omit` (left out) or `empty` (""). With a `type`, omit.
   empty | `omit` leaves out "", [] and {}.
@@ -241,6 +244,7 @@ def _read(table: str) -> dict[str, dict[str, str]]:
 
 
 DOCS = _read(_TABLE)
+DOCS["the request"] |= {word: held.doc for word, held in FORMATS.items()}
 """place -> word -> what it means. Markdown, one line."""
 
 

@@ -18,11 +18,18 @@ from msgspec import Struct
 
 from waypost import plan as p
 from waypost.lang import values
+from waypost.lang.bodies import form
 from waypost.lang.values import MISSING, Fault
 from waypost.program.support import text_part
 
 URL, TEXT, JSON = "url", "text", "json"
 """Where a part stands: in a url (text, not empty), in a header or the query (text, left out where it is missing), in a body."""
+
+WHOLE, FORM, ENTRY = "whole", "form", "entry"
+"""In the text that is a body (text, not missing), a form (an object of entries), an entry of one (text or a list of text)."""
+
+TEXTS = (URL, TEXT, WHOLE)
+"""Where text stands."""
 
 MAX_URL = 60_000
 """So many characters of a url may come from the event: the client sends no url of more than 65,536."""
@@ -87,7 +94,7 @@ class _Splitting:
             url=self._put(request.url, f"request.{request.method}", URL),
             headers={key: self._put(node, f"request.headers.{key}", TEXT) for key, node in request.headers.items()},
             query={key: self._put(node, f"request.query.{key}", TEXT) for key, node in request.query.items()},
-            body=None if request.body is None else self._put(request.body, "request.body", JSON),
+            body=None if request.body is None else self._put(request.body, *_body_place(request)),
         )
         return Split(changed, self._parts, self._mixed)
 
@@ -95,16 +102,17 @@ class _Splitting:
         if not p.mentions(node, _of_event):
             return node
         later = p.mentions(node, _later)
-        if isinstance(node, p.Text) and (kind != JSON or later):
+        if isinstance(node, p.Text) and (kind in TEXTS or later):
             # Its parts one by one: text that a url takes as it stands must not be encoded with the rest.
             return p.Text(parts=[self._put(part, place, kind) for part in node.parts])
         if not later:
             return self._part(node, place, kind, "group")
-        if isinstance(node, p.Object) and kind == JSON:
+        if isinstance(node, p.Object) and kind not in TEXTS:
+            inner = ENTRY if kind == FORM else kind
             return p.Object(
-                entries={key: self._put(held, f"{place}.{key}", kind) for key, held in node.entries.items()}
+                entries={key: self._put(held, f"{place}.{key}", inner) for key, held in node.entries.items()}
             )
-        if isinstance(node, p.Items) and kind == JSON:
+        if isinstance(node, p.Items) and kind not in TEXTS:
             return p.Items(items=[self._put(held, place, kind) for held in node.items])
         return self._mix(node, place, kind)
 
@@ -125,6 +133,12 @@ class _Splitting:
             changed = OverEvent(of=changed, index=len(self._parts) - 1)  # type: ignore[assignment]
         self._mixed.append(Mixed(changed, place, kind))
         return changed
+
+
+def _body_place(request: p.Request) -> tuple[str, str]:
+    """Where the body stands, and what."""
+    word = request.format or "body"
+    return f"request.{word}", {"form": FORM, "text": WHOLE}.get(word, JSON)
 
 
 def _is_meta(node: p.Value) -> bool:
@@ -157,12 +171,13 @@ class Grouping:
         found: list[Any] = []
         long = False
         for part, value in zip(self.parts, held, strict=True):
-            if part.kind == JSON:
+            if part.kind not in TEXTS:
+                _entries(part, value)
                 found.append(value if value is MISSING else values.encode(value))
                 continue
             text = value if value.__class__ is str else _text(part, value)
-            if part.kind == URL and (text is MISSING or text == ""):
-                raise _missing(part)
+            if text is MISSING or text == "":
+                _missing(part, text)
             long = long or (text is not MISSING and len(text) > SHORT)
             found.append(text)
         group = tuple(found)
@@ -176,10 +191,12 @@ class Grouping:
     def _try(self, mixed: Mixed, group: tuple[Any, ...]) -> None:
         try:
             value = self._evaluate(mixed.node, group)
-            if mixed.kind != JSON:
+            if mixed.kind in TEXTS:
                 text = _text(mixed, value)
-                if mixed.kind == URL and (text is MISSING or text == ""):
-                    raise _missing(mixed)
+                if text is MISSING or text == "":
+                    _missing(mixed, text)
+            else:
+                _entries(mixed, value)
         except Fault as fault:
             if not fault.field.startswith(mixed.place):
                 fault.field = f"{mixed.place}.{fault.field}" if fault.field else mixed.place
@@ -190,7 +207,7 @@ class Grouping:
         url, longest = 0, 0
         place = ""
         for part, text in zip(self.parts, group, strict=True):
-            if part.kind == JSON or text is MISSING:
+            if part.kind not in (URL, TEXT) or text is MISSING:
                 continue
             if part.place.startswith("request.headers."):
                 size = len(text.encode())
@@ -215,8 +232,26 @@ def _text(part: Part | Mixed, value: Any) -> Any:
     return text_part(value)
 
 
-def _missing(part: Part | Mixed) -> Fault:
-    return Fault("url_part_missing", f"no value {_where(part)}", part.place)
+def _missing(part: Part | Mixed, text: Any) -> None:
+    """What is missing or "" where a text cannot do without."""
+    if part.kind == URL:
+        raise Fault("url_part_missing", f"no value {_where(part)}", part.place)
+    if part.kind == WHOLE and text is MISSING:
+        raise Fault("required", f"no value {_where(part)}", part.place)
+
+
+def _entries(part: Part | Mixed, value: Any) -> None:
+    """What a form cannot hold is told now, and not when the request is rendered."""
+    if part.kind not in (FORM, ENTRY):
+        return
+    try:
+        if part.kind == FORM:
+            form.encoded(form.as_map(value))
+        else:
+            form.flat("", value)
+    except Fault as fault:
+        fault.field = f"{part.place}.{fault.field}" if fault.field else part.place
+        raise
 
 
 def _where(part: Part | Mixed) -> str:
@@ -232,5 +267,9 @@ def _where(part: Part | Mixed) -> str:
     p.rewrite(part.node, look)
     _, _, name = part.place.partition(".")
     group, _, key = name.partition(".")
-    where = {"headers": f"in the header `{key}`", "query": f"in the query's `{key}`"}.get(group, "in the request's url")
+    where = {
+        "headers": f"in the header `{key}`",
+        "query": f"in the query's `{key}`",
+        "text": "in the request's text",
+    }.get(group, "in the request's url")
     return f"{where} ({', '.join(dict.fromkeys(sources))})" if sources else where

@@ -1,25 +1,26 @@
 """One HTTP request of a plan, rendered: the same code for a run, a dry run, a preview and a golden file.
 
 Takes a plan.Request, the auth that goes with it and the bound settings. `envelope` gives the bytes around the messages, on which batches are
-cut; `render` gives method, url, headers and body. The bytes of the messages go in as they are. With `masked` every secret is shown as
-`<its name>`, what is stamped at each attempt as `<now>`, and the body is not compressed.
+cut; `render` gives method, url, headers and body. The bytes of the messages go in as their format says (lang/bodies). With
+`masked` every secret is shown as `<its name>`, what is stamped at each attempt as `<now>`, and the body is not compressed.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from isal import isal_zlib
-from msgspec import Raw
 
 from waypost import plan as p
-from waypost.lang import values
+from waypost.events.results import Mapped, Rejected
+from waypost.lang import bodies
+from waypost.lang.bodies.format import ONLY, PLACE, placed
 from waypost.lang.hosts import Origin, origin_of
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
@@ -28,9 +29,6 @@ from waypost.program.request import grouping
 from waypost.program.settings import Bound
 from waypost.program.support import text_part
 from waypost.version import __version__
-
-_PLACE = b"\0"
-"""Stands for the messages while the body around them is encoded: no JSON text holds a NUL byte."""
 
 GZIP_LEVEL, GZIP_FORM = 2, 31
 """igzip's second level: a tenth of the time of zlib's sixth, for bodies an eighth larger. 31: the form of gzip, not of zlib."""
@@ -52,6 +50,10 @@ class RequestProgram:
 
     def __init__(self, request: p.Request, auth: p.Auth, bound: Bound) -> None:
         self.policy = request
+        self.layout = bodies.layout_of(request)
+        self._format = bodies.format_of(request)
+        self._placed: dict[tuple[bool, tuple[str, ...]], p.Value] = {}
+        """The body with marks for the messages, by whether it is shown, and by which of several lists hold any."""
         self._request = grouping.split(request).request
         self._shown = _without_now(self._request)
         self._origin = _origin(self._request.url)
@@ -61,20 +63,46 @@ class RequestProgram:
         self._bound = bound
         self._masked = bound.masked()
 
-    def envelope(self, group: tuple[Any, ...], now: float, *, masked: bool = False) -> tuple[bytes, bytes] | None:
-        """The body's bytes before and after the messages; None for a request without a body. Their length does not depend on `now`."""
-        request, auth = (self._shown, self._shown_auth) if masked else (self._request, self._auth)
-        return self._envelope(request, auth, self._env(self._masked if masked else self._bound, group, now))
+    def envelope(
+        self, group: tuple[Any, ...], now: float, lists: Sequence[str] = (), *, masked: bool = False
+    ) -> list[bytes] | None:
+        """The body's bytes before, between and behind the messages of these lists (of the one, where there is one); None for a request without
+        a body. Their length does not depend on `now`."""
+        auth = self._shown_auth if masked else self._auth
+        return self._envelope(auth, self._env(self._masked if masked else self._bound, group, now), lists, masked)
 
-    def render(self, group: tuple[Any, ...], bodies: Sequence[bytes], now: float, *, masked: bool = False) -> Wire:
-        """The request for these message bodies. `now` is the instant of the attempt, Unix seconds."""
+    def by_list(self, messages: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
+        """Messages, each with its action, as `render` takes them."""
+        found: dict[str, list[bytes]] = {}
+        for action, body in messages:
+            found.setdefault(self.layout.list_of(action), []).append(body)
+        return found
+
+    def refusal(self, mapped: Mapped) -> Rejected | None:
+        """Why a message cannot stand in such a body; None when it can."""
+        try:
+            self.layout.size(mapped.body)
+        except Fault as fault:
+            return Rejected(mapped.action, mapped.item, fault.reason, fault.message, fault.field)
+        return None
+
+    def render(
+        self,
+        group: tuple[Any, ...],
+        messages: Sequence[bytes] | Mapping[str, Sequence[bytes]],
+        now: float,
+        *,
+        masked: bool = False,
+    ) -> Wire:
+        """The request for these messages (by list, where the body has several). `now` is the instant of the attempt, Unix seconds."""
         request, auth = (self._shown, self._shown_auth) if masked else (self._request, self._auth)
         env = self._env(self._masked if masked else self._bound, group, now)
-        around = self._envelope(request, auth, env)
-        body = b"" if around is None else _joined(around, bodies)
+        held = messages if isinstance(messages, Mapping) else {ONLY: messages}
+        around = self._envelope(auth, env, self.layout.order(held), masked)
+        body = b"" if around is None else self.layout.together(around, held)
         headers = {"user-agent": f"waypost/{__version__}"}
         if around is not None:
-            headers["content-type"] = "application/json"
+            headers["content-type"] = self.policy.content_type or self._format.content_type
         sent = body
         if request.gzip and not masked:
             sent = compressed(body)
@@ -91,24 +119,18 @@ class RequestProgram:
         watch = _shown if bound is self._masked else None
         return interpret.Env(event=MISSING, settings=bound, now=int(now * 1000), group=group, watch=watch)
 
-    def _envelope(self, request: p.Request, auth: p.Auth, env: interpret.Env) -> tuple[bytes, bytes] | None:
-        if request.body is None:
+    def _envelope(self, auth: p.Auth, env: interpret.Env, lists: Sequence[str], masked: bool) -> list[bytes] | None:
+        body = (self._shown if masked else self._request).body
+        if body is None:
             return None
-        body = interpret.evaluate(_with_place(request.body), env)
-        if auth.body and isinstance(body, dict):
-            members = {key: interpret.evaluate(value, env) for key, value in auth.body.items()}
-            # As anywhere in an object: what has no value is left out.
-            body = {**body, **{key: value for key, value in members.items() if value is not MISSING}}
-        before, _, after = values.encode(body).partition(_PLACE)
-        return before, after
-
-
-def _joined(around: tuple[bytes, bytes], bodies: Sequence[bytes]) -> bytes:
-    """The body, copied together once."""
-    pieces = list(bodies) or [b""]
-    pieces[0] = around[0] + pieces[0]
-    pieces[-1] += around[1]
-    return b",".join(pieces)
+        key = (masked, tuple(lists) if self.layout.lists else ())
+        marked = self._placed.get(key)
+        if marked is None:
+            marked = self._placed[key] = placed(body, self._format.mark, lists if self.layout.lists else None)
+        # As anywhere in an object: what has no value is left out.
+        found = {name: interpret.evaluate(value, env) for name, value in auth.body.items()}
+        members = {name: value for name, value in found.items() if value is not MISSING}
+        return self._format.written(self._format.joined(interpret.evaluate(marked, env), members)).split(PLACE)
 
 
 def compressed(body: bytes) -> bytes:
@@ -124,15 +146,6 @@ def _shown(node: p.Value, env: interpret.Env) -> Any:
         names: list[str] = []
         p.rewrite(node, lambda inner: names.append(inner.name) if isinstance(inner, p.Ref) else None)
         return f"<{names[0].removeprefix('settings.')}>" if names else MISSING
-
-
-def _with_place(body: p.Value) -> p.Value:
-    def place(node: p.Value) -> p.Value | None:
-        if isinstance(node, p.Messages):
-            return p.Const(value=Raw(b"[" + _PLACE + b"]" if node.many else _PLACE))
-        return None
-
-    return p.rewrite(body, place)
 
 
 def _is_now(node: p.Value) -> bool:
