@@ -46,7 +46,7 @@ def test_fault_in_a_page_is_answered_500_and_told_once(monkeypatch: pytest.Monke
     said: list[str] = []
     options = SimpleNamespace(notice=said.append, taps=Taps(), clock=lambda: 0.0, steady=lambda: 0.0)
     stopping = SimpleNamespace(count=0)
-    engine: Any = SimpleNamespace(options=options, store=None, couriers=Broken(), stopping=stopping, started=True)
+    engine: Any = SimpleNamespace(options=options, store=None, runners=Broken(), stopping=stopping, started=True)
 
     async def look() -> None:
         server = Watching("127.0.0.1", 0)
@@ -61,7 +61,7 @@ def test_fault_in_a_page_is_answered_500_and_told_once(monkeypatch: pytest.Monke
                 assert f"in the page {path};" in error
                 assert leaks(body) == []
             assert await get(server, "/live") == (200, '{"live": true}\n')
-            engine.couriers = {}
+            engine.runners = {}
             assert [(await get(server, path))[0] for path in PAGES] == [200] * 4
         finally:
             await server.stop()

@@ -209,4 +209,4 @@ def test_the_face_is_stable() -> None:
 def test_importing_costs_nothing() -> None:
     code = "import sys, waypost; print(*sorted(name for name in sys.modules if name.split('.')[0] in ('waypost', 'msgspec', 'httpx')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["waypost"]
+    assert done.stdout.split() == ["waypost", "waypost.version"]

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "delivery": {"events", "lang", "plan"},
     "http": {"program", "delivery", "events", "lang", "plan"},
     "state": {"http", "delivery", "events", "plan"},
-    "sources": {"state", "http", "delivery", "events", "lang"},
+    "sources": {"state", "http", "delivery", "events", "lang", "plan"},
     "engine": {"sources", "state", "http", "delivery", "program", "events", "lang", "plan"},
     "operate": {"engine", "sources", "state", "http", "delivery", "program", "events", "lang", "plan"},
     "authoring": {"compiler", "program", "delivery", "http", "state", "sources", "events", "lang", "plan"},

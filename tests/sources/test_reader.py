@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from blocks import read_lines
 from waypost.events.lines import Line, Piece, alone
+from waypost.events.loss import Loss
 from waypost.sources.file import FileSource
 from waypost.sources.shared import Shared, Tap, cost_of
 
@@ -22,9 +24,13 @@ class Pieces:
     identity = "i"
     name = "pieces"
     first_line = b"line"
+    waits = False
+    journaled = False
+    losses: Sequence[Loss] = ()
 
     def __init__(self, count: int, step: int, *, again: bool = True) -> None:
         self.size: int | None = count if again else None
+        self.resumable = again
         self.offset = 0
         self._count = count
         self._step = step

@@ -21,7 +21,7 @@ from waypost.cli import logs
 from waypost.delivery.ledger import Ledger
 from waypost.engine.options import BEGAN
 from waypost.events.notices import Notice
-from waypost.sources.shared import Source
+from waypost.sources.port import Source
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

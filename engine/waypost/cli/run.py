@@ -15,10 +15,9 @@ from waypost.cli import completion, logs, state_folder
 from waypost.cli.board import progress_board
 from waypost.cli.common import missing_files, read_settings, refuse, refuse_for
 from waypost.cli.connecting import settings_of
-from waypost.cli.endings import DRY, FILES, FOLLOWED, JOURNALED_STDIN, Keeps
-from waypost.cli.endings import STDIN as STDIN_INPUT
+from waypost.cli.endings import DRY, Keeps
 from waypost.cli.logs import note
-from waypost.cli.serving import Service, feeds
+from waypost.cli.serving import Service
 from waypost.cli.summary import report
 from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
@@ -28,12 +27,14 @@ from waypost.engine.lane_mapper import turned_away
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary, status_of
 from waypost.events.lines import Line, SourceError
-from waypost.plan import Plan, catalog
+from waypost.plan import catalog
 from waypost.program.program import Program, link
 from waypost.program.request.render import Wire
-from waypost.program.settings import SettingError, Way
+from waypost.program.settings import SettingError, Way, resolve
+from waypost.sources.kinds import FILES, FOLLOWED, JOURNALED_STDIN, Around
+from waypost.sources.kinds import STDIN as STDIN_INPUT
 from waypost.sources.pattern import openers
-from waypost.sources.shared import Source
+from waypost.sources.port import Source
 from waypost.sources.stdin import StdinIntake, StdinSource
 from waypost.sources.stream import StreamSource
 from waypost.state.journal import Journal
@@ -319,11 +320,14 @@ def _connections(
 ) -> tuple[list[Summary], str, Keeps]:
     refuse_for_connections(way, path)
     try:
-        service = Service(path, frozen, way, options, journal)
+        around = Around(
+            lambda text: options.notice(text), options.steady, journal, resolve=lambda reference: resolve(reference)[0]
+        )
+        service = Service(path, frozen, way, options, around)
         service.plans = service.read()
         if workers > 1:
-            working_apart(service.plans, journal=journal, watch=watch, options=options)
-        reads_stdin = any(feed.stdin for feed in feeds(service.plans))
+            working_apart(service.ends(), watch=watch, options=options)
+        reads_stdin = any(end in (STDIN_INPUT, JOURNALED_STDIN) for end in service.ends().values())
         if journal and not reads_stdin:
             refuse(f"--journal is for standard input, which no source of {path} reads")
         if reads_stdin and not (journal or options.masked):
@@ -336,7 +340,7 @@ def _connections(
     except (SettingError, StateError) as error:
         refuse_for(error)
     letters = _letters(options, store)
-    keeps = _keeps(FILES, options, store, {feed.name: service.kind_of(feed) for feed in feeds(service.plans)})
+    keeps = _keeps(FILES, options, store, service.ends())
     try:
         if workers > 1 and not options.masked:
             return service.run_by_workers(workers, store), letters, keeps
@@ -351,18 +355,18 @@ def _connections(
     return summaries, letters, keeps
 
 
-def working_apart(plans: list[Plan], *, journal: bool, watch: bool, options: Options) -> None:
-    """Refuses what workers cannot do, and says what to do instead."""
+def working_apart(ends: dict[str, str], *, watch: bool, options: Options) -> None:
+    """Refuses what workers cannot do, and says what to do instead. `ends`: how the inputs of each source end."""
     if options.masked:
         note("--dry-run prints requests in their order: one worker reads it all")
         return
     if watch:
         refuse("--watch needs one process: leave out --workers, or stop the run and start it again after a change")
-    for feed in feeds(plans):
-        if feed.stdin and not journal:
-            refuse(f"{feed.name}: standard input cannot be split: add --journal, or leave out --workers")
-        if feed.follow:
-            refuse(f"{feed.name}: a file that is followed cannot be split: leave out --workers, or `follow`")
+    for name, end in ends.items():
+        if end == STDIN_INPUT:
+            refuse(f"{name}: standard input cannot be split: add --journal, or leave out --workers")
+        if end == FOLLOWED:
+            refuse(f"{name}: a file that is followed cannot be split: leave out --workers, or `follow`")
 
 
 def sender_for(program: Program, options: Options) -> Sender:

@@ -7,34 +7,28 @@ file with a fault in it changes nothing. Where events come over HTTP, the intake
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from waypost.cli import endings
 from waypost.cli.common import refuse
 from waypost.cli.connecting import check_settings, load_connections, settings_of
 from waypost.cli.shared_streams import refuse_shared_streams
 from waypost.cli.ways import prepare_to_send
-from waypost.engine.engine import Assignment, Engine, Intake, Opener, Refused, Watcher
+from waypost.engine.engine import Assignment, Engine, Refused, Watcher
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary
 from waypost.engine.workers.joint_lane import News
 from waypost.events.lines import SourceError
 from waypost.plan import Feed, Plan, catalog
 from waypost.program.program import Program, link
-from waypost.program.settings import SettingError, Way, resolve
-from waypost.sources.file import expand
-from waypost.sources.ingest import Ingest, Served
-from waypost.sources.pattern import openers
-from waypost.sources.stdin import StdinIntake, StdinSource
-from waypost.sources.stream import is_stream
+from waypost.program.settings import SettingError, Way
+from waypost.sources.kinds import Around, files_of, intakes_of, kind_of
+from waypost.sources.port import Opener
 from waypost.state.journal import Journal
 from waypost.state.journal_source import JournalSource
 from waypost.state.store import Store
@@ -50,10 +44,9 @@ class Service:
     frozen: bool
     way: Way
     options: Options
-    keep_stdin: bool = False
+    around: Around
     plans: list[Plan] = field(default_factory=list)
     journal: Journal | None = None
-    intakes: list[Intake] = field(default_factory=list)
 
     def read(self) -> list[Plan]:
         """The enabled connections' plans. Ends the command when there are none."""
@@ -71,26 +64,18 @@ class Service:
 
     @property
     def journaled(self) -> bool:
-        return any(self._is_kept(feed) for feed in feeds(self.plans))
+        return any(kind_of(feed).journaled(feed, self.around) for feed in feeds(self.plans))
 
-    def _is_kept(self, feed: Feed) -> bool:
-        """Whether a source's events are in the journal."""
-        return feed.http is not None or (feed.stdin and self.keep_stdin)
-
-    def kind_of(self, feed: Feed) -> str:
-        """The kind of input, for what is said at the end."""
-        if feed.http is not None:
-            return endings.HTTP
-        if feed.stdin:
-            return endings.JOURNALED_STDIN if self.keep_stdin else endings.STDIN
-        return endings.FOLLOWED if feed.follow else endings.FILES
+    def ends(self) -> dict[str, str]:
+        """How the inputs of each source end, for what is said when the run does."""
+        return {feed.name: kind_of(feed).ends(feed, self.around) for feed in feeds(self.plans)}
 
     def size(self) -> int | None:
         """The bytes that all lanes have to read. None where nobody knows: over HTTP, standard input, a file that is followed."""
         total = 0
         for plan in self.plans:
             for feed in plan.connection.sources if plan.connection else ():
-                if not feed.files or feed.follow:
+                if not kind_of(feed).measured(feed):
                     return None
                 for open_source in self._inputs(feed):
                     source = open_source()
@@ -116,17 +101,11 @@ class Service:
                 watching.cancel()
 
     def _open_intakes(self, store: Store | None) -> None:
-        doors = http_feeds(self.plans)
+        found = feeds(self.plans)
         if store is not None:
-            kept = sum(feed.stdin for feed in feeds(self.plans)) if self.keep_stdin else 0
-            self.journal = Journal(store, sources=len(doors) + kept)
-        if doors:
-            assert self.journal is not None
-            self.intakes.append(Ingest(doors, self.journal, notice=self.options.notice))
-        for feed in feeds(self.plans) if self.keep_stdin else ():
-            if feed.stdin:
-                assert self.journal is not None
-                self.intakes.append(StdinIntake(sys.stdin.buffer, self.journal, feed.name))
+            kept = sum(kind_of(feed).journaled(feed, self.around) for feed in found)
+            self.journal = self.around.journal = Journal(store, sources=kept)
+        self.around.intakes = intakes_of(found, self.around)
 
     def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
         """The same by several processes; what events come in comes in here."""
@@ -139,39 +118,35 @@ class Service:
             program = link(plan, given, way=self.way)
             prepare_to_send([program], self.options)
             for feed in plan.connection.sources if plan.connection else ():
-                lane = working.Lane(program, given, feed.name, endless=feed.http is not None)
+                lane = working.Lane(program, given, feed.name, endless=kind_of(feed).endless(feed))
                 lanes.append(lane)
-                if self._is_kept(feed):
+                if kind_of(feed).journaled(feed, self.around):
                     lane.news, lane.start = self._news(feed)
                 else:
-                    lane.files = [str(path) for pattern in feed.files for path in expand(pattern)]
-                    for name in lane.files:
-                        if is_stream(Path(name)):
-                            refuse(f"{feed.name}: {name} is no regular file and cannot be split: leave out --workers")
+                    lane.files = [str(path) for path in files_of(feed)]
         return working.deliver_all(lanes, workers, store, self.options, self)
 
     def _news(self, feed: Feed) -> tuple[News, int]:
         """What comes into the journal for a source, and where a new lane of it begins."""
         assert self.journal is not None
-        stream = (
-            next((one.open() for one in self.intakes if isinstance(one, StdinIntake)), None) if feed.stdin else None
-        )
-        begins = feed.stdin or feed.start == "start"
-        return News(self.journal, feed.name, stream), 1 if begins else self.journal.next(feed.name)
+        kind = kind_of(feed)
+        opened = None if kind.endless(feed) else self._inputs(feed)[0]()
+        stream = opened if isinstance(opened, JournalSource) else None
+        return News(self.journal, feed.name, stream), 1 if kind.from_start(feed) else self.journal.next(feed.name)
 
     def bind(self) -> None:
         """As the engine's intake: nothing was read yet."""
-        for intake in self.intakes:
+        for intake in self.around.intakes:
             intake.bind()
 
     async def start(self) -> None:
         """As the engine's intake: every lane's place is on disk."""
-        for intake in self.intakes:
+        for intake in self.around.intakes:
             await intake.start()
 
     async def stop(self, drain_s: float) -> None:
         """Nothing more is taken in."""
-        await asyncio.gather(*(intake.stop(drain_s) for intake in self.intakes))
+        await asyncio.gather(*(intake.stop(drain_s) for intake in self.around.intakes))
 
     def assignments(self, plans: list[Plan]) -> list[Assignment]:
         """Every lane, linked. Raises SettingError or SourceError, and then nothing has changed."""
@@ -190,20 +165,12 @@ class Service:
             feed.name,
             key,
             lambda added: self._inputs(feed, added),
-            endless=feed.http is not None or feed.follow,
-            news=self.journal if self._is_kept(feed) else None,
+            endless=kind_of(feed).endless(feed),
+            news=self.journal if kind_of(feed).journaled(feed, self.around) else None,
         )
 
     def _inputs(self, feed: Feed, added: Callable[[Opener], None] = lambda opener: None) -> Sequence[Opener]:
-        if feed.http is not None:
-            assert self.journal is not None
-            return [partial(JournalSource, self.journal, feed.name, from_start=feed.start == "start")]
-        if feed.stdin and self.keep_stdin:
-            return [intake.open for intake in self.intakes if isinstance(intake, StdinIntake)]
-        if feed.stdin:
-            return [lambda: StdinSource(sys.stdin.buffer)]
-        notice = self.options.notice
-        return openers(tuple(feed.files), self.options.steady, notice, added, follow=feed.follow)
+        return kind_of(feed).inputs(feed, self.around, added)
 
     # Loading again.
 
@@ -216,10 +183,8 @@ class Service:
                     refuse("the sources over HTTP have changed: this needs a restart")
                 assignments = self.assignments(plans)
                 for feed in feeds(plans):
-                    if feed.files:
-                        # A source whose files cannot be read is a fault of the file too.
-                        for open_source in self._inputs(feed):
-                            open_source().close()
+                    # A source whose files cannot be read is a fault of the file too.
+                    kind_of(feed).check(feed, self.around)
         except click.exceptions.Exit:
             raise Refused(f"{self.path} has findings") from None
         except click.ClickException as error:
@@ -264,14 +229,6 @@ def feeds(plans: list[Plan]) -> list[Feed]:
     return list(found.values())
 
 
-def http_feeds(plans: list[Plan]) -> list[Served]:
-    """The sources over HTTP with their keys bound. Raises SettingError."""
-    return [
-        Served(feed.name, feed.http, tuple(resolve(key)[0] for key in feed.write_keys))
-        for feed in feeds(plans)
-        if feed.http is not None
-    ]
-
-
-def _doors_of(plans: list[Plan]) -> list[Any]:
-    return sorted((feed.name, feed.http, feed.write_keys) for feed in feeds(plans) if feed.http is not None)
+def _doors_of(plans: list[Plan]) -> list[str]:
+    """What a reload cannot change: addresses that are bound, and who may send there."""
+    return sorted(repr(door) for feed in feeds(plans) if (door := kind_of(feed).door(feed)) is not None)

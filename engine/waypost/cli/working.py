@@ -16,7 +16,7 @@ from typing import Any
 from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import FILES, Intake
+from waypost.engine.engine import FILES
 from waypost.engine.options import Options
 from waypost.engine.summary import Summary
 from waypost.engine.workers import splitting
@@ -29,7 +29,7 @@ from waypost.engine.workers.supervisor import Crew
 from waypost.plan import dump
 from waypost.program.program import Program
 from waypost.sources.file import FileSource
-from waypost.sources.shared import Source
+from waypost.sources.port import Intake, Source
 from waypost.sources.stdin import StdinIntake
 from waypost.sources.stream import StreamSource
 from waypost.state.commits import LEAST_S

@@ -26,12 +26,13 @@ from waypost.engine.summary import Summary
 from waypost.events.lines import SourceError
 from waypost.events.notices import Notice
 from waypost.program.program import Program
-from waypost.sources.shared import Shared, Source
+from waypost.sources.port import Intake, Opener, Source
+from waypost.sources.shared import Shared
 from waypost.state.commits import Keeping, Keeps
 from waypost.state.dead_letters import LetterFile
 from waypost.state.journal import Journal
 from waypost.state.journal_trimming import Trimming
-from waypost.state.records import JOURNAL, Cursor, Snapshot, cursors_of, ledger_of, save_cursor
+from waypost.state.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
 from waypost.state.store import Store
 
 FILES = "files"
@@ -43,10 +44,6 @@ MEMORY, LEAST_WINDOW = 256 << 20, 16 << 20
 
 class Refused(Exception):
     """A reload that changes nothing. The message says why."""
-
-
-Opener = Callable[[], Source]
-"""A way to open an input, as often as it is wanted."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,6 @@ class Watcher(Protocol):
 
     async def start(self, engine: Engine) -> None: ...
     async def stop(self) -> None: ...
-
-
-class Intake(Protocol):
-    """What takes events in from outside: sources/ingest.py. `bind` takes hold of what only one can have, such as a port."""
-
-    def bind(self) -> None: ...
-    async def start(self) -> None: ...
-    async def stop(self, drain_s: float) -> None: ...
 
 
 @dataclass
@@ -195,7 +184,7 @@ class Engine:
     ) -> LaneRunner:
         """A lane, ready to run."""
         lane = (program.owner, source)
-        self._trimming.join(lane, (item.name for item in sources if item.identity == JOURNAL))
+        self._trimming.join(lane, (item.name for item in sources if item.journaled))
         # This engine holds the state's lock: nobody else changes what is read here.
         reader = self.store.reader if self.store is not None else None
         keeping = Keeping(
@@ -390,7 +379,7 @@ class Engine:
         connection, source = item.name
         known = cursors_of(self.store.reader, connection, source)
         for tap in taps:
-            if tap.identity == JOURNAL and tap.name not in known:
+            if tap.journaled and tap.name not in known:
                 at = Cursor(tap.name, tap.identity, Snapshot(tap.offset))
                 await self.store.commit(lambda database, at=at: save_cursor(database, connection, source, at))  # type: ignore[misc]
 

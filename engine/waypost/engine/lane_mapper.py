@@ -18,7 +18,7 @@ from waypost.events.mapped_chunk import Block
 from waypost.events.results import Mapped, Rejected
 from waypost.program.order_key import order_key
 from waypost.program.program import Program, Result
-from waypost.sources.shared import Source
+from waypost.sources.port import Source
 
 MapLines = Callable[[Program, Source, list[Line], float], list[Mapped | list[Result]]]
 """What becomes of a chunk of lines: for each its one message, or the list of its results."""

@@ -32,12 +32,12 @@ from waypost.events.loss import Loss
 from waypost.events.notices import Notice
 from waypost.lang.values import Fault
 from waypost.program.program import Program
-from waypost.sources.shared import Source, losses, waits
+from waypost.sources.port import Source
 from waypost.state.commits import Keeps
 from waypost.state.dead_letters import writer
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
-from waypost.state.records import JOURNAL, Snapshot
+from waypost.state.records import Snapshot
 
 GO_ON = "`waypost state DIR --accept-damage` goes on with what is there"
 
@@ -264,7 +264,7 @@ class LaneRunner:
             self.options.notice(said)
             at = Snapshot(source.offset)
         self.keeping.resumed(source.name, at)
-        if held is None and not said and not waits(source) and source.size is not None and source.offset >= source.size:
+        if held is None and not said and not source.waits and source.size is not None and source.offset >= source.size:
             self.options.notice(f"{source.name}: nothing new since the last run")
 
     async def _read(self, source: Source) -> bool:
@@ -278,7 +278,7 @@ class LaneRunner:
             self._count_losses(source)
             if pieces is None:
                 return True
-            if not pieces and waits(source):
+            if not pieces and source.waits:
                 await self._wait(POLL_S if self._role.news is None else 1.0)
                 continue
             for commands in self._mapper.take(self.lane, source, pieces, self.options.clock(), self.options.steady):
@@ -288,7 +288,7 @@ class LaneRunner:
         return False
 
     def _count_losses(self, source: Source) -> None:
-        for loss in losses(source):
+        for loss in source.losses:
             if (source.name, loss) not in self._losses:
                 self._losses.add((source.name, loss))
                 self.lane.ledger.missing += 1
@@ -415,11 +415,7 @@ class LaneRunner:
     def lag(self, source: Source) -> int | None:
         """How much of a source has not ended, in its own unit (bytes; a journal's are events). None where its end is not known."""
         try:
-            end = (
-                self._role.news.next(source.name)
-                if source.identity == JOURNAL and self._role.news is not None
-                else source.size
-            )
+            end = self._role.news.next(source.name) if source.journaled and self._role.news is not None else source.size
         except (OSError, ValueError):
             # A file that is closed, or gone on its network: a look must not fail for that.
             end = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,10 +23,11 @@ from waypost.engine.lane_mapper import MapLines
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary
 from waypost.events.lines import Line, Piece, alone
+from waypost.events.loss import Loss
 from waypost.events.results import Filtered, Mapped
 from waypost.program import integrations
 from waypost.program.program import Program, Result
-from waypost.sources.shared import Source
+from waypost.sources.port import Source
 from waypost.state.commits import Input
 from waypost.state.dead_letters import Writer
 from waypost.state.records import (
@@ -53,6 +54,10 @@ class LetterSource:
     name = "dead letters"
     identity = "dead letters"
     first_line = b""
+    resumable = True
+    waits = False
+    journaled = False
+    losses: Sequence[Loss] = ()
 
     def __init__(self, letters: list[Letter]) -> None:
         self.letters = letters

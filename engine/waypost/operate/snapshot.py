@@ -16,7 +16,7 @@ from typing import Any
 from waypost.engine.engine import Engine
 from waypost.engine.lane_runner import LaneRunner
 from waypost.operate.metrics import LaneView, Snapshot
-from waypost.state.records import JOURNAL, letter_counts
+from waypost.state.records import letter_counts
 from waypost.state.store import reading
 from waypost.version import __version__
 
@@ -53,7 +53,7 @@ class Looking:
             (source.name, runner.at(source))
             for runner in engine.runners.values()
             for source in runner.sources
-            if source.identity == JOURNAL
+            if source.journaled
         }
         kept = await asyncio.to_thread(self._kept, cursors) if engine.store is not None else Kept()
         not_ready = await self.not_ready()
@@ -125,7 +125,7 @@ class Looking:
         ages = [] if oldest is None else [now - oldest]
         lags: dict[bool, list[int | None]] = {True: [], False: []}
         for source in runner.sources:
-            journaled = source.identity == JOURNAL
+            journaled = source.journaled
             lags[journaled].append(runner.lag(source))
             at = kept.came.get((source.name, runner.at(source))) if journaled else None
             if at is not None:

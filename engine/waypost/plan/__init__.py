@@ -339,7 +339,7 @@ class Source(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Feed(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A source of a connection: exactly one of `files` (paths or globs), `http` ("host:port") and `stdin`.
+    """A source of a connection: exactly one of `files` (paths or globs), `http` ("host:port"), `stdin` and `other`.
 
     `write_keys` are references (`env:NAME`, `file:PATH`), never keys. `emits` are event types; empty: any. `follow`: wait for more lines at the
     end of the files. `start` is where a new lane begins: "start" or "now".
@@ -353,6 +353,15 @@ class Feed(Struct, frozen=True, omit_defaults=True, kw_only=True):
     emits: list[str] = []
     follow: bool = False
     start: str = "now"
+    other: dict[str, Any] = {}
+    """A source of another kind (sources/kinds.py): its word, and what the connections file says of it."""
+
+    @property
+    def kind(self) -> str:
+        """The word that names its kind."""
+        if self.other:
+            return next(iter(self.other))
+        return "http" if self.http is not None else "stdin" if self.stdin else "files"
 
 
 class Tls(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -60,6 +60,7 @@ class FileSource:
     one gave nothing from one look for new ones to the next. `others` are read by themselves: none of them is taken for a rotated one."""
 
     resumable = True
+    journaled = False
 
     def __init__(
         self,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from waypost.events.lines import Cutter, Piece
+from waypost.events.loss import Loss
 
 PIECE = 64 << 10
 """So many bytes are drawn at a time."""
@@ -37,6 +38,8 @@ class IterableSource:
     size: int | None = None
     resumable = False
     waits = False
+    journaled = False
+    losses: Sequence[Loss] = ()
 
     def __init__(self, events: Iterator[Any], name: str) -> None:
         self.name = name

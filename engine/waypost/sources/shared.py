@@ -10,55 +10,17 @@ An input that cannot be read twice (standard input without a journal) keeps what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from waypost.events.file_parts import Part, parts_of
 from waypost.events.lines import Chunk, Piece, behind
 from waypost.events.loss import Loss
+from waypost.sources.port import Opener, Source
 
 WINDOW = 64 << 20
 
 LINE_COST, PLACE_COST, PIECE_COST = 40, 160, 200
 """What a line, its place where it has one of its own, and a piece cost in memory beside their bytes."""
-
-
-class Source(Protocol):
-    """Where events come from: sources/, a journal's source, or a tap.
-
-    `read` gives the next pieces, an empty list when there is none yet, None at the end. `resume` goes to an offset, and gives a sentence when
-    the input is not the one that was read then."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def identity(self) -> str: ...
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def first_line(self) -> bytes: ...
-
-    def resume(self, offset: int, identity: str) -> str: ...
-    def read(self) -> list[Piece] | None: ...
-    def close(self) -> None: ...
-
-
-def resumable(source: Source) -> bool:
-    """Whether a source can be read from an offset again."""
-    return bool(getattr(source, "resumable", source.size is not None))
-
-
-def losses(source: Source) -> list[Loss]:
-    """What could not be read of a source so far."""
-    return getattr(source, "losses", [])
-
-
-def waits(source: Source) -> bool:
-    """Whether an empty list of lines means that there are none yet, not that more are to be read at once."""
-    return bool(getattr(source, "waits", False))
 
 
 def cost_of(piece: Piece) -> int:
@@ -81,7 +43,7 @@ class Stretch:
 class Shared:
     """State: the leading reader, how far it is, and the stretches it read last."""
 
-    def __init__(self, open_source: Callable[[], Source], window: int = WINDOW) -> None:
+    def __init__(self, open_source: Opener, window: int = WINDOW) -> None:
         self.open = open_source
         self.leader = open_source()
         self._window = window
@@ -125,7 +87,7 @@ class Shared:
     def advance(self) -> list[Piece] | None:
         """Reads on. Only a lane that is at the head asks."""
         assert self.head is not None
-        if self._held > self._window and not resumable(self.leader):
+        if self._held > self._window and not self.leader.resumable:
             self._drop_passed()
             if self._held > self._window:
                 return []
@@ -137,7 +99,7 @@ class Shared:
             self._held += cost
             self.reads += 1
             self._drop_passed()
-            while self._held > self._window and len(self._stretches) > 1 and resumable(self.leader):
+            while self._held > self._window and len(self._stretches) > 1 and self.leader.resumable:
                 self._held -= self._stretches.popleft().cost
         return lines
 
@@ -167,8 +129,9 @@ class Tap:
         self._own: Source | None = None
         leader = shared.leader
         self.name = leader.name
-        self.resumable = resumable(leader)
-        self.waits = waits(leader)
+        self.resumable = leader.resumable
+        self.waits = leader.waits
+        self.journaled = leader.journaled
         self.at = leader.offset
         self._saved: tuple[int, str] | None = None
         self._mine = _at(leader.identity, leader.offset)
@@ -194,7 +157,7 @@ class Tap:
 
     @property
     def losses(self) -> list[Loss]:
-        return [*self._losses, *losses(self._source)]
+        return [*self._losses, *self._source.losses]
 
     @property
     def offset(self) -> int:
@@ -263,7 +226,7 @@ class Tap:
     def _rejoin(self) -> None:
         if self._own is not None:
             known = self.losses
-            self._losses += [loss for loss in losses(self._own) if loss not in known]
+            self._losses += [loss for loss in self._own.losses if loss not in known]
             self._own.close()
             self._own = None
 

@@ -11,10 +11,11 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import BinaryIO
 
 from waypost.events.lines import Chunk, Cutter, Piece, SourceError, TooLong
+from waypost.events.loss import Loss
 from waypost.sources.first_bytes import judged
 from waypost.state.journal_source import Journal, JournalFull, JournalSource, too_long_row
 
@@ -33,6 +34,10 @@ class StdinSource:
     name = "stdin"
     identity = "stdin"
     size: int | None = None
+    resumable = False
+    waits = False
+    journaled = False
+    losses: Sequence[Loss] = ()
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from waypost.events.lines import Piece, Place, SourceError, TooLong, Turned, scattered
+from waypost.events.loss import Loss
 
 READ = 1 << 20
 """How many bytes of rows are read at a time."""
@@ -94,6 +95,8 @@ class JournalSource:
     identity = "journal"
     first_line = b""
     resumable = True
+    journaled = True
+    losses: Sequence[Loss] = ()
     waits = True
     """An empty list of lines means that there are none yet."""
 

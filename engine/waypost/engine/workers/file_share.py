@@ -45,6 +45,8 @@ class Share:
         """`tells`: what cannot be read is this worker's to count. Where each reads all of a file, it is one's of them."""
         self.portion = portion
         self.waits = False
+        self.resumable = True
+        self.journaled = False
         self._file = FileSource(Path(portion.path), notice=notice)
         self.name = self._file.name
         self._passed = passed

@@ -8,13 +8,14 @@ one process has them. A worker that is far ahead of the slowest waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.delivery.progress import Part
 from waypost.engine.workers.file_share import SPREAD
 from waypost.events.lines import Piece
+from waypost.events.loss import Loss
 from waypost.state.journal import rows
 from waypost.state.journal_source import READ, pieces_of
 from waypost.state.records import JOURNAL, Cursor, Snapshot
@@ -56,6 +57,8 @@ class Following:
     first_line = b""
     resumable = True
     waits = True
+    journaled = True
+    losses: Sequence[Loss] = ()
 
     def __init__(self, followed: Followed, share: int, shares: int, passed: Callable[[], int], *, keyed: bool) -> None:
         self.name = followed.name

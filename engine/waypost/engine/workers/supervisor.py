@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from waypost.engine.engine import Engine, Intake
+from waypost.engine.engine import Engine
 from waypost.engine.options import Options
 from waypost.engine.stopping import signals
 from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.joint_lane import Assigned, Joined
 from waypost.events.notices import Notice
+from waypost.sources.port import Intake
 from waypost.state.dead_letters import LetterFile
 from waypost.state.journal_trimming import Trimming
 from waypost.state.records import save_cursor

@@ -33,7 +33,7 @@ from waypost.http.transport import Transport
 from waypost.plan import load
 from waypost.program.program import link
 from waypost.program.settings import Way
-from waypost.sources.shared import Source
+from waypost.sources.port import Source
 from waypost.state.commits import Keeping
 from waypost.state.records import Cursor, LaneStep, Snapshot
 
