@@ -611,7 +611,7 @@ def ledger_in(folder: Path, connection: str, source: str) -> dict[str, Any]:
 def judge(kept: Kept, shop: Shop, wanted: Expected, kills: int, lulls: int) -> Outcome:
     database = look(kept.folder)
     with contextlib.closing(database):
-        held = list(letters(database))
+        held = list(letters(database, damaged))
         ledger = records.ledger_of(database, "shop", kept.source)
     refused = Counter(
         json.loads(item.body)["id"]
@@ -662,6 +662,10 @@ def judge(kept: Kept, shop: Shop, wanted: Expected, kills: int, lulls: int) -> O
 
 def _compact(body: bytes) -> bytes:
     return json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def damaged(number: int) -> None:
+    raise AssertionError(f"the dead letter {number} is not as it was written")
 
 
 def main() -> int:

@@ -343,7 +343,7 @@ def test_worker_of_a_service_that_dies_ends_it_and_nothing_is_lost(tmp_path: Pat
     service(tmp_path, http=port)
     (tmp_path / "few.ndjson").write_bytes(b"\n".join(events(80, 30)))
     shop, intake, rng = Shop(1, calm=True), Intake(tmp_path / "state"), random.Random(1)
-    words = ("run", "waypost.yaml", "--state", "state", "--drain", "5")
+    words = ("run", "waypost.yaml", "--state", "state", "--drain", "60")
     with shop.open(0) as receiver:
         begun = Engine(tmp_path, *words, "--workers", "2", "--endpoint-override", receiver.url)
         wait_for_port(port)
