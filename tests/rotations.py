@@ -9,8 +9,10 @@ while the engine or its destination is down (`Run`), as a program for each kind:
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
 import json
+import lzma
 import shutil
 import signal
 import sys
@@ -23,7 +25,22 @@ from running import Engine
 from waypost.http.receiver import Receiver, Reply
 from waypost.plan import dump
 
-KINDS = ("renamed", "packed", "dated", "copied", "copied and packed", "counted up")
+PACKED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+KINDS = (
+    "renamed",
+    "packed",
+    "dated",
+    "copied",
+    "copied and packed",
+    "counted up",
+    "packed .bz2",
+    "packed .xz",
+    "copied and packed .xz",
+    "moved",
+    "moved and packed",
+    "moved and packed .bz2",
+)
 
 
 class Log:
@@ -48,7 +65,8 @@ class Log:
             pass
 
     def rotating(self) -> Iterator[None]:
-        """As logrotate does (the youngest is 1; `packed`: all but it are gzip), or with a date, or counting up; a step at a time."""
+        """As logrotate does (the youngest is 1; `packed`: by gzip, or what makes files with that ending; `moved`: into a folder of their own),
+        or with a date, or counting up; a step at a time."""
         self.rotations += 1
         if self.kind == "dated":
             self.path.rename(self.path.with_name(f"app-2026{self.rotations:04}.log"))
@@ -61,7 +79,7 @@ class Log:
 
     def _shift(self) -> Iterator[None]:
         for number in range(self.rotations - 1, 0, -1):
-            for end in ("", ".gz"):
+            for end in ("", *PACKED):
                 old = self._numbered(number, end)
                 if old.exists():
                     old.rename(self._numbered(number + 1, end))
@@ -74,15 +92,20 @@ class Log:
                 file.truncate(0)
         else:
             self.path.rename(first)
-        if self.kind.endswith("packed"):
+        if "packed" in self.kind:
             yield
-            with first.open("rb") as plain, gzip.open(self._numbered(1, ".gz"), "wb") as packed:
+            end = self.kind.partition("packed")[2].strip() or ".gz"
+            with first.open("rb") as plain, PACKED[end](self._numbered(1, end), "wb") as packed:
                 shutil.copyfileobj(plain, packed)
             yield
             first.unlink()
 
     def _numbered(self, number: int, end: str = "") -> Path:
-        return self.path.with_name(f"app.log.{number}{end}")
+        folder = self.path.parent
+        if self.kind.startswith("moved"):
+            folder = folder / "old"
+            folder.mkdir(exist_ok=True)
+        return folder / f"app.log.{number}{end}"
 
 
 class Run:

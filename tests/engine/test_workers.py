@@ -312,7 +312,7 @@ def test_full_disk_ends_all_workers_before_a_cursor_passes(words: list[str], tmp
         (["--workers", "2", "gone.ndjson"], "cannot read gone.ndjson: No such file or directory"),
         (["--workers", "2", "events.ndjson", "events.ndjson"], "events.ndjson is named twice"),
         (["--workers", "0", "events.ndjson"], "0 is not in the range"),
-        (["--workers", "2", "zipped.ndjson"], "zipped.ndjson is gzip or has been rotated: one worker reads it"),
+        (["--workers", "2", "zipped.ndjson"], "zipped.ndjson is packed or has been rotated: one worker reads it"),
     ],
     ids=["stdin", "follow", "limits", "missing", "twice", "none", "gzip"],
 )

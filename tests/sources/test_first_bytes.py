@@ -115,7 +115,7 @@ def run(receiver: Receiver, *words: str, given: bytes = b"", cwd: Path) -> subpr
     )
 
 
-@pytest.mark.parametrize("name", ["array", "pretty, an inner object on a line", "CR", "UTF-16", "xz"])
+@pytest.mark.parametrize("name", ["array", "pretty, an inner object on a line", "CR", "UTF-16", "zstd"])
 @pytest.mark.parametrize("way", ["file", "gzip", "second of two files", "stdin", "journal", "state"])
 def test_nothing_is_sent_and_one_line_says_what_to_do(name: str, way: str, tmp_path: Path) -> None:
     data, help_text = REFUSED[name]

@@ -209,6 +209,104 @@ def test_what_is_gone_is_said_and_counted(tmp_path: Path) -> None:
     assert f"starting with {tmp_path}/app.log.2" in said[0]
 
 
+ZSTD = bytes.fromhex("28b52ffd0458") + b"\0" * 34
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("app.log.1.zst", ZSTD),
+        ("app.log.1", ZSTD),
+        ("app.log.1.lz4", bytes.fromhex("04224d186440a7") + b"\0" * 33),
+        ("app.log.1.Z", b"\x1f\x9d\x90" + b"\0" * 37),
+        ("app.log.1.zip", b"PK\x03\x04" + b"\0" * 36),
+        ("app.log-20260101.zst", ZSTD),
+        ("app.log.1.br", b"\x8b\x01\x80" + b"\0" * 37),
+    ],
+)
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_cannot_be_unpacked_is_said_and_counted(name: str, content: bytes, follow: bool, tmp_path: Path) -> None:
+    """Packed while nobody looked: its lines are there, and are not delivered.
+
+    Mutation that turns this red: `unreadable` that gives nothing."""
+    log = Log(tmp_path, "renamed")
+    log.write(3)
+    before = file_source(log.path, follow=follow)
+    assert len(ids(before)) == 3
+    end, identity = before.offset, before.identity
+    before.close()
+    log.write(4)
+    log.rotate()
+    (tmp_path / "app.log.1").unlink()
+    (tmp_path / name).write_bytes(content)
+    os.utime(tmp_path / name, (2e9, 2e9))
+    log.write(2)
+    said: list[str] = []
+    source = file_source(log.path, follow=follow, notice=said.append)
+    assert "is not the file that was read before" in source.resume(end, identity)
+    assert ids(source) == log.written[-2:]
+    assert [loss.size for loss in source.losses] == [40]
+    assert f"{tmp_path / name} came after what was read" in said[0]
+    again = file_source(log.path, follow=follow, notice=said.append)
+    assert again.resume(source.offset, source.identity) == ""
+    assert again.losses == []
+
+
+def test_one_that_was_read_to_its_end_before_it_was_packed_is_no_loss(tmp_path: Path) -> None:
+    """Its time of change is the one that it had: nothing was added. One between two that can be read is missed by itself."""
+    log = Log(tmp_path, "renamed")
+    log.write(3)
+    before = file_source(log.path, follow=True)
+    assert len(ids(before)) == 3
+    end, identity = before.offset, before.identity
+    before.close()
+    changed = log.path.stat().st_mtime_ns
+    for _ in range(3):
+        log.rotate()
+        log.write(2)
+        os.utime(log.path, ns=(changed + log.rotations, changed + log.rotations))
+    for number in (3, 2):
+        (tmp_path / f"app.log.{number}").unlink()
+        (tmp_path / f"app.log.{number}.zst").write_bytes(ZSTD)
+        os.utime(tmp_path / f"app.log.{number}.zst", ns=(changed + 3 - number, changed + 3 - number))
+    said: list[str] = []
+    source = resumed(log.path, end, identity, said)
+    assert ids(source) == log.written[-4:]
+    assert f"{tmp_path}/app.log.2.zst" in said[0]
+    assert "app.log.3" not in "".join(said)
+    assert source.losses[0].size == 40
+
+
+def test_a_folder_in_the_folder_that_has_none_of_its_files_is_left_alone(tmp_path: Path) -> None:
+    log = Log(tmp_path, "moved")
+    log.write(2)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "app.log.1").write_bytes(b'{"id":"another"}\n')
+    os.utime(tmp_path / "another" / "app.log.1", (2e9, 2e9))
+    source = file_source(log.path, follow=True)
+    assert ids(source) == ["n0", "n1"]
+    for _ in range(2):
+        log.rotate()
+        log.write(1)
+    assert ids(source) == ["n2", "n3"]
+
+
+def test_rotated_away_and_nothing_tells_what_it_had_more_is_missing(tmp_path: Path) -> None:
+    """A state from before 2.0 knows no times. Mutation that turns this red: `shows_rotation` that says no."""
+    log = Log(tmp_path, "renamed")
+    log.write(2)
+    before = file_source(log.path)
+    assert len(ids(before)) == 2
+    old = parts_of(before.identity)[0].identity
+    log.rotate()
+    log.write(1)
+    (tmp_path / "app.log.1").write_bytes(b'{"id":"older"}\n')
+    said: list[str] = []
+    source = resumed(log.path, before.offset, old, said)
+    assert "whether the earlier one had more than was read of it is not known" in said[0]
+    assert len(source.losses) == 1
+
+
 def test_a_file_that_was_replaced_when_all_of_it_was_read_is_no_loss(tmp_path: Path) -> None:
     path = tmp_path / "day.ndjson"
     log = Log(tmp_path, "renamed")

@@ -138,7 +138,7 @@ def command(
     """Deliver the events of FILEs to TARGET: a shipped destination, a spec or a plan. Or TARGET is a connections file (waypost.yaml): then all
     its enabled connections run, each from its sources.
 
-    A FILE holds JSON lines, perhaps gzip; it may be a pattern such as 'events/*.ndjson'; '-' or none is standard input.
+    A FILE holds JSON lines, perhaps packed (gzip, bzip2, xz); it may be a pattern such as 'events/*.ndjson'; '-' or none is standard input.
 
     \b
     Exit status: 0 all delivered or filtered, 2 usage, 3 some dead letters, 4 stopped by credentials, configuration or an unreachable

@@ -223,7 +223,7 @@ def _portions(places: list[Place], workers: int, *, keyed: bool, options: Option
     if not keyed:
         for place in places:
             if not place.cut:
-                options.notice(f"{place.path} is gzip or has been rotated: one worker reads it")
+                options.notice(f"{place.path} is packed or has been rotated: one worker reads it")
         return splitting.split(places, workers)
     if all(place.at.cursor >= place.size for place in places):
         return []

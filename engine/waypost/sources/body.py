@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from waypost.sources.gunzip import Gunzip, NotGzip
+from waypost.sources.gunzip import Broken, Gunzip
 from waypost.sources.tracking_api import Limits, Refused
 
 Receive = Callable[[], Awaitable[Any]]
@@ -79,7 +79,7 @@ class Body:
                 while plain := gunzip.take(self._limits.body + 1 - self._size):
                     self._hold(len(plain))
                     pieces.append(plain)
-        except NotGzip as error:
+        except Broken as error:
             raise Refused(400, "malformed_gzip", f"the body says it is gzip: {error}") from None
         if not gunzip.whole:
             raise Refused(400, "malformed_gzip", "the body says it is gzip, and is cut short")

@@ -1,8 +1,8 @@
 """A file of events, one JSON object a line. A file is its own journal: only the cursor is stored, and a run resumes at its byte offset.
 
 Takes a path and perhaps a saved cursor. Gives lines in chunks. A file's identity is its device, inode and the hash of its first complete line,
-and what was read of it last; another file under the name is a new one, and the run says so. A gzip file is read the same way; its offsets are
-those of the plain bytes.
+and what was read of it last; another file under the name is a new one, and the run says so. A packed file (gzip, bzip2, xz) is read the same
+way; its offsets are those of the plain bytes.
 
 A log is rotated: the file is renamed and another takes its name, or it is copied and truncated; it may be packed, and rotated again before
 anyone looks (rotation.py finds the files). The files that one name had follow each other in one stream, the oldest first: offsets go on, and
@@ -14,15 +14,17 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from waypost.events.file_parts import Part, hashed, parts_of
 from waypost.events.lines import Cutter, Piece, SourceError
 from waypost.events.loss import Loss
 from waypost.sources import rotation
 from waypost.sources.first_bytes import HEAD, judged
-from waypost.sources.opened import GZIP, TAIL, Opened, identity_of
+from waypost.sources.opened import TAIL, Opened, identity_of
+from waypost.sources.unpack import LONGEST, packing_of
 
 REMEMBERED = 1000
 """How many of the files that one name had are kept in the identity: none that a lane has not passed may be missing there."""
@@ -50,6 +52,16 @@ class Files(Protocol):
     def left(self, identity: str) -> None: ...
     def reads(self, path: Path, besides: FileSource) -> bool: ...
     def closed(self, source: FileSource) -> None: ...
+
+
+class Following(NamedTuple):
+    """What comes after the files that were read: the next one, open; the rotated files that were not read, it among them; those before it that
+    cannot be read; and whether the last that was read is still there."""
+
+    file: Opened
+    rows: list[rotation.Row]
+    sealed: list[rotation.Row]
+    there: bool
 
 
 class FileSource:
@@ -98,13 +110,13 @@ class FileSource:
 
     def _judge(self, *, more: bool) -> None:
         """Looks at the first bytes of a file of which nothing has been read. Raises SourceError where they are no lines of events."""
-        if self.waits and not self._file.zipped and self._file.starts(2) == GZIP:
+        if self.waits and not self._file.zipped and packing_of(self._file.starts(LONGEST)):
             # Its first byte stood there alone when it was opened.
             path = self._file.path
             self._file.close()
             self._start(Opened(path), self._base)
         if self.waits and self._file.zipped:
-            raise SourceError(f"{self._path} is gzip: it cannot be followed")
+            raise SourceError(f"{self._path} is {self._file.packing}: it cannot be followed")
         head = self._file.head(HEAD)
         self._judged = len(head)
         said = judged(head, more=more)
@@ -207,8 +219,12 @@ class FileSource:
         self.offset = offset
         self._cutter = Cutter(offset, lines, start=part.base)
         if self._file.path != self._path:
-            self._ahead = sum(map(_size, [*(row.path for row in self._unread()[0]), self._path]))
+            self._ahead = self._waiting(self._unread()[0])
         return ""
+
+    def _waiting(self, rows: Sequence[rotation.Row]) -> int:
+        """The bytes of the rotated files and of the log."""
+        return sum(map(_size, [*(row.path for row in rows if not row.unreadable), self._path]))
 
     def _replaced(self, offset: int, known: list[Part], why: str = "is not the file that was read before") -> str:
         """Nothing of what was read is there any more."""
@@ -217,19 +233,27 @@ class FileSource:
         self._before, self._later = [], []
         if settled is not None:
             self._file.close()
-        file, found, _ = settled or (self._file, [], False)
+        file, found, sealed, _ = settled or Following(self._file, [], [], there=False)
         self._start(file, 0)
+        self._miss(sealed)
         where = f"starting with {file.path}, which came after it" if found else "starting at its beginning"
         said = f"{self.name} {why}: {where}"
         if gone:
             said += f"; {gone:,} bytes of the earlier one were not delivered and are gone"
         elif found:
             said += "; what the earlier one had more, and others between the two, is gone"
-        if gone or found:
+        else:
+            said += "; whether the earlier one had more than was read of it is not known"
+        if gone or found or rotation.shows_rotation(self._path, known[-1]):
             self.losses.append(Loss(said, offset, gone))
         if found:
-            self._ahead = sum(map(_size, [*(row.path for row in found[1:]), self._path]))
+            self._ahead = self._waiting(found[1:])
         return said
+
+    def _miss(self, sealed: Sequence[rotation.Row]) -> None:
+        for row in sealed:
+            said = f"{self.name}: {row.path} came after what was read and is packed by {row.unreadable}, which cannot be read"
+            self._lose(f"{said}; its {row.size:,} bytes were not delivered: unpack it and name it in a run", row.size)
 
     def _lose(self, text: str, size: int) -> None:
         self.losses.append(Loss(text, self.offset, size))
@@ -316,7 +340,8 @@ class FileSource:
         settled = self._settled(self._file.inode, [*self._before, self._part()])
         if settled is None:
             return
-        file, found, there = settled
+        file, found, sealed, there = settled
+        self._miss(sealed)
         if found and not there:
             said = f"{self.name}: the file read before {file.path} is gone, and so may be others between the two"
             self._lose(said, 0)
@@ -337,19 +362,20 @@ class FileSource:
         file.close()
         return None
 
-    def _settled(self, inode: str, read: list[Part]) -> tuple[Opened, list[rotation.Row], bool] | None:
-        """The file that comes after those that were read, of which the last has this inode: it, open; the rotated files that were not read, it
-        among them; and whether the last that was read is still there. None while the names go on changing: between the list of the folder
-        and the opening of a file another may have got its name, and would be taken for the one that comes next."""
+    def _settled(self, inode: str, read: list[Part]) -> Following | None:
+        """The file that comes after those that were read, of which the last has this inode. None while the names go on changing: between the
+        list of the folder and the opening of a file another may have got its name, and would be taken for the one that comes next."""
         for _ in range(rotation.LOOKS):
             names = rotation.seen(self._path)
-            found, there = self._unread(inode, read)
+            rows, there = self._unread(inode, read)
+            sealed = list(takewhile(lambda row: row.unreadable, rows))
+            found = [row for row in rows if not row.unreadable]
             try:
                 file = Opened(found[0].path if found else self._path)
             except SourceError:
                 continue
             if rotation.seen(self._path) == names:
-                return file, found, there
+                return Following(file, found, sealed, there)
             file.close()
         return None
 
@@ -402,7 +428,7 @@ class FileSource:
         self._ahead = max(0, self._ahead - self._file.size)
 
     def _troubled(self) -> list[Piece]:
-        """A gzip file that ends too soon: its complete lines were given; the last one is not, and the cursor stands before it."""
+        """A packed file that ends too soon: its complete lines were given; the last one is not, and the cursor stands before it."""
         self._told = True
         file = self._file
         rest = self._cutter.finish() if file.whole else []

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from waypost.sources.unpack import UNREADABLE
+
 HEAD: Final = 64 << 10
 LEAST: Final = 4
 """Of fewer bytes nobody can tell UTF-16, nor gzip, from lines."""
@@ -21,15 +23,13 @@ CR: Final = r"lines that end with CR alone: make others of them with tr '\r' '\n
 UTF16: Final = "text in {0}, not UTF-8: turn it with iconv -f {0} -t UTF-8"
 
 PACKED: Final = "packed by {0}: unpack it with {1}"
-"""Of gzip only a stream comes to be judged: a file of it is unpacked where it is opened."""
+"""Of gzip, xz and bzip2 only a stream comes to be judged: a file of them is unpacked where it is opened."""
 
 _PACKED: Final = (
     (b"\x1f\x8b\x08", "gzip", "gzip -dc"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
     (b"\xfd7zXZ\0", "xz", "xz -dc"),
     (b"BZh", "bzip2", "bzip2 -dc"),
-    (b"PK\x03\x04", "zip", "unzip -p"),
-    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
+    *UNREADABLE,
 )
 _BOMS: Final = (
     (b"\xff\xfe\0\0", "UTF-32"),

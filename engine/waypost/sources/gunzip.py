@@ -12,8 +12,8 @@ MEMBERS = 1000
 """How many empty members may stand in a row: each costs time and gives nothing."""
 
 
-class NotGzip(Exception):
-    """Bytes that are not gzip, from the first or from somewhere on."""
+class Broken(Exception):
+    """Bytes that cannot be unpacked, from the first or from somewhere on."""
 
 
 CHECKS = ("incorrect data check", "incorrect length check")
@@ -52,9 +52,9 @@ class Gunzip:
         self._input = self._input + data if self._input else data
 
     def take(self, most: int) -> bytes:
-        """The next plain bytes; empty when more input is needed. Raises NotGzip."""
+        """The next plain bytes; empty when more input is needed. Raises Broken."""
         if self._wrong:
-            raise NotGzip(self._wrong)
+            raise Broken(self._wrong)
         while self._input:
             if self._ended and not self._begun:
                 self._input = self._input.lstrip(b"\0")
@@ -74,7 +74,7 @@ class Gunzip:
             self.complete = any(text in str(error) for text in CHECKS)
             if not self.behind and (plain := self._salvaged(before)):
                 return plain
-            raise NotGzip(self._wrong) from None
+            raise Broken(self._wrong) from None
         self._begun = True
         self._input = self._member.unconsumed_tail
         if plain:
@@ -85,7 +85,7 @@ class Gunzip:
             self._ended += 1
             self._empty += 1
             if self._empty > MEMBERS:
-                raise NotGzip(f"more than {MEMBERS} empty gzip members in a row")
+                raise Broken(f"more than {MEMBERS} empty gzip members in a row")
             self._member = zlib.decompressobj(wbits=31)
         return plain
 

@@ -1,4 +1,4 @@
-"""An open file, plain or gzip, as one stream of plain bytes. Which of the two it is, its first bytes say.
+"""An open file, plain or packed by gzip, bzip2 or xz, as one stream of plain bytes. Which it is, its first bytes say.
 
 Takes a path. Gives bytes a piece at a time, in bounded memory whatever the file's size; offsets are those of the plain bytes.
 """
@@ -13,23 +13,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from waypost.events.lines import SourceError
-from waypost.sources.gunzip import Gunzip, NotGzip
+from waypost.sources.gunzip import Broken
+from waypost.sources.unpack import LONGEST, Unpacks, packing_of, unpacking, unreadable
 
 CHUNK = 96 << 10
 """Bytes read at a time: few enough that the allocator hands out the same memory again, and that what is made of them stays in the cache."""
 
 FIRST_LINE = (1 << 20) + 2
 
-GZIP = b"\x1f\x8b"
-"""How a gzip file begins."""
-
 TAIL = 256
 """So many of the bytes that were read last tell whether a file is still the one that was read."""
 
 
 class Opened:
-    """State: the file, how far it is read, and the gzip member under way. `trouble` says why a gzip file ends before its end, `unread` how
-    many of its bytes, as they stand in it, were of no use; `whole`: all the same its lines were all there. `tail` is what was read last."""
+    """State: the file, how far it is read, and what unpacks it. `packing` is gzip, bzip2, xz, lzma or nothing; `unreadable` names one that
+    cannot be read. `trouble` says why a packed file ends before its end, `unread` how many of its bytes, as they stand in it, were of no use;
+    `whole`: all the same its lines were all there. `tail` is what was read last."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,13 +40,16 @@ class Opened:
         self._fed = 0
         self._file = _open(path)
         self._status = os.fstat(self._file.fileno())
-        self._gunzip = Gunzip() if self._file.read(2) == GZIP else None
+        head = self._file.read(LONGEST)
+        self.packing = packing_of(head)
+        self.unreadable = unreadable(head, path.name)
+        self._unpacks: Unpacks | None = None
         self._ended = False
         self._rewind()
 
     @property
     def zipped(self) -> bool:
-        return self._gunzip is not None
+        return bool(self.packing)
 
     @property
     def inode(self) -> str:
@@ -60,9 +62,9 @@ class Opened:
 
     @property
     def size(self) -> int:
-        """In plain bytes. Of a gzip file it is what its trailer says, until its end is reached."""
+        """In plain bytes. Of a packed file it is what its trailer says (gzip), until its end is reached."""
         status = self._stat()
-        if self._gunzip is None:
+        if not self.packing:
             return status.st_size
         if self._file.closed:
             return self.offset
@@ -75,7 +77,9 @@ class Opened:
         return self._status
 
     def _trailer(self, size: int) -> int:
-        """The last four bytes: the plain size of the last member, modulo 4 GiB."""
+        """Of gzip the last four bytes: the plain size of the last member, modulo 4 GiB. Of others nothing short tells."""
+        if self.packing != "gzip":
+            return size
         with contextlib.suppress(OSError):
             return int.from_bytes(os.pread(self._file.fileno(), 4, max(0, size - 4)), "little")
         return 0
@@ -115,7 +119,7 @@ class Opened:
     def read(self, most: int = CHUNK) -> bytes:
         """The next bytes; empty at the end, for now. Raises SourceError when the disk does not give them."""
         try:
-            piece = self._file.read(most) if self._gunzip is None else self._unzipped(self._gunzip, most)
+            piece = self._file.read(most) if self._unpacks is None else self._unpacked(self._unpacks, most)
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
         self.offset += len(piece)
@@ -123,9 +127,9 @@ class Opened:
         return piece
 
     def before(self, offset: int) -> bytes:
-        """The bytes before an offset, at most TAIL; fewer where there are not so many. Of a gzip file they are read for, from its beginning."""
+        """The bytes before an offset, at most TAIL; fewer where there are not so many. Of a packed file all before them is read."""
         count = min(TAIL, offset)
-        if self._gunzip is None:
+        if not self.packing:
             with contextlib.suppress(OSError):
                 return os.pread(self._file.fileno(), count, offset - count)
             return b""
@@ -141,30 +145,30 @@ class Opened:
             return os.pread(self._file.fileno(), count, 0)
         return b""
 
-    def _unzipped(self, gunzip: Gunzip, most: int) -> bytes:
+    def _unpacked(self, unpacks: Unpacks, most: int) -> bytes:
         while not self._ended:
             try:
-                piece = gunzip.take(most)
+                piece = unpacks.take(most)
                 if piece:
                     return piece
                 raw = self._file.read(CHUNK)
                 if raw:
                     self._fed += len(raw)
-                    gunzip.feed(raw)
+                    unpacks.feed(raw)
                     continue
-                if not gunzip.whole:
+                if not unpacks.whole:
                     self.trouble = "is cut short"
-            except NotGzip:
-                self._damaged(gunzip)
+            except Broken:
+                self._damaged(unpacks)
             self._ended = True
         return b""
 
-    def _damaged(self, gunzip: Gunzip) -> None:
-        self.unread = self._stat().st_size - self._fed + gunzip.unused
-        self.whole = gunzip.behind or gunzip.complete
-        if gunzip.behind:
-            self.trouble = "has bytes behind its end that are not gzip"
-        elif gunzip.complete:
+    def _damaged(self, unpacks: Unpacks) -> None:
+        self.unread = self._stat().st_size - self._fed + unpacks.unused
+        self.whole = unpacks.behind or unpacks.complete
+        if unpacks.behind:
+            self.trouble = f"has bytes behind its end that are not {self.packing}"
+        elif unpacks.complete:
             self.trouble = "has a wrong checksum, so what was read of it may be altered,"
         else:
             self.trouble = "is damaged"
@@ -177,8 +181,7 @@ class Opened:
         self.unread = self._fed = 0
         self.whole = False
         self._ended = False
-        if self._gunzip is not None:
-            self._gunzip = Gunzip()
+        self._unpacks = unpacking(self.packing) if self.packing else None
 
     def close(self) -> None:
         self._stat()

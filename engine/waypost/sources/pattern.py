@@ -136,7 +136,7 @@ class Pattern:
             self._known.add(path)
             return
         if file.zipped:
-            self._notice(f"{path} is new and is gzip: it cannot be followed, the next run reads it")
+            self._notice(f"{path} is new and is {file.packing}: it cannot be followed, the next run reads it")
             self._known.add(path)
             return
         self._added(partial(self._source, path, True))
