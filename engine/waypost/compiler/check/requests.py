@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection
 
 from waypost import plan as p
 from waypost.compiler.check import bodies
@@ -10,7 +12,7 @@ from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
-from waypost.lang import fql, fql_tree
+from waypost.lang import fql, fql_sat, fql_tree
 from waypost.lang.bodies import FORMATS
 
 RETRYABLE = (408, 409, 423, 425, 429)
@@ -135,7 +137,7 @@ def _outcomes(request: RequestSpec, report: Report) -> None:
         span = request.spans.get(f"responses.{status}", request.span)
         for rule in rules:
             _outcome(request, status, rule.then, span, report)
-        _accepted(status, rules, span, report)
+        _accepted(status, rules, span, report, request.plain.responses.keys() - {status})
         if len(rules) > 1 and any(rule.test is None for rule in rules[:-1]):
             _add(report, "D108", "what follows an outcome without `if` is never reached", span)
 
@@ -173,11 +175,11 @@ def _by_name(path: str) -> str:
     return f"`by` names output fields, without `$.`: `{path[2:]}`" if path.startswith("$.") else ""
 
 
-def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Report) -> None:
+def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Report, others: Collection[str]) -> None:
     """A success says that messages were accepted, some of them where the answer names errors: what halves the batch sends those again.
 
     `retry`, `throttle` and `stop` may be right where a condition tells that nothing was accepted, never for the status as such, and a
-    condition over the status alone tells no more than it.
+    condition over the status alone tells no more than it, as does one that holds whatever else the answer says.
     """
     if status != "2xx" and not (status.isdecimal() and 200 <= int(status) < 300):
         return
@@ -190,20 +192,38 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
             "the status says that the destination has accepted the batch, or a part of it",
             "use `reject`, which keeps the batch with the answer; or `retry` where the answer says that nothing was accepted",
         )
-    first = rules[0] if rules else None
-    if first is not None and first.then in ("retry", "throttle", "stop") and not _reads_the_answer(first.test):
+    again = list(itertools.takewhile(lambda rule: rule.then in ("retry", "throttle", "stop"), rules))
+    sure = _always(status, again, others)
+    if sure:
         _add(
             report,
             "D113",
-            f"`{first.then}` on every {status} sends accepted messages again",
+            f"`{again[0].then}` on every {sure} sends accepted messages again",
             span,
-            "the status says that the destination has accepted them",
-            f"say when nothing was accepted: `{status}: [{{if: …, then: {first.then}}}]`",
+            "the status says that the destination has accepted them, and nothing else of the answer is asked for",
+            f"say when nothing was accepted: `{status}: [{{if: …, then: {again[0].then}}}]`",
         )
 
 
-def _reads_the_answer(test: str | None) -> bool:
-    return test is not None and any(path.steps[:1] != ("status",) for path in fql_tree.paths(fql.read(test)))
+def _always(status: str, rules: list[p.ResponseRule], others: Collection[str]) -> str:
+    """The success on which one of these rules holds whatever else the answer says, "" where there is none.
+    `others` are the statuses that have rules of their own."""
+    tests = [fql.read(rule.test) for rule in rules if rule.test is not None]
+    if len(tests) < len(rules) or (tests and not _reads_the_answer(tests[0])):
+        return status
+    if not tests:
+        return ""
+    fails = fql_tree.Not(fql_tree.Or(tuple(tests)))
+    numbers = range(200, 300) if status == "2xx" else [int(status)]
+    for number in numbers:
+        known = fql_tree.Compare("=", fql_tree.PathRef(("status",)), fql_tree.Literal(number))
+        if str(number) not in others and fql_sat.conflict(fql_tree.And((known, fails))) is not None:
+            return str(number)
+    return ""
+
+
+def _reads_the_answer(test: fql.Node) -> bool:
+    return any(path.steps[:1] != ("status",) for path in fql_tree.paths(test))
 
 
 def _dedupe(action: ActionSpec, report: Report) -> None:
