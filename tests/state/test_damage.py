@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from test_store import step
 
+from kills import plan
 from running import waypost
+from waypost.http.receiver import Receiver
 from waypost.state import records
-from waypost.state.integrity import SEALED
+from waypost.state.integrity import COUNTED, SEALED
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
 from waypost.state.repair import mend
@@ -189,6 +191,63 @@ def test_rows_that_are_altered_are_found_and_left_out(table: str, copy: Path) ->
     assert following == EVENTS + 1
 
 
+@pytest.mark.parametrize("how", ["one", "all"])
+@pytest.mark.parametrize("table", COUNTED)
+def test_rows_that_somebody_deletes_are_noticed(table: str, how: str, copy: Path) -> None:
+    """By SQL, in a database that is whole; every other row is what was written. Mutation that turns this red: `count_rows` that does nothing,
+    or `rows_gone` that gives nothing."""
+    store = Store(copy)
+    store.do(lambda database: records.keep_plan(database, plan()))
+    store.close()
+    database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
+    before = database.execute(f"select count(*) from {table}").fetchone()[0]
+    last = database.execute(f"select max(rowid) from {table}").fetchone()[0]
+    database.execute(f"delete from {table}" + (f" where rowid = {last}" if how == "one" else ""))
+    gone = 1 if how == "one" else before
+    database.close()
+    for opens in (Store, look):
+        with pytest.raises(Damaged, match=f"{gone} rows of `{table}` are gone"):
+            opens(copy)
+    told = mend(copy)
+    assert any(line.startswith(f"{table}: {gone} rows are gone") for line in told)
+    look(copy).close()
+    assert "not damaged" in waypost("state", str(copy), "--accept-damage")[2]
+
+
+def test_cursor_deleted_by_sql_sends_nothing_again_unasked(tmp_path: Path) -> None:
+    """The command: refused with 70 and one line; after `--accept-damage` it goes on."""
+    (tmp_path / "e.ndjson").write_bytes(b"".join(event(number) + b"\n" for number in range(5)))
+    state = tmp_path / "st"
+    with Receiver(port=0) as receiver:
+        run = ["run", "segment", "--set", "source_write_key=env:KEY", "--set", "endpoint=europe"]
+        run += ["--endpoint-override", receiver.url, "--state", str(state), str(tmp_path / "e.ndjson")]
+        waypost(*run, KEY="k")
+        database = sqlite3.connect(state / "state.sqlite", isolation_level=None)
+        assert database.execute("delete from cursor").rowcount == 1
+        database.close()
+        sent = len(receiver.requests)
+        status, _, told = waypost(*run, KEY="k")
+        assert (status, len(receiver.requests)) == (70, sent)
+        assert "1 rows of `cursor` are gone" in told
+        assert "--accept-damage" in told
+        assert waypost("state", str(state), "--accept-damage")[0] == 0
+        assert waypost(*run, KEY="k")[0] in (0, 3)
+
+
+def test_state_of_version_3_has_its_rows_counted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.do(step(4))
+    store.close()
+    database = sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)
+    database.execute("drop table counted")
+    database.execute("pragma user_version = 3")
+    database.close()
+    store = Store(tmp_path)
+    store.do(step(8))
+    store.close()
+    Store(tmp_path).close()
+
+
 def test_events_between_others_are_missed(copy: Path) -> None:
     database = sqlite3.connect(copy / "state.sqlite", isolation_level=None)
     database.execute("delete from journal where first = 31")
@@ -221,6 +280,7 @@ def test_state_of_version_2_has_its_rows_sealed(tmp_path: Path) -> None:
     for table in SEALED:
         database.execute(f"alter table {table} drop column crc")
     database.execute("drop table mark")
+    database.execute("drop table counted")
     database.execute("pragma user_version = 2")
     database.close()
     (tmp_path / "lock").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""What is missing of a state is noticed: a mark beside the database, a count in it, and a checksum in each row.
+"""What is missing of a state is noticed: a mark beside the database, counts in it, and a checksum in each row.
 
 Takes the file of the lock, which is there as long as the state is, and an open database. Gives what is wrong with it as sentences, and the
 checksum of a row.
@@ -7,6 +7,8 @@ The database's own log (WAL) forgets quietly: from the first frame that is damag
 transaction counts itself in the database (`mark`), and when it is on disk the count is written into the lock's file as well. A database that
 has counted less than the mark has lost what was acknowledged. The mark is written after the disk's answer, so it is never ahead of
 what a power loss leaves; it needs no answer of its own: at worst it is a second old after a power loss, and notices less.
+
+A row that somebody deletes leaves no trace of its own: how many rows each table has is counted by triggers that only our connection has.
 """
 
 from __future__ import annotations
@@ -37,6 +39,27 @@ SEALED: Final[dict[str, str]] = {
 
 SMALL: Final = ("cursor", "ledger", "journaled")
 """Those that are looked at whole whatever their size."""
+
+
+COUNTED: Final = (*SEALED, "origin", "plan")
+"""The tables whose rows are counted."""
+
+MARKED: Final = 3
+COUNTING: Final = 4
+"""The versions of a state (tables.py) that have a mark, and that count rows."""
+
+
+def count_rows(database: sqlite3.Connection) -> None:
+    """From now on this connection counts what it adds and removes. Who opens the database by other means does not."""
+    database.execute("pragma temp_store = memory")
+    # A row that is replaced is one that goes and one that comes.
+    database.execute("pragma recursive_triggers = on")
+    for table in COUNTED:
+        for what, change in (("insert", "+ 1"), ("delete", "- 1")):
+            database.execute(
+                f"create temp trigger {table}_{what} after {what} on main.{table} begin "
+                f"update counted set held = held {change} where name = '{table}'; end"
+            )
 
 
 def seal(*values: Any) -> int:
@@ -121,6 +144,20 @@ def _missing(database: sqlite3.Connection, mark: Mark | None, *, whole: bool) ->
             found.append(f"{bad:,} rows of `{table}` are damaged")
     if whole:
         found += _gaps(database)
+    for table, gone in rows_gone(database).items():
+        found.append(f"{gone:,} rows of `{table}` are gone")
+    return found
+
+
+def rows_gone(database: sqlite3.Connection) -> dict[str, int]:
+    """How many rows of each table are not there any more, where that is any."""
+    if database.execute("pragma user_version").fetchone()[0] < COUNTING:
+        return {}
+    found: dict[str, int] = {}
+    for table, counted in database.execute("select name, held from counted").fetchall():
+        held = database.execute(f"select count(*) from {table}").fetchone()[0]
+        if counted > held:
+            found[table] = counted - held
     return found
 
 

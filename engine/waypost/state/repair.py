@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from waypost.state.integrity import SEALED, mark_of, read_mark, seal, sealed, write_mark
+from waypost.state.integrity import SEALED, mark_of, read_mark, rows_gone, seal, sealed, write_mark
 from waypost.state.records import JOURNAL
 from waypost.state.store import FILE, LOCK, StateError, Store
 
@@ -65,12 +65,21 @@ def mend(folder: Path) -> list[str]:
 def _copied(path: Path, store: Store) -> list[str]:
     said: list[str] = []
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as old:
+        gone = _gone(old)
         for table, columns in {**PLAIN, **SEALED}.items():
             kept, bad = store.do(lambda new, table=table, columns=columns: _copy(old, new, table, columns))  # type: ignore[misc]
+            bad += gone.get(table, 0)
             if bad:
                 said.append(f"{table}: {bad:,} rows are gone, {kept:,} are kept")
     store.do(_count_again)
     return said
+
+
+def _gone(old: sqlite3.Connection) -> dict[str, int]:
+    try:
+        return rows_gone(old)
+    except sqlite3.DatabaseError:
+        return {}
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str, columns: str) -> tuple[int, int]:

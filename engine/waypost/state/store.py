@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from waypost.state.integrity import Mark, mark_of, missing, read_mark, seal, write_mark
+from waypost.state.integrity import MARKED, Mark, count_rows, mark_of, missing, read_mark, seal, write_mark
 from waypost.state.tables import APPLICATION, SCHEMA, bring_up_to_date
 
 T = TypeVar("T")
@@ -234,6 +234,7 @@ def connect(path: Path, mark: Mark | None) -> sqlite3.Connection:
             database.execute(f"pragma journal_size_limit = {LOG}")
             bring_up_to_date(database)
             _make_shrinkable(database)
+            count_rows(database)
         except BaseException:
             database.close()
             raise
@@ -286,7 +287,7 @@ def _check(database: sqlite3.Connection, path: Path, mark: Mark | None) -> None:
         found = database.execute("pragma integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise Damaged(path.parent, " ".join(found.split()))
-    if version == SCHEMA and not empty:
+    if version >= MARKED and not empty:
         lacks = missing(database, mark, whole=whole)
         if lacks:
             raise Damaged(path.parent, ", ".join(lacks))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from waypost.state.integrity import SEALED
+from waypost.state.integrity import COUNTED, SEALED
 
-SCHEMA = 3
+SCHEMA = 4
 
 APPLICATION = 0x57415950
 """Written into the file's header: this database is a state of waypost."""
@@ -37,10 +37,11 @@ create table journal (
     events blob not null, crc integer not null, primary key (source, first)) strict;
 create table journaled (source text primary key, next integer not null, size integer not null, crc integer not null) strict;
 create table mark (id integer primary key check (id = 1), generation blob not null, commits integer not null) strict;
+create table counted (name text primary key, held integer not null) strict;
 """
 """`cursor`: one row a lane and input; `settled` and `parts` are records.Snapshot, packed. `ledger`: JSON, what has ended only. `origin`: the
 first line of an input, which events without an id are identified by. `plan`: what dead letters were
-made with, by digest. `journal`: one row an append. `crc` and `mark`: integrity.py."""
+made with, by digest. `journal`: one row an append. `crc`, `mark` and `counted`: integrity.py."""
 
 
 def bring_up_to_date(database: sqlite3.Connection) -> None:
@@ -53,16 +54,21 @@ def bring_up_to_date(database: sqlite3.Connection) -> None:
             database.execute("alter table cursor rename to cursor_1")
         if version == 2:
             _seal_all(database)
+        elif version == 3:
+            database.execute(_made("counted"))
         else:
             for statement in TABLES.split(";"):
                 database.execute(statement)
-        database.execute("insert into mark (id, generation, commits) values (1, ?, 0)", (os.urandom(16),))
+        if version != 3:
+            database.execute("insert into mark (id, generation, commits) values (1, ?, 0)", (os.urandom(16),))
         if version == 1:
             database.execute(
                 "insert into cursor select lane, 'files', source, identity, byte_offset, x'90', x'90', "
                 "seal(lane, 'files', source, identity, byte_offset, x'90', x'90') from cursor_1"
             )
             database.execute("drop table cursor_1")
+        for table in COUNTED:
+            database.execute(f"insert into counted select '{table}', count(*) from {table}")
         database.execute(f"pragma application_id = {APPLICATION}")
         database.execute(f"pragma user_version = {SCHEMA}")
         database.execute("commit")
@@ -76,4 +82,10 @@ def _seal_all(database: sqlite3.Connection) -> None:
     for table, columns in SEALED.items():
         database.execute(f"alter table {table} add column crc integer not null default 0")
         database.execute(f"update {table} set crc = seal({columns})")
-    database.execute(TABLES[TABLES.index("create table mark") :].rstrip().rstrip(";"))
+    for table in ("mark", "counted"):
+        database.execute(_made(table))
+
+
+def _made(table: str) -> str:
+    """The statement that makes a table."""
+    return next(statement for statement in TABLES.split(";") if f"create table {table} " in statement)
