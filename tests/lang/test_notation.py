@@ -18,6 +18,7 @@ from waypost.compiler.read.value_operators import values_reader
 from waypost.compiler.read.values import BODY, TEXT
 from waypost.compiler.report.diagnostic import Report
 from waypost.lang import fql, jsonpath, notation
+from waypost.lang.formats import FORMATS
 from waypost.lang.values import TYPES
 
 REGION = p.Setting(type="choice", choices={"eu": {"api": "x", "a-b": "y"}})
@@ -79,6 +80,14 @@ ROWS: list[tuple[p.Value, str]] = [
         p.Lookup(of=p.Path(path="$.event"), table={"A b": 1}, otherwise=p.Const(value=None)),
         "{$lookup: $.event, in: {A b: 1}, else: null}",
     ),
+    (
+        p.Filter(name="capture", of=p.Path(path="$.a"), args=[p.Const(value=r"\bid=(\d+)")]),
+        r'''"{{ event.a | capture('\\bid=(\\d+)') }}"''',
+    ),
+    (
+        p.Filter(name="flatten", of=p.Path(path="$.a"), args=[p.Const(value="."), p.Const(value=True)]),
+        "\"{{ event.a | flatten('.', lists: true) }}\"",
+    ),
     (p.Pick(of=p.Path(path="$"), keys=["name", "a, b"]), '{$pick: $, keys: [name, "a, b"]}'),
 ]
 
@@ -117,11 +126,18 @@ scalars = st.none() | st.booleans() | numbers | words
 constants = st.recursive(
     scalars, lambda held: st.lists(held, max_size=2) | st.dictionaries(words, held, max_size=2), max_leaves=4
 )
+PATTERNS = ["a", r"\bx\d\\", "it's", '"', r"\"'", "'\"", r"\x{41}\n", "é\n{{}}"]
 codes = st.recursive(
     single_paths | refs | scalars.map(lambda held: p.Const(value=held)),
     lambda inner: (
         st.builds(lambda name, of: p.Filter(name=name, of=of), st.sampled_from(["lower", "json", "round"]), inner)
         | st.builds(lambda of, arg: p.Filter(name="default", of=of, args=[arg]), inner, inner)
+        | st.builds(
+            lambda of, pattern, to: p.Filter(
+                name="replace_pattern", of=of, args=[p.Const(value=pattern), p.Const(value=to)]
+            ),
+            *(inner, st.sampled_from(PATTERNS), st.sampled_from(["", "a", "$0 \\ $$", "'\""])),
+        )
         | st.builds(
             lambda sign, a, b: p.Arith(sign=sign, left=a, right=b), st.sampled_from(["+", "-", "*", "/"]), inner, inner
         )
@@ -191,6 +207,7 @@ def operators(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             single=st.booleans(),
             type=st.none() | st.sampled_from(list(TYPES)),
             enum=st.none() | st.lists(constants, min_size=1, max_size=2),
+            format=st.none() | st.sampled_from(list(FORMATS)),
             pattern=st.none() | words.filter(bool).map(re.escape),
             max_length=st.none() | st.integers(1, 10**6),
             max_bytes=st.none() | st.integers(1, 10**6),

@@ -13,7 +13,7 @@ import hostile
 from conftest import table
 from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
-from waypost.lang import arithmetic, filters, fql, template, values
+from waypost.lang import arithmetic, filters, formats, fql, template, values
 from waypost.lang.values import Fault
 from waypost.program import interpret_numbers
 
@@ -108,6 +108,9 @@ ARGUMENTS = {
     "path": p.Const(value="a"),
     "format": p.Const(value="%Y-%j %f"),
     "any": p.Const(value="2026-11-24"),
+    "pattern": p.Const(value="([0-9])a?"),
+    "replacement": p.Const(value="<$1>"),
+    "flag": p.Const(value=True),
 }
 PATTERNS = ("[0-9]+", ".*a")
 
@@ -146,6 +149,7 @@ def check_nodes() -> dict[str, p.Value]:
         *({"pattern": pattern} for pattern in PATTERNS),
         {"max_length": 3},
         {"single": True},
+        *({"format": name} for name in formats.FORMATS),
         {"max_bytes": 3},
         {"max_age_s": 3600.0},
         {"max_ahead_s": 3600.0},

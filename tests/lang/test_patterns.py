@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from test_differential import all_ways, both
 
 from conftest import CASES
 from waypost import plan as p
@@ -19,6 +20,7 @@ from waypost.compiler.report.diagnostic import Report
 from waypost.events.results import Mapped, Rejected
 from waypost.lang import patterns
 from waypost.lang.errors import LangError
+from waypost.lang.values import Fault
 from waypost.program.program import link
 from waypost.program.settings import SettingError
 
@@ -95,3 +97,60 @@ def test_a_line_that_was_excused_from_the_rule_there_was() -> None:
     _, report = compile_text(text.rstrip("\n") + "  # waypost: allow M215 (short texts)\n", "shop.yaml")
     assert [(item.code, item.severity) for item in report.diagnostics] == [("C102", "warning")]
     assert "M215 any more" in report.diagnostics[0].message
+
+
+FILTERS: list[dict[str, Any]] = YAML(typ="safe").load(CASES / "pattern_filters.yaml")
+
+
+def with_filter(code: str) -> tuple[p.Plan | None, Report, str]:
+    value = "'{{ event.event | " + code.replace("'", "''") + " }}'"
+    text = f"""spec: 1
+name: shop
+request: {{post: "https://api.shop.example/v1", body: $message}}
+actions:
+  send:
+    trigger: type = "track"
+    mapping:
+      id: $.messageId
+      x: {value}
+"""
+    return *compile_text(text, "shop.yaml"), text
+
+
+@pytest.mark.parametrize("row", [row for row in FILTERS if "at" not in row], ids=lambda row: row["code"])
+def test_a_filter_reads_the_pattern_as_it_stands(row: dict[str, Any]) -> None:
+    """Mutation that turns this red: the pattern with the escapes that Jinja makes of it (`\\b` is a backspace)."""
+    plan, report, _ = with_filter(row["code"])
+    assert plan is not None, report.diagnostics
+    for text, wanted in row["of"].items():
+        event = json.dumps({"type": "track", "event": text, "messageId": "m"}).encode()
+        [[found]] = all_ways(both(plan, {}), [event])
+        assert isinstance(found, Mapped), found
+        assert json.loads(found.body).get("x", "<absent>") == wanted, text
+
+
+@pytest.mark.parametrize("row", [row for row in FILTERS if "at" in row], ids=lambda row: row["code"])
+def test_a_pattern_that_no_filter_reads_is_shown_at_its_place(row: dict[str, Any]) -> None:
+    _, report, text = with_filter(row["code"])
+    (found,) = report.diagnostics
+    span = found.label.span
+    assert text[span.start : span.end].replace("''", "'") == row["at"]
+    assert row["says"] in f"{found.message} {found.label.text} {found.help}"
+
+
+@given(
+    st.text("ab1 é€\n"),
+    st.sampled_from(["a", "[ab]+", "(a)(b)?", "é|a*", r"\d", "^a|b$", "(?s).", ""]),
+    st.sampled_from(["", "-", "<$0>", "$$"]),
+)
+def test_what_is_replaced_is_what_another_implementation_replaces(text: str, pattern: str, to: str) -> None:
+    other = re.sub(pattern, lambda found: to.replace("$0", found[0]).replace("$$", "$"), text)
+    assert patterns.replaced(text, pattern, to) == other
+
+
+def test_a_text_in_which_every_match_looks_to_the_end() -> None:
+    """What is replaced is bounded: else a text of a megabyte would take an hour."""
+    hostile = "x" * patterns.MOST_REPLACED
+    assert patterns.replaced(hostile, "x.*y|x", "") == ""
+    with pytest.raises(Fault, match="at most"):
+        patterns.replaced(hostile + "x", "x", "")

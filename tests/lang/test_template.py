@@ -105,16 +105,16 @@ def test_filter_example(name: str, value: Any, args: tuple[Any, ...], wanted: An
 @pytest.mark.parametrize("name", [name for name in filters.FILTERS if name != "default"])
 def test_filters_pass_missing_and_null_by(name: str) -> None:
     """A hash of nothing is nothing: else every anonymous user would share one."""
-    args = tuple({"integer": 1, "format": "%Y"}.get(kind, "a") for kind in filters.FILTERS[name].args)
+    args = tuple({"integer": 1, "format": "%Y", "flag": True}.get(kind, "a") for kind in filters.FILTERS[name].args)
     assert filters.apply(name, MISSING, args) is MISSING
     assert filters.apply(name, None, args) is MISSING
 
 
 def test_filters_of_the_language_are_all_there() -> None:
     wanted = (
-        "lower upper trim snakecase kebabcase titlecase slice replace split join first last length unique sum map keys values flatten "
-        "json from_json string number integer round default datetime unix unix_ms unix_us format_time sha256 md5 hmac_sha256 base64 "
-        "url digits hash_id uuid5 ulid"
+        "lower upper trim snakecase kebabcase titlecase slice replace matches capture replace_pattern split join first last length unique "
+        "sum map keys values flatten compact truncate_bytes cents json from_json string number integer round default datetime unix unix_ms "
+        "unix_us format_time sha256 md5 hmac_sha256 base64 url digits hash_id uuid5 ulid"
     )
     assert list(filters.FILTERS) == wanted.split()
     assert all(row.doc and row.examples for row in filters.FILTERS.values())

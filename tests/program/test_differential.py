@@ -155,7 +155,7 @@ CHECKED = p.From(of=p.Path(path="$.event"), type="number", nulls="omit")
 
 def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.builds(
-        lambda of, type_, nulls, empty, invalid, required, length, default, enum, single: p.From(
+        lambda of, type_, nulls, empty, invalid, required, length, default, enum, single, form: p.From(
             of=of,
             type=type_,
             nulls=nulls,
@@ -166,6 +166,7 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             default=default,
             enum=enum,
             single=single,
+            format=form,
         ),
         of,
         types,
@@ -177,6 +178,7 @@ def checks(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.sampled_from([None, None, p.Const(value="d"), CHECKED]),
         st.sampled_from([None, None, None, ["A", "x", "é"], [1, True, None]]),
         st.sampled_from([False, False, False, True]),
+        st.sampled_from([None, None, None, None, "email", "datetime", "uuid"]),
     )
 
 

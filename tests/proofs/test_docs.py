@@ -44,7 +44,8 @@ def test_filter_table(golden: Callable[[Path, str], None]) -> None:
         value, args, found = row.examples[0]
         shown = "missing" if found is filters.MISSING else f"`{found!r}`"
         given = "missing" if value is filters.MISSING else f"`{value!r}`"
-        words = f"({', '.join(map(repr, args))})" if args else ""
+        shown_args = [f"'{arg}'" if isinstance(arg, str) else repr(arg) for arg in args]
+        words = f"({', '.join(shown_args)})" if args else ""
         lines.append(f"| `{name}{words}` | {row.doc} | {given} -> {shown} |")
     path = DOCS / "spec-reference.md"
     golden(path, filled(path, "filters", rows("| filter | gives | example |", lines)))

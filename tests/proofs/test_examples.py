@@ -15,7 +15,7 @@ from waypost.program.program import link
 
 PAGE = (ROOT / "docs" / "spec-reference.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(
-    r"```yaml\n((?:(?!```).)*)```\n\n\| event \| message \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.DOTALL
+    r"```yaml\n((?:(?!```).)*)```\n\n\| event \| message \|\n\|---\|---\|\n((?:\|[^\n]*\n)+)", PAGE, re.DOTALL
 )
 ROWS = [
     (mapping, event, message)

@@ -22,6 +22,7 @@ REASONS: Final = {
     "wrong_type": "a value cannot be had in the type that the destination takes",
     "wrong_shape": "an object was expected where the event has something else",
     "not_in_enum": "a value is not one that the destination takes",
+    "format": "a value does not have the format that the destination takes",
     "pattern": "a value does not have the form that the destination takes",
     "too_long": "a value is longer than the destination takes",
     "too_old": "a time is longer ago than the destination takes",

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from waypost.lang import fql, patterns, values
+from waypost.lang import formats, fql, patterns, values
 from waypost.lang.values import MISSING, Fault
 from waypost.plan import From
 
+SAID = {
+    "email": "email address",
+    "uri": "URI",
+    "ipv4": "IPv4 address",
+    "ipv6": "IPv6 address",
+    "uuid": "UUID",
+    "e164": "phone number of E.164",
+}
+"""Formats in words, where their name is none."""
+
 
 def run_checks(node: From, value: Any, now: float) -> Any:
-    """nulls, empty, single, type, enum, pattern, max_length, max_bytes, max_age, max_ahead; what fails obeys `invalid`."""
+    """nulls, empty, single, type, enum, format, pattern, max_length, max_bytes, max_age, max_ahead; what fails obeys `invalid`."""
     if value is None:
         if node.nulls == "keep":
             return None
@@ -35,6 +45,8 @@ def _judge(node: From, value: Any, now: float) -> Any:
         value = values.TYPES[node.type](value)
     if node.enum is not None and not any(fql.equal(value, member) for member in node.enum):
         raise Fault("not_in_enum", f"{shown(value)} is not one of {', '.join(shown(member) for member in node.enum)}")
+    if node.format is not None and not formats.FORMATS[node.format](_text(value, "format")):
+        raise Fault("format", f"{shown(value)} is no {SAID.get(node.format, node.format)}")
     if node.pattern is not None and not patterns.compiled(node.pattern).fits(_text(value, "pattern")):
         raise Fault("pattern", f"{shown(value)} does not match the pattern {node.pattern}")
     if node.max_length is not None and len(_text(value, "max_length")) > node.max_length:

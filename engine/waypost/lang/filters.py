@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from waypost.lang import arithmetic, jsonpath, values
+from waypost.lang import arithmetic, jsonpath, patterns, shaping, values
 from waypost.lang.errors import LangError
 from waypost.lang.values import MISSING, Fault
 from waypost.lang.words import kebabcase, snakecase, titlecase
@@ -28,7 +28,8 @@ NAMESPACE = uuid.UUID("6f1c1c0e-3f0d-5c52-9c7b-2f4d8a0f7e11")
 
 @dataclass(frozen=True)
 class Filter:
-    """`args`: what each argument is ("text", "integer", "path", "format", "any"); the last `optional` ones may be left out.
+    """`args`: what each argument is ("text", "integer", "path", "format", "pattern", "replacement", "flag", "any"); the last `optional`
+    ones may be left out. A "pattern" stands in a template as RE2 reads it, a "flag" as `NAME: true`, where `flag` is the name.
 
     `takes`: the kinds of value (values.typeof) it takes; `gives`: the kind it gives ("any" where it depends). `examples`: (value, arguments,
     result), where `FAULT` as result says that there is none.
@@ -41,6 +42,7 @@ class Filter:
     examples: tuple[tuple[Any, tuple[Any, ...], Any], ...]
     args: tuple[str, ...] = ()
     optional: int = 0
+    flag: str = ""
 
 
 FAULT = object()
@@ -120,21 +122,6 @@ def _map(value: list[Any], path: str) -> list[Any]:
     expr = jsonpath.parse(path if path.startswith("$") else f"$.{path}")
     found = [jsonpath.find(expr, item) for item in value]
     return [item for item in found if item is not MISSING]
-
-
-def _flatten(value: dict[str, Any], sep: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-
-    def walk(prefix: str, inner: dict[str, Any]) -> None:
-        for key, item in inner.items():
-            name = f"{prefix}{sep}{key}" if prefix else key
-            if isinstance(item, dict) and item:
-                walk(name, item)
-            else:
-                found[name] = item
-
-    walk("", value)
-    return found
 
 
 def _from_json(value: str) -> Any:
@@ -242,6 +229,40 @@ FILTERS: dict[str, Filter] = {
         (("a.b.c", (".", "-"), "a-b-c"),),
         ("text", "text"),
     ),
+    "matches": Filter(
+        patterns.matches,
+        TEXT,
+        "boolean",
+        "Whether the whole text is as the pattern (RE2) says.",
+        (("AB-12", (r"[A-Z]+-\d+",), True), ("xAB-12", (r"[A-Z]+-\d+",), False)),
+        ("pattern",),
+    ),
+    "capture": Filter(
+        patterns.capture,
+        TEXT,
+        "string",
+        "The first group of the pattern's (RE2) first match, the match itself without groups; missing when there is none.",
+        (
+            ("/product/47/x", (r"/product/(\d+)",), "47"),
+            ("a 12 b 3", (r"\d+",), "12"),
+            ("ab", (r"(\d+)",), MISSING),
+            ("ab", ("a(x)?",), MISSING),
+        ),
+        ("pattern",),
+    ),
+    "replace_pattern": Filter(
+        patterns.replaced,
+        TEXT,
+        "string",
+        "Every match of the pattern (RE2) replaced; `$1` is a group, `$0` the match, `$$` a `$`.",
+        (
+            ("2026-11-24", (r"(\d+)-(\d+)-(\d+)", "$3.$2.$1"), "24.11.2026"),
+            ("a1b22", (r"\d", ""), "ab"),
+            ("ab", ("", "-"), "-a-b-"),
+            ("5", (r"\d", "$$$0"), "$5"),
+        ),
+        ("pattern", "replacement"),
+    ),
     "split": Filter(
         _split,
         TEXT,
@@ -298,12 +319,45 @@ FILTERS: dict[str, Filter] = {
         (({"a": 1}, (), [1]),),
     ),
     "flatten": Filter(
-        _flatten,
+        shaping.flatten,
         ("object",),
         "object",
-        "Nested objects as one, names joined by sep.",
-        (({"a": {"b": 1}, "c": []}, (".",), {"a.b": 1, "c": []}),),
-        ("text",),
+        "Nested objects as one, names joined by sep; with `lists: true` lists too, their items by number.",
+        (
+            ({"a": {"b": 1}, "c": []}, (".",), {"a.b": 1, "c": []}),
+            ({"a": [{"b": 1}, 2]}, (".",), {"a": [{"b": 1}, 2]}),
+            ({"a": [{"b": 1}, 2], "c": [], "d": {}}, (".", True), {"a.0.b": 1, "a.1": 2, "c": [], "d": {}}),
+        ),
+        ("text", "flag"),
+        1,
+        "lists",
+    ),
+    "compact": Filter(
+        shaping.compact,
+        ANY,
+        "any",
+        'Without null, "", [] and {}, at every level; what is left empty by that is left out too.',
+        (
+            ({"a": None, "b": {"c": ""}, "d": [0, None, []], "e": False}, (), {"d": [0], "e": False}),
+            ({"a": [{}]}, (), MISSING),
+            ("", (), MISSING),
+            ("x", (), "x"),
+        ),
+    ),
+    "truncate_bytes": Filter(
+        shaping.truncate_bytes,
+        TEXT,
+        "string",
+        "The first n bytes of the text in UTF-8, no character in part.",
+        (("aé€", (3,), "aé"), ("aé€", (5,), "aé"), ("aé€", (6,), "aé€"), ("é", (1,), "")),
+        ("integer",),
+    ),
+    "cents": Filter(
+        shaping.cents,
+        TIMES,
+        "number",
+        "A hundred times the number, a whole one; halves to the even neighbour.",
+        ((19.99, (), 1999), ("5", (), 500), (1.005, (), 100), (-0.5, (), -50), ("x", (), FAULT)),
     ),
     "json": Filter(
         lambda value: values.encode(value).decode(),

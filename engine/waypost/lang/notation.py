@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from waypost import plan as p
-from waypost.lang import jsonpath, values
+from waypost.lang import filters, jsonpath, values
 from waypost.lang.errors import LangError
 
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*(?: [\w./-]+)*", re.ASCII)
@@ -193,6 +194,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("nulls", "nulls", str),
     ("empty", "empty", str),
     ("enum", "enum", lambda held: _list(map(fixed, held))),
+    ("format", "format", str),
     ("pattern", "pattern", quoted),
     ("max_length", "max_length", str),
     ("max_bytes", "max_bytes", str),
@@ -280,7 +282,9 @@ def _code(node: p.Value) -> str:
         return root + "".join(map(_step, steps))
     if isinstance(node, p.Filter):
         of = f"({_code(node.of)})" if isinstance(node.of, p.Arith) else _code(node.of)
-        words = f"({', '.join(map(_code, node.args))})" if node.args else ""
+        kinds = filters.FILTERS[node.name].args if node.name in filters.FILTERS else ()
+        shown = [_argument(node.name, arg, kind) for arg, kind in zip_longest(node.args, kinds[: len(node.args)])]
+        words = f"({', '.join(shown)})" if node.args else ""
         return f"{of} | {node.name}{words}"
     if isinstance(node, p.Arith):
         loose = isinstance(node.left, p.Arith) and node.sign in "*/" and node.left.sign in "+-"
@@ -288,6 +292,20 @@ def _code(node: p.Value) -> str:
         right = f"({_code(node.right)})" if isinstance(node.right, (p.Arith, p.Filter)) else _code(node.right)
         return f"{left} {node.sign} {right}"
     return _value(node)
+
+
+def _argument(name: str, node: p.Value, kind: str | None) -> str:
+    """An argument of a filter: a pattern stands as RE2 reads it, a flag with its name."""
+    if kind == "flag" and isinstance(node, p.Const):
+        return f"{filters.FILTERS[name].flag}: {_code(node)}"
+    if kind != "pattern" or not isinstance(node, p.Const) or not isinstance(node.value, str):
+        return _code(node)
+    if "'" not in node.value:
+        return f"'{node.value}'"
+    if '"' not in node.value:
+        return f'"{node.value}"'
+    bare = re.sub(r"\\.|'", lambda sign: "\\'" if sign[0] == "'" else sign[0], node.value, flags=re.DOTALL)
+    return f"'{bare}'"
 
 
 def _member(path: str) -> str:

@@ -21,7 +21,7 @@ import jinja2
 from jinja2 import nodes as j
 
 from waypost import plan as p
-from waypost.lang import filters, jsonpath, template_scan, values
+from waypost.lang import filters, jsonpath, patterns, template_scan, values
 from waypost.lang.errors import LangError
 
 ROOTS = ("event", "item", "key", "settings", "meta", "now", "body", "signature")
@@ -92,6 +92,15 @@ _SYNONYMS = {
     "count": "length",
     "uniq": "unique",
     "coalesce": "default",
+    "match": "matches",
+    "test": "matches",
+    "regex": "matches",
+    "extract": "capture",
+    "regex_extract": "capture",
+    "regex_replace": "replace_pattern",
+    "replace_regex": "replace_pattern",
+    "gsub": "replace_pattern",
+    "truncate": "truncate_bytes",
 }
 """Names of filters elsewhere -> ours."""
 
@@ -180,7 +189,7 @@ class _Reader:
         self.hyphens(code)
         self.scanned(template_scan.check_numbers)
         try:
-            tree = _ENVIRONMENT.parse("{{" + code + "}}")
+            tree = _ENVIRONMENT.parse("{{" + template_scan.for_jinja(code) + "}}")
         except jinja2.TemplateSyntaxError as error:
             raise self.syntax(str(error.message)) from None
         except (RecursionError, MemoryError):
@@ -381,7 +390,10 @@ class _Reader:
                 help=f"did you mean `{near[0]}`?" if near else f"the filters are {', '.join(filters.FILTERS)}",
                 replacement=near[0] if near else None,
             )
-        if node.kwargs or node.dyn_args or node.dyn_kwargs:
+        named = {held.key: held.value for held in node.kwargs}
+        if row.flag and list(named) == [row.flag] and len(node.args) == len(row.args) - 1:
+            node.args.append(named[row.flag])
+        elif node.kwargs or node.dyn_args or node.dyn_kwargs:
             raise self.fault("filter_args", f"`{name}` takes its arguments by place, not by name", *span)
         args = [self.expression(arg) for arg in node.args]
         self.check_args(name, row, args, span)
@@ -399,7 +411,11 @@ class _Reader:
                 continue
             found = arg.value if isinstance(arg, p.Const) else None
             fits = (
-                isinstance(found, int) and not isinstance(found, bool) if kind == "integer" else isinstance(found, str)
+                isinstance(found, bool)
+                if kind == "flag"
+                else isinstance(found, int) and not isinstance(found, bool)
+                if kind == "integer"
+                else isinstance(found, str)
             )
             if not fits:
                 shape = {
@@ -407,9 +423,34 @@ class _Reader:
                     "path": "a path in quotes",
                     "format": "a format in quotes",
                     "text": "text in quotes",
+                    "pattern": "a pattern in quotes",
+                    "replacement": "text in quotes",
+                    "flag": f"`{row.flag}: true`",
                 }[kind]
                 raise self.fault("filter_args", f"`{name}` takes {shape} here", *span)
+            if kind == "pattern":
+                self.check_pattern(str(found), span)
             self.check_text(name, kind, found, span)
+        if name == "replace_pattern":
+            self.check_replacement(args, span)
+
+    def check_pattern(self, pattern: str, span: tuple[int, int]) -> None:
+        """A pattern that RE2 refuses, at its place in the code."""
+        try:
+            patterns.check_filter(pattern)
+        except LangError as error:
+            held = (found for found in template_scan.PATTERN.finditer(self.piece.text) if found.end() > span[0])
+            quoted = next(held, None)
+            at = quoted.start("text") if quoted is not None and quoted["text"] == pattern else None
+            start, end = (at + error.start, at + error.end) if at is not None else span
+            raise self.fault("filter_args", error.message, start, end, help=error.help) from None
+
+    def check_replacement(self, args: list[p.Value], span: tuple[int, int]) -> None:
+        pattern, to = (arg.value if isinstance(arg, p.Const) else "" for arg in args)
+        try:
+            patterns.check_replacement(pattern, to)
+        except LangError as error:
+            raise self.fault("filter_args", error.message, *span, help=error.help) from None
 
     def check_text(self, name: str, kind: str, found: Any, span: tuple[int, int]) -> None:
         try:
@@ -419,6 +460,8 @@ class _Reader:
                 jsonpath.parse(found if found.startswith("$") else f"$.{found}")
             elif name == "split" and not found:
                 raise LangError("filter_args", "the separator of `split` is empty", 0, 0)
+            elif name == "truncate_bytes" and isinstance(found, int) and found < 0:
+                raise LangError("filter_args", "`truncate_bytes` takes 0 or more here", 0, 0)
             elif name in ("hash_id", "round") and isinstance(found, int) and not 0 <= found <= 52:
                 raise LangError("filter_args", f"`{name}` takes 0 to 52 here", 0, 0)
         except LangError as error:

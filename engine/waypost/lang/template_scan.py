@@ -20,6 +20,31 @@ _TOKEN = re.compile(
     r"|[\w.]+|\S",
     re.DOTALL,
 )
+PATTERN = re.compile(
+    r"""\|\s*(?:matches|capture|replace_pattern)\s*\(\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)""",
+    re.DOTALL,
+)
+"""A filter with its pattern: what stands between the quotes is RE2's, backslashes and all."""
+
+_FLAG = re.compile(r"""(?P<before>\|\s*flatten\s*\([^|]*?,\s*lists\s*):(?=\s*(?:true|false)\s*\))""")
+
+
+def for_jinja(code: str) -> str:
+    """The code as Jinja has to have it: a pattern with the backslashes that Jinja takes away, `name: true` as `name=true`."""
+
+    def doubled(found: re.Match[str]) -> str:
+        quote = found["quote"]
+        text = re.sub(
+            r"\\(.)",
+            lambda sign: sign[0] if sign[1] == quote else "\\\\" + sign[1].replace("\\", "\\\\"),
+            found["text"],
+            flags=re.DOTALL,
+        )
+        return f"{found[0][: found.start('text') - found.start()]}{text}{quote}"
+
+    return _FLAG.sub(r"\g<before>=", PATTERN.sub(doubled, code))
+
+
 _SIGNS = ("+", "-", "*", "/")
 
 

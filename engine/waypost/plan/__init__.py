@@ -108,6 +108,7 @@ class From(Node, tag="from", frozen=True, kw_only=True):
     single: bool = False
     type: str | None = None
     enum: list[Any] | None = None
+    format: str | None = None
     pattern: str | None = None
     max_length: int | None = None
     max_bytes: int | None = None

@@ -27,7 +27,8 @@ def check_differences(old: p.From, new: p.From) -> Iterator[Raw]:
     yield from _type(old, new)
     yield from _states(old, new)
     yield from _enum(old, new)
-    yield from _pattern(old, new)
+    yield from _form("pattern", old.pattern, new.pattern)
+    yield from _form("format", old.format, new.format)
     for field, word, show in _LIMITS:
         yield from _limit(getattr(old, field), getattr(new, field), word, show)
     if old.invalid != new.invalid:
@@ -75,13 +76,13 @@ def _enum(old: p.From, new: p.From) -> Iterator[Raw]:
         yield "check_looser", "`enum` takes more values"
 
 
-def _pattern(old: p.From, new: p.From) -> Iterator[Raw]:
-    if old.pattern == new.pattern:
+def _form(word: str, old: str | None, new: str | None) -> Iterator[Raw]:
+    if old == new:
         return
-    if new.pattern is None:
-        yield "check_looser", "`pattern` is gone"
+    if new is None:
+        yield "check_looser", f"`{word}` is gone"
     else:
-        yield "check_tighter", "`pattern` is new" if old.pattern is None else "`pattern` is another"
+        yield "check_tighter", f"`{word}` is {'new' if old is None else 'another'}"
 
 
 def _limit(old: float | None, new: float | None, word: str, show: Callable[[Any], str]) -> Iterator[Raw]:

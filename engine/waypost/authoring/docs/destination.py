@@ -249,7 +249,7 @@ _SAID = {
     "invalid": "left out when invalid",
 }
 _NULLS = {"keep": "null is sent", "omit": "null is left out", "empty": 'null becomes ""'}
-_HOLDS = {"enum": "one of ", "pattern": "matches ", "default": "default "}
+_HOLDS = {"enum": "one of ", "format": "format ", "pattern": "matches ", "default": "default "}
 _LIMITS = {
     "max_length": "at most {} characters",
     "max_bytes": "at most {} bytes",

@@ -70,7 +70,7 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
                 _refused(node.default.value, fault, span, report, "the default ", "M203")
 
 
-_JUDGED = ("nulls", "empty", "single", "type", "enum", "pattern", "max_length", "max_bytes")
+_JUDGED = ("nulls", "empty", "single", "type", "enum", "format", "pattern", "max_length", "max_bytes")
 
 
 def _refused(constant: Any, fault: Fault, span: Span, report: Report, what: str = "", code: str = "M220") -> None:

@@ -12,6 +12,7 @@ from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
 from waypost.lang import filters, jsonpath, patterns, values
 from waypost.lang.errors import LangError
+from waypost.lang.formats import FORMATS
 
 TIMES = ("datetime", "unix", "unix_ms", "unix_us")
 _KIND_OF_CONSTANT = {"string": "string", "number": "number", "boolean": "boolean", "object": "object", "array": "array"}
@@ -150,7 +151,12 @@ def _checks(val: Val, node: p.From, report: Report) -> None:
         )
         return
     result = _kind_of_type(node.type) if node.type else None
-    for word, given in (("pattern", node.pattern), ("max_length", node.max_length), ("max_bytes", node.max_bytes)):
+    for word, given in (
+        ("format", node.format),
+        ("pattern", node.pattern),
+        ("max_length", node.max_length),
+        ("max_bytes", node.max_bytes),
+    ):
         if given is not None and result not in (None, "string"):
             report.add(
                 Diagnostic(
@@ -213,7 +219,9 @@ def _members(node: p.From, members: Sequence[object], span: Span, report: Report
         if not isinstance(member, str):
             continue
         refused = (
-            "pattern"
+            "format"
+            if node.format is not None and not FORMATS[node.format](member)
+            else "pattern"
             if node.pattern is not None and not _fits(node.pattern, member)
             else "max_length"
             if node.max_length is not None and len(member) > node.max_length

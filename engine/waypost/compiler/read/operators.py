@@ -11,6 +11,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
         "single",
         "type",
         "enum",
+        "format",
         "pattern",
         "max_length",
         "max_bytes",

@@ -314,6 +314,8 @@ class Values:
         help = (
             "the filter `digits` keeps the digits"
             if digits
+            else "`replace_pattern` takes a pattern"
+            if found.name == "replace"
             else "chain one filter for each text: `| replace('-', '') | …`"
         )
         message = f"`{found.name}` finds exactly `{text}`"

@@ -135,6 +135,7 @@ a value
   single | `wrap`, with `type: array`: one value where a list is meant is a list of one.
   type | What the value is turned into; what cannot be turned is invalid.
   enum | The constants that the value may be.
+  format | A form that the whole text must have, such as `email`.
   pattern | A regular expression for the whole text.
   max_length | The most characters.
   max_bytes | The most bytes in UTF-8.
@@ -172,6 +173,16 @@ the type of a value
   unix | A time as whole seconds since 1970.
   unix_ms | A time as milliseconds since 1970.
   unix_us | A time as microseconds since 1970.
+the format of a text
+  email | An address such as `ada@example.com`; the domain has a dot.
+  uri | A URI with its scheme, such as `https://example.com/a?b=c` or `mailto:ada@example.com`.
+  date | A date that exists, such as `2026-11-24`.
+  datetime | A time as ISO 8601 text, such as `2026-11-24T10:00:00Z`.
+  ipv4 | An IPv4 address such as `192.0.2.1`.
+  ipv6 | An IPv6 address such as `2001:db8::1`.
+  uuid | A UUID with its hyphens, in any case.
+  e164 | A phone number such as `+4930123456`; the filter `e164` makes one.
+  hostname | A host's name, such as `www.example.com`.
 a connections file
   connections | What is sent where: one entry a connection, by name.
   sources | Where events come from, by name.

@@ -47,6 +47,10 @@ TEXT_FILTERS = {
     "replace",
     "slice",
     "hash_id",
+    "matches",
+    "capture",
+    "replace_pattern",
+    "truncate_bytes",
 }
 """Filters that are nearly always given text."""
 
