@@ -19,7 +19,7 @@ from waypost.compiler.read import connections_file, request, spec_reader
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 from waypost.lang.values import TYPES
 
 DESTINATION = Draft202012Validator(json_schema.destination())
@@ -45,7 +45,7 @@ PLACES = {
     "the outcome": request.OUTCOMES,
     "the type of a setting": spec_reader.SETTING_TYPES,
     "the type of a value": tuple(TYPES),
-    "the format of a text": tuple(FORMATS),
+    "the format of a text": tuple(TEXT_FORMATS),
     "a value": tuple(OPERATORS),
     **{f"`{name}`": words for name, words in OPERATORS.items() if words},
     "a connections file": connections_file.TOP,

@@ -12,7 +12,7 @@ from test_differential import all_ways, both
 from conftest import table
 from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped, Rejected
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 
 SPEC = """spec: 1
 name: shop
@@ -28,10 +28,10 @@ ROWS = table("formats")
 
 
 def test_every_format_has_its_texts() -> None:
-    assert list(ROWS) == list(FORMATS)
+    assert list(ROWS) == list(TEXT_FORMATS)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", TEXT_FORMATS)
 @pytest.mark.parametrize("checks", ["format: NAME", "format: NAME, type: string, invalid: omit"])
 def test_which_texts_have_it(name: str, checks: str) -> None:
     """Mutation that turns this red: a search for the format, where the whole text is asked for."""
@@ -60,5 +60,5 @@ def test_what_is_no_text(held: str, reason: str) -> None:
 
 @given(st.text(), st.sampled_from(["a", "a.", "a-", "1:", "%20", "a@", "/", "0"]), st.integers(0, 20_000))
 def test_any_text_is_judged(text: str, part: str, count: int) -> None:
-    for name, fits in FORMATS.items():
+    for name, fits in TEXT_FORMATS.items():
         assert fits(text + part * count) in (True, False), name

@@ -18,7 +18,7 @@ from waypost.compiler.read.value_operators import values_reader
 from waypost.compiler.read.values import BODY, TEXT
 from waypost.compiler.report.diagnostic import Report
 from waypost.lang import fql, jsonpath, notation
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 from waypost.lang.values import TYPES
 
 REGION = p.Setting(type="choice", choices={"eu": {"api": "x", "a-b": "y"}})
@@ -207,7 +207,7 @@ def operators(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             single=st.booleans(),
             type=st.none() | st.sampled_from(list(TYPES)),
             enum=st.none() | st.lists(constants, min_size=1, max_size=2),
-            format=st.none() | st.sampled_from(list(FORMATS)),
+            format=st.none() | st.sampled_from(list(TEXT_FORMATS)),
             pattern=st.none() | words.filter(bool).map(re.escape),
             max_length=st.none() | st.integers(1, 10**6),
             max_bytes=st.none() | st.integers(1, 10**6),

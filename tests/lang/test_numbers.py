@@ -149,7 +149,7 @@ def check_nodes() -> dict[str, p.Value]:
         *({"pattern": pattern} for pattern in PATTERNS),
         {"max_length": 3},
         {"single": True},
-        *({"format": name} for name in formats.FORMATS),
+        *({"format": name} for name in formats.TEXT_FORMATS),
         {"max_bytes": 3},
         {"max_age_s": 3600.0},
         {"max_ahead_s": 3600.0},

@@ -45,7 +45,7 @@ def _judge(node: From, value: Any, now: float) -> Any:
         value = values.TYPES[node.type](value)
     if node.enum is not None and not any(fql.equal(value, member) for member in node.enum):
         raise Fault("not_in_enum", f"{shown(value)} is not one of {', '.join(shown(member) for member in node.enum)}")
-    if node.format is not None and not formats.FORMATS[node.format](_text(value, "format")):
+    if node.format is not None and not formats.TEXT_FORMATS[node.format](_text(value, "format")):
         raise Fault("format", f"{shown(value)} is no {SAID.get(node.format, node.format)}")
     if node.pattern is not None and not patterns.compiled(node.pattern).fits(_text(value, "pattern")):
         raise Fault("pattern", f"{shown(value)} does not match the pattern {node.pattern}")

@@ -1,7 +1,7 @@
 """The formats of `$from`'s `format`: whether a text has a form that many APIs ask for. Nothing is changed, and nobody is asked.
 
-Takes text. Gives `FORMATS`, a table of name -> test. A form is what the standard says, without what no server takes (an email address with a
-comment). Patterns are RE2's, linear in the text.
+Takes text. Gives `TEXT_FORMATS`, a table of name -> test. A form is what the standard says, without what no server takes (an email address
+with a comment). Patterns are RE2's, linear in the text.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _reads(read: Callable[[str], object], text: str) -> bool:
     return True
 
 
-FORMATS: Final[dict[str, Callable[[str], bool]]] = {
+TEXT_FORMATS: Final[dict[str, Callable[[str], bool]]] = {
     "email": _fits(_EMAIL, 254),
     "uri": _fits(_URI),
     "date": _date,

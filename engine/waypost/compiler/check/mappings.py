@@ -12,7 +12,7 @@ from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import ActionSpec, RequireSpec, Spec, Val
 from waypost.lang import filters, jsonpath, patterns, values
 from waypost.lang.errors import LangError
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 
 TIMES = ("datetime", "unix", "unix_ms", "unix_us")
 _KIND_OF_CONSTANT = {"string": "string", "number": "number", "boolean": "boolean", "object": "object", "array": "array"}
@@ -220,7 +220,7 @@ def _members(node: p.From, members: Sequence[object], span: Span, report: Report
             continue
         refused = (
             "format"
-            if node.format is not None and not FORMATS[node.format](member)
+            if node.format is not None and not TEXT_FORMATS[node.format](member)
             else "pattern"
             if node.pattern is not None and not _fits(node.pattern, member)
             else "max_length"

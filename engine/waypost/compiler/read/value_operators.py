@@ -21,7 +21,7 @@ from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Val
 from waypost.lang import jsonpath, patterns
 from waypost.lang.errors import LangError
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 from waypost.lang.values import TYPES
 
 Reader = Callable[["Values", Map, Node, "Place"], Val]
@@ -140,7 +140,7 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         enum=[constant(values, item, what) for item in enum_node.items]
         if isinstance(enum_node, Seq) and enum_node.items
         else None,
-        format=closed.one_of(node.get("format"), FORMATS, "`format`", "") or None,
+        format=closed.one_of(node.get("format"), TEXT_FORMATS, "`format`", "") or None,
         pattern=_pattern(values, node.get("pattern")),
         max_length=closed.integer(node.get("max_length"), "`max_length`", 1),
         max_bytes=closed.integer(node.get("max_bytes"), "`max_bytes`", 1),

@@ -18,7 +18,7 @@ from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
 from waypost.lang import filters, fql
 from waypost.lang.bodies import FORMATS
-from waypost.lang.formats import FORMATS
+from waypost.lang.formats import TEXT_FORMATS
 from waypost.lang.values import TYPES
 
 Schema = dict[str, Any]
@@ -364,7 +364,7 @@ def _operator(name: str) -> Schema:
         "empty": {"enum": ["keep", "omit"]},
         "invalid": {"enum": ["error", "omit"]},
         "enum": {"type": "array", "minItems": 1},
-        "format": _one_of(FORMATS, "the format of a text"),
+        "format": _one_of(TEXT_FORMATS, "the format of a text"),
         "pattern": {"type": ["string", "number", "boolean"]},
         "max_length": {"type": "integer", "minimum": 1},
         "max_bytes": {"type": "integer", "minimum": 1},
