@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from conftest import table
 from waypost import plan as p
@@ -20,6 +21,7 @@ from waypost.events.results import Mapped, Rejected
 from waypost.lang import bodies
 from waypost.lang.bodies.format import PLACE, BodyFormat, Layout
 from waypost.program.program import Program, link
+from waypost.program.settings import SettingError
 
 NOW = 1_795_000_000.0
 CASES = table("bodies")
@@ -181,3 +183,50 @@ def test_a_message_that_no_form_holds_is_a_dead_letter_alone() -> None:
     assert bodies_[0] == b"a=1"
     assert [letter.field for letter in dead] == ["a", "a"]
     assert all(isinstance(result, (Mapped, Rejected)) for result in program.map(b'{"type":"track"}', 0, b"", NOW))
+
+
+def test_names_from_settings_are_checked_when_a_plan_is_linked() -> None:
+    """A choice's data may be an object of headers; what cannot be sent is one line, before any event is read."""
+    case = {
+        "settings": "{r: {choices: {good: {label: G, h: {X-A: 1}}, odd: {label: O, h: {'a b': c}}, "
+        "ours: {label: H, h: {Host: c}}, deep: {label: D, h: {x: [1]}}}}}",
+        "request": '{post: https://api.example.com/x, headers: {$merge: "{{ settings.r.h }}", x-b: b}, body: $message}',
+        "mapping": "{id: $.userId}",
+    }
+    program = linked(spec_of(case), {"r": "good"})
+    (send,), _ = offered(program, [{}])
+    kind = program.requests["request"]
+    headers = dict(kind.render(send.group, send.joined(kind.layout), NOW).headers)
+    assert (headers["x-a"], headers["x-b"]) == ("1", "b")
+    for choice, said in (
+        ("odd", "'a b' is not a header name"),
+        ("ours", "is set by the engine"),
+        ("deep", "found array"),
+    ):
+        with pytest.raises(SettingError, match=re.escape(said)) as error:
+            linked(spec_of(case), {"r": choice})
+        assert str(error.value).startswith("shop: the setting `r` cannot be used in request: `headers`: ")
+
+
+def test_a_method_or_a_body_takes_the_place_of_another_in_a_request_alone() -> None:
+    """In a mapping `get` beside `post` and `text` beside `form` are names like others. Mutation: `request` not passed on in `reuse._joined`."""
+    spec = """spec: 1
+name: shop
+request: {post: https://api.example.com/x, body: $message}
+shared:
+  block:
+    request: {put: https://api.example.com/y, text: x, content_type: text/plain}
+    mapping: {get: $.userId, text: $.event}
+actions:
+  send:
+    trigger: type = "track"
+    use: block
+    request: {form: $message}
+    mapping: {post: $.userId, form: $.messageId}
+"""
+    plan, report = compile_text(spec, "x.yaml")
+    assert plan is not None, [(found.code, found.message) for found in report.diagnostics]
+    (request,) = plan.requests.values()
+    assert (request.method, request.format, request.content_type) == ("put", "form", UNSET)
+    assert isinstance(plan.actions["send"].mapping, p.Object)
+    assert list(plan.actions["send"].mapping.entries) == ["get", "text", "post", "form"]

@@ -89,6 +89,8 @@ class RequestSpec:
     span: Span
     spans: dict[str, Span] = field(default_factory=dict)
     word: str = "body"
+    more: dict[str, tuple[Val, ...]] = field(default_factory=dict)
+    """The objects below the entries of `headers` and `query`."""
 
     @property
     def sends_messages(self) -> bool:
@@ -99,6 +101,8 @@ class RequestSpec:
         yield self.url
         yield from self.headers.values()
         yield from self.query.values()
+        for objects in self.more.values():
+            yield from objects
         if self.body is not None:
             yield self.body
 
@@ -110,6 +114,8 @@ class RequestSpec:
             query={key: value.node for key, value in self.query.items()},
             body=None if self.body is None else self.body.node,
             format=msgspec.UNSET if self.word == "body" else self.word,
+            more_headers=[val.node for val in self.more.get("headers", ())] or msgspec.UNSET,
+            more_query=[val.node for val in self.more.get("query", ())] or msgspec.UNSET,
         )
 
 

@@ -273,9 +273,10 @@ class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One HTTP request. `batch` None: one message a request. Rules of `responses` are keyed by a status ("400"), a class ("4xx"), "unsent"
-    or "unanswered" and lie over the built-in table of delivery/outcome.py. `format` is a word of lang/bodies, none for JSON. What says
-    nothing (UNSET) is not written, so that a plan without it keeps its bytes."""
+    """One HTTP request. `more_headers` and `more_query` are objects that lie below the entries of `headers` and `query`. `batch` None: one
+    message a request. Rules of `responses` are keyed by a status ("400"), a class ("4xx"), "unsent" or "unanswered" and lie over the built-in
+    table of delivery/outcome.py. `format` is a word of lang/bodies, none for JSON. What says nothing (UNSET) is not written, so that a plan
+    without it keeps its bytes."""
 
     method: str
     url: Value
@@ -292,6 +293,8 @@ class Request(Struct, frozen=True, kw_only=True):
     responses: dict[str, list[ResponseRule]] = {}
     format: str | UnsetType = UNSET
     content_type: str | UnsetType = UNSET
+    more_headers: list[Value] | UnsetType = UNSET
+    more_query: list[Value] | UnsetType = UNSET
 
 
 class Probe(Struct, frozen=True, omit_defaults=True, kw_only=True):

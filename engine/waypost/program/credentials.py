@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from waypost import plan as p
 from waypost.events.masking import LEAST, masker
-from waypost.lang import values
+from waypost.lang import names, values
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
 from waypost.program.hosts import check_hosts
@@ -31,6 +31,8 @@ MAX_URL = 5_000
 
 URL, HEADER, QUERY, JSON = "url", "header", "query", "JSON"
 """What a value becomes where it stands: text but in JSON; a url has no place for a value that is not there."""
+HEADERS, PARAMETERS = "headers", "parameters"
+"""An object whose entries are headers, or the query's."""
 
 
 class Place(NamedTuple):
@@ -53,6 +55,8 @@ def _places(plan: p.Plan) -> Iterator[Place]:
         yield Place(f"{within}`{request.method}`", URL, request.url, name)
         yield from _named(f"{within}`headers.", HEADER, request.headers, name)
         yield from _named(f"{within}`query.", QUERY, request.query, name)
+        yield from (Place(f"{within}`headers`", HEADERS, node, name) for node in request.more_headers or ())
+        yield from (Place(f"{within}`query`", PARAMETERS, node, name) for node in request.more_query or ())
         if request.body is not None:
             yield Place(f"{within}`body`", JSON, request.body, name)
     auth = plan.auth
@@ -120,12 +124,13 @@ def try_templates(plan: p.Plan, bound: Bound, owner: str) -> None:
     urls: Counter[str] = Counter()
     for place in _places(plan):
         header = 0
-        for part in _of_settings(place.value, whole=place.kind == JSON):
+        for part in _of_settings(place.value, whole=place.kind not in (URL, HEADER, QUERY)):
             try:
-                size = _try(part, place.kind, env)
-                if place.kind == HEADER:
+                kind = JSON if place.kind in (HEADERS, PARAMETERS) and part is not place.value else place.kind
+                size = _try(part, kind, env)
+                if kind == HEADER:
                     header += size
-                elif place.kind != JSON:
+                elif kind in (URL, QUERY, PARAMETERS):
                     urls[place.of] += size
                 _measure(header, urls[""] + max((size for name, size in urls.items() if name), default=0))
             except FAULTS as error:
@@ -147,6 +152,12 @@ def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
     if kind == JSON:
         values.encode(value if value is not MISSING else None)
         return 0
+    if kind in (HEADERS, PARAMETERS):
+        texts = names.texts_of(value, headers=kind == HEADERS) or {}
+        if kind == PARAMETERS:
+            return sum(len(quote(name, safe="")) + len(quote(text, safe="")) + 2 for name, text in texts.items())
+        _measure(max((len(text.encode()) for text in texts.values()), default=0), 0)
+        return 0
     if isinstance(value, (dict, list)):
         raise Fault("wrong_type", f"expected text, a number or a boolean, found {values.typeof(value)}")
     text = text_part(value)
@@ -158,14 +169,14 @@ def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
 
 
 def _fault(error: Exception, part: p.Value, where: str, bound: Bound, owner: str) -> str:
-    names = _settings_in(part)
-    which = " and ".join(f"`{name}`" for name in names)
+    named = _settings_in(part)
+    which = " and ".join(f"`{name}`" for name in named)
     why = error.message if isinstance(error, Fault) else "its value does not fit there"
-    if any(name in bound.secret for name in names):
+    if any(name in bound.secret for name in named):
         # A mask knows no secret of three letters, nor what a filter has made of one.
         why = "its value does not fit there (it is secret, and not shown)"
     why = shown(masker(bound.secrets())(" ".join(why.split())))
-    what = "the setting" if len(names) == 1 else "the settings"
+    what = "the setting" if len(named) == 1 else "the settings"
     return f"{owner}: {what} {which} cannot be used in {where}: {why}"
 
 

@@ -6,7 +6,7 @@ retry, timeout) are told and never break: they change when something is sent, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from waypost import plan as p
@@ -56,7 +56,12 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
     if not shapes.same(old.url, new.url):
         yield change("url_changed", "another url", "url", notation.text(old.url), notation.text(new.url))
     before, after = (
-        p.Object(entries={"headers": p.Object(entries=side.headers), "query": p.Object(entries=side.query)})
+        p.Object(
+            entries={
+                "headers": _entries(side.headers, side.more_headers or ()),
+                "query": _entries(side.query, side.more_query or ()),
+            }
+        )
         for side in (old, new)
     )
     left, right = (
@@ -73,6 +78,10 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
         was, is_now = _outcomes(old, status), _outcomes(new, status)
         if was != is_now:
             yield change("response_changed", _moved(was, is_now), f"responses.{status}", was, is_now)
+
+
+def _entries(written: dict[str, p.Value], below: Sequence[p.Value]) -> p.Value:
+    return p.Merge(of=list(below), entries=written) if below else p.Object(entries=written)
 
 
 def _text(node: p.Value) -> str:

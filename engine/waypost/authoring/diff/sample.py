@@ -206,7 +206,18 @@ def _differing_requests(old: p.Plan, new: p.Plan) -> set[str]:
     def around(plan: p.Plan, action: str) -> Any:
         request = plan.requests[plan.actions[action].request]
         choices = {name: (setting.choices, setting.default) for name, setting in plan.settings.items()}
-        return shapes.normal([request.method, request.url, request.headers, request.query, plan.auth, choices])
+        return shapes.normal(
+            [
+                request.method,
+                request.url,
+                request.headers,
+                request.query,
+                request.more_headers or None,
+                request.more_query or None,
+                plan.auth,
+                choices,
+            ]
+        )
 
     return {name for name in new.actions if name in old.actions and around(old, name) != around(new, name)}
 

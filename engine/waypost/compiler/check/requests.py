@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection
 
 from waypost import plan as p
 from waypost.compiler.check import bodies
+from waypost.compiler.check.mappings import kind
 from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 from waypost.lang import fql, fql_sat, fql_tree
 from waypost.lang.bodies import FORMATS
+from waypost.lang.names import OURS, TOKEN
 
 RETRYABLE = (408, 409, 423, 425, 429)
-OURS = (
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "content-encoding",
-    "te",
-    "upgrade",
-    "trailer",
-    "keep-alive",
-    "proxy-authorization",
-)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check(spec: Spec, report: Report) -> None:
@@ -38,11 +26,12 @@ def check(spec: Spec, report: Report) -> None:
     }.values():
         check_url(spec, request, report)
         _headers(request.headers, request, report)
+        _objects(request, report)
         _limits(request, report)
         _outcomes(request, report)
     for name, val in spec.auth.values.items():
-        kind, _, key = name.partition(".")
-        if kind == "headers":
+        group, _, key = name.partition(".")
+        if group == "headers":
             _header(key, val.span, report)
             for word in {action.request.word for action in spec.actions.values() if action.request.body is not None}:
                 bodies.content_type(FORMATS[word], key, val, report)
@@ -63,8 +52,21 @@ def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> N
             bodies.content_type(FORMATS[request.word], name, headers[name], report)
 
 
+def _objects(request: RequestSpec, report: Report) -> None:
+    """The names that are known of the objects of headers, and what is never an object."""
+    for word, objects in request.more.items():
+        for val in objects:
+            found = kind(val)
+            if found not in (None, "object"):
+                span, label = val.span, f"always {found}"
+                _add(report, "M201", f"`{word}` takes objects, and this is never one", span, label)
+            entries = val.node.entries if isinstance(val.node, (p.Object, p.Merge)) else ()
+            for name in entries if word == "headers" else ():
+                _header(name, val.keys.get(name, val.span), report)
+
+
 def _header(name: str, span: Span, report: Report) -> None:
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         _add(report, "D103", f"`{name}` is not a header name", span)
     elif name.lower() in OURS:
         _add(
@@ -80,8 +82,8 @@ def _twice(spec: Spec, report: Report) -> None:
     """One header from two places: auth and the request, or two spellings of one name."""
     auth: dict[str, str] = {"authorization": "`auth`"} if {"basic.username", "bearer"} & spec.auth.values.keys() else {}
     for name, val in spec.auth.values.items():
-        kind, _, key = name.partition(".")
-        if kind == "headers":
+        group, _, key = name.partition(".")
+        if group == "headers":
             if key.lower() in auth:
                 _add(
                     report,

@@ -100,6 +100,8 @@ def _credentials(spec: Spec) -> Iterator[Val]:
     for action in spec.actions.values():
         yield from action.request.headers.values()
         yield from action.request.query.values()
+        for objects in action.request.more.values():
+            yield from (val for whole in objects for val in whole.walk())
         yield action.request.url
 
 

@@ -11,12 +11,13 @@ import re
 import msgspec
 
 from waypost import plan as p
-from waypost.compiler.compose.reuse import METHODS
+from waypost.compiler.compose.reuse import METHODS, is_omit
 from waypost.compiler.read import units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.read.source import Span
-from waypost.compiler.read.values import AUTH, BODY, RESPONSE, TEXT, Place, Values
+from waypost.compiler.read.values import AUTH, BODY, OBJECTS, RESPONSE, TEXT, Place, Values
 from waypost.compiler.report.diagnostic import Fix
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
@@ -65,6 +66,9 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
     url = values.text(url_node, place) if url_node is not None else Val(p.Const(value=""), method.span)
     word, body = ("body", None) if probe else _body(node, values)
     conditions: list[Condition] = []
+    more: dict[str, tuple[Val, ...]] = {}
+    if probe:
+        more = {"headers": (), "query": ()}
     plain = p.Request(
         method=method.text,
         url=p.Const(value=""),
@@ -82,13 +86,14 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         plain,
         Located(method.text, method.span),
         url,
-        _texts(node.get("headers"), values, place, "`headers`"),
-        _texts(node.get("query"), values, place, "`query`"),
+        _texts(_entries(node.get("headers"), more, "headers", values), values, place, "`headers`"),
+        _texts(_entries(node.get("query"), more, "query", values), values, place, "`query`"),
         body,
         tuple(conditions),
         node.span,
         _spans(node),
         word,
+        more,
     )
     return None if broken else read
 
@@ -136,9 +141,33 @@ def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
     return found
 
 
+def _entries(node: Node | None, more: dict[str, tuple[Val, ...]], word: str, values: Values) -> Node | None:
+    """The entries that are written; the objects that lie below them go to `more`. The check has none."""
+    if word in more or node is None:
+        return node
+    if isinstance(node, Scalar) and node.kind == "text" and (node.text.startswith("$") or "{{" in node.text):
+        more[word] = (values.value(node, OBJECTS),)
+        return None
+    operators = [name.text for name, _ in node.entries if name.text in OPERATORS] if isinstance(node, Map) else []
+    if not isinstance(node, Map) or not operators:
+        return node
+    if operators != ["$merge"]:
+        more[word] = (values.value(node, OBJECTS),)
+        return None
+    entries = tuple(entry for entry in node.entries if entry[0].text == "$merge")
+    rest = tuple(entry for entry in node.entries if entry[0].text != "$merge")
+    merged = values.value(Map(entries, node.span), OBJECTS)
+    more[word] = merged.parts
+    return Map(rest, node.span)
+
+
 def _texts(node: Node | None, values: Values, place: Place, what: str) -> dict[str, Val]:
     held = values.closed.map(node, what)
-    return {name.text: values.text(value, place) for name, value in held.entries} if held else {}
+    found: dict[str, Val] = {}
+    for name, value in held.entries if held else ():
+        # Below a written entry may lie another, which it takes out.
+        found[name.text] = Val(p.Omit(), value.span) if is_omit(value) else values.text(value, place)
+    return found
 
 
 def _batch(node: Node | None, values: Values) -> p.Batch | None:

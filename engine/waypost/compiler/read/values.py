@@ -72,6 +72,8 @@ class Place:
 MAPPING = Place("a mapping", ("event", "settings", "meta"))
 TEXT = Place("a request", ("event", "settings", "meta", "now"))
 BODY = Place("a body", ("event", "settings", "meta", "now"), messages=True)
+OBJECTS = Place("a request", ("event", "settings", "meta", "now"))
+"""Where an object of headers or of the query stands."""
 AUTH = Place("auth", ("settings", "now"))
 TRIGGER = Place("a trigger", ())
 RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)

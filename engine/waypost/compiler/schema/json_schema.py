@@ -202,7 +202,10 @@ def _check() -> Schema:
 def _sent() -> dict[str, Schema]:
     """What the request and the check have in common."""
     texts: Schema = {"type": "object", "additionalProperties": _or_omit(_ref("text"))}
-    return {**{method: _ref("text") for method in METHODS}, "headers": texts, "query": texts}
+    merged: Schema = {**texts, "required": ["$merge"], "properties": {"$merge": True}}
+    whole = [_ref(f"op_{name[1:]}") for name in OPERATORS if name not in ("$merge", "$messages")]
+    objects: Schema = {"anyOf": [texts, merged, _ref("path"), _ref("template"), *whole]}
+    return {**{method: _ref("text") for method in METHODS}, "headers": objects, "query": objects}
 
 
 def _request() -> Schema:

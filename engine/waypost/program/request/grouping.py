@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from waypost import plan as p
-from waypost.lang import values
+from waypost.lang import names, values
 from waypost.lang.bodies import form
 from waypost.lang.values import MISSING, Fault
 from waypost.program.support import text_part
@@ -30,6 +30,9 @@ WHOLE, FORM, ENTRY = "whole", "form", "entry"
 
 TEXTS = (URL, TEXT, WHOLE)
 """Where text stands."""
+
+HEADERS, QUERY = "headers", "query"
+"""An object whose entries are headers, or the query's."""
 
 MAX_URL = 60_000
 """So many characters of a url may come from the event: the client sends no url of more than 65,536."""
@@ -94,6 +97,8 @@ class _Splitting:
             url=self._put(request.url, f"request.{request.method}", URL),
             headers={key: self._put(node, f"request.headers.{key}", TEXT) for key, node in request.headers.items()},
             query={key: self._put(node, f"request.query.{key}", TEXT) for key, node in request.query.items()},
+            more_headers=[self._put(node, "request.headers", HEADERS) for node in request.more_headers or ()] or UNSET,
+            more_query=[self._put(node, "request.query", QUERY) for node in request.more_query or ()] or UNSET,
             body=None if request.body is None else self._put(request.body, *_body_place(request)),
         )
         return Split(changed, self._parts, self._mixed)
@@ -108,7 +113,7 @@ class _Splitting:
         if not later:
             return self._part(node, place, kind, "group")
         if isinstance(node, p.Object) and kind not in TEXTS:
-            inner = ENTRY if kind == FORM else kind
+            inner = {FORM: ENTRY, HEADERS: TEXT, QUERY: TEXT}.get(kind, kind)
             return p.Object(
                 entries={key: self._put(held, f"{place}.{key}", inner) for key, held in node.entries.items()}
             )
@@ -172,8 +177,9 @@ class Grouping:
         long = False
         for part, value in zip(self.parts, held, strict=True):
             if part.kind not in TEXTS:
-                _entries(part, value)
+                value = _entries(part, value)
                 found.append(value if value is MISSING else values.encode(value))
+                long = long or (part.kind in (HEADERS, QUERY) and len(found[-1] or b"") > SHORT)
                 continue
             text = value if value.__class__ is str else _text(part, value)
             if text is MISSING or text == "":
@@ -207,7 +213,16 @@ class Grouping:
         url, longest = 0, 0
         place = ""
         for part, text in zip(self.parts, group, strict=True):
-            if part.kind not in (URL, TEXT) or text is MISSING:
+            if text is MISSING or part.kind not in (URL, TEXT, HEADERS, QUERY):
+                continue
+            if part.kind in (HEADERS, QUERY):
+                for name, held in values.decode(text).items():
+                    if part.kind == QUERY:
+                        url += len(quote(name, safe="")) + len(quote(held, safe="")) + 2
+                        longest, place = MAX_URL, f"{part.place}.{name}"
+                    elif len(held.encode()) > MAX_HEADER:
+                        said = f"a header of {len(held.encode()):,} bytes, at most {MAX_HEADER:,} are sent"
+                        raise Fault("too_long", said, f"{part.place}.{name}")
                 continue
             if part.place.startswith("request.headers."):
                 size = len(text.encode())
@@ -240,15 +255,17 @@ def _missing(part: Part | Mixed, text: Any) -> None:
         raise Fault("required", f"no value {_where(part)}", part.place)
 
 
-def _entries(part: Part | Mixed, value: Any) -> None:
-    """What a form cannot hold is told now, and not when the request is rendered."""
-    if part.kind not in (FORM, ENTRY):
-        return
+def _entries(part: Part | Mixed, value: Any) -> Any:
+    """The value as its place takes it. What a form, headers or the query cannot hold is told now, and not when the request is rendered."""
     try:
+        if part.kind in (HEADERS, QUERY):
+            texts = names.texts_of(value, headers=part.kind == HEADERS)
+            return MISSING if texts is None else texts
         if part.kind == FORM:
             form.encoded(form.as_map(value))
-        else:
+        elif part.kind == ENTRY:
             form.flat("", value)
+        return value
     except Fault as fault:
         fault.field = f"{part.place}.{fault.field}" if fault.field else part.place
         raise

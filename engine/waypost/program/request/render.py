@@ -16,10 +16,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from isal import isal_zlib
+from msgspec import Raw
 
 from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
-from waypost.lang import bodies
+from waypost.lang import bodies, names, values
 from waypost.lang.bodies.format import ONLY, PLACE, placed
 from waypost.lang.hosts import Origin, origin_of
 from waypost.lang.values import MISSING, Fault
@@ -108,10 +109,13 @@ class RequestProgram:
             sent = compressed(body)
         if request.gzip:
             headers["content-encoding"] = "gzip"
-        headers.update(_headers({**request.headers, **auth.headers}, env))
+        headers.update(
+            _headers({**request.headers, **auth.headers}, _below(request.more_headers, env, headers=True), env)
+        )
         headers.update(_authorization(auth, env, masked))
         origin = self._shown_origin if masked else self._origin
-        url = _url(origin, {**request.query, **auth.query}, env, self._bound.endpoint_override, masked)
+        query = _over({**request.query, **auth.query}, _below(request.more_query, env, headers=False), env)
+        url = _url(origin, query, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body))
 
     def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> interpret.Env:
@@ -143,9 +147,9 @@ def _shown(node: p.Value, env: interpret.Env) -> Any:
     try:
         return interpret.step(node, env)
     except Fault:
-        names: list[str] = []
-        p.rewrite(node, lambda inner: names.append(inner.name) if isinstance(inner, p.Ref) else None)
-        return f"<{names[0].removeprefix('settings.')}>" if names else MISSING
+        found: list[str] = []
+        p.rewrite(node, lambda inner: found.append(inner.name) if isinstance(inner, p.Ref) else None)
+        return f"<{found[0].removeprefix('settings.')}>" if found else MISSING
 
 
 def _is_now(node: p.Value) -> bool:
@@ -164,6 +168,8 @@ def _without_now(request: p.Request) -> p.Request:
         url=p.rewrite(request.url, _shown_now),
         headers=_all_shown(request.headers),
         query=_all_shown(request.query),
+        more_headers=[p.rewrite(node, _shown_now) for node in request.more_headers or ()] or msgspec.UNSET,
+        more_query=[p.rewrite(node, _shown_now) for node in request.more_query or ()] or msgspec.UNSET,
         body=None if request.body is None else p.rewrite(request.body, _shown_now),
     )
 
@@ -181,14 +187,32 @@ def _all_shown(held: Mapping[str, p.Value]) -> dict[str, p.Value]:
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def _headers(held: Mapping[str, p.Value], env: interpret.Env) -> dict[str, str]:
-    """Headers as text; one without a value is left out, and no line break (nor another control character) reaches a header."""
+def _below(objects: Sequence[p.Value] | msgspec.UnsetType, env: interpret.Env, *, headers: bool) -> dict[str, str]:
+    """The objects of headers or of the query as texts, later ones over earlier."""
     found: dict[str, str] = {}
-    for key, value in held.items():
-        text = text_part(interpret.evaluate(value, env))
-        if text is not MISSING:
-            found[key.lower()] = _clean(text)
+    for node in objects or ():
+        value = interpret.evaluate(node, env)
+        held = values.decode(bytes(value)) if isinstance(value, Raw) else value
+        found |= names.texts_of(held, headers=headers) or {}
     return found
+
+
+def _over(written: Mapping[str, p.Value], below: dict[str, str], env: interpret.Env) -> dict[str, str]:
+    """The written entries over what lies below: they decide, also where they have no value."""
+    found = dict(below)
+    for key, value in written.items():
+        text = text_part(interpret.evaluate(value, env))
+        if text is MISSING:
+            found.pop(key, None)
+        else:
+            found[key] = text
+    return found
+
+
+def _headers(held: Mapping[str, p.Value], below: dict[str, str], env: interpret.Env) -> dict[str, str]:
+    """Headers as text; one without a value is left out, and no line break (nor another control character) reaches a header."""
+    found = _over({key.lower(): value for key, value in held.items()}, below, env)
+    return {key: _clean(text) for key, text in found.items()}
 
 
 def _clean(text: str) -> str:
@@ -214,17 +238,14 @@ def _origin(url: p.Value) -> Origin:
     return origin_of(url) or Origin((), tuple(url.parts) if isinstance(url, p.Text) else (url,))
 
 
-def _url(origin: Origin, query: Mapping[str, p.Value], env: interpret.Env, override: str | None, masked: bool) -> str:
+def _url(origin: Origin, query: Mapping[str, str], env: interpret.Env, override: str | None, masked: bool) -> str:
     safe = "<>" if masked else ""
     text = origin_text(origin, env)
     for piece in origin.rest:
         value = text_part(interpret.evaluate(piece, env))
         held = "" if value is MISSING else value
         text += held if isinstance(piece, p.Const) else _encoded(held, safe)
-    pairs = {key: text_part(interpret.evaluate(value, env)) for key, value in query.items()}
-    found = "&".join(
-        f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in pairs.items() if value is not MISSING
-    )
+    found = "&".join(f"{quote(key, safe='')}={quote(value, safe=safe)}" for key, value in query.items())
     if found:
         text += ("&" if "?" in text else "?") + found
     return replaced(text, override) if override else text
