@@ -75,6 +75,18 @@ ROWS: list[tuple[p.Value, str]] = [
         p.Find(of=p.Path(path="$.a"), where='key = "b"', to=p.Get(of=p.Path(path="$item"), key=p.Path(path="$.event"))),
         '{$find: $.a, where: key = "b", to: {$get: $item, key: $.event}}',
     ),
+    (
+        p.From(
+            of=p.Filter(
+                name="round", of=p.Filter(name="sum", of=p.Items(items=[p.Path(path="$.a")])), args=[p.Const(value=2)]
+            )
+        ),
+        '{$from: [$.a], filter: "sum | round(2)"}',
+    ),
+    (
+        p.From(of=p.Filter(name="sum", of=p.Path(path="$.a[*].b")), nulls="omit", type="number"),
+        '{$from: "$.a[*].b", filter: "sum", type: number}',
+    ),
     (p.From(of=p.Path(path="$.a"), nulls="omit", type="array", single=True), "{$from: $.a, type: array, single: wrap}"),
     (
         p.Lookup(of=p.Path(path="$.event"), table={"A b": 1}, otherwise=p.Const(value=None)),
@@ -198,6 +210,12 @@ def operators(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             inner,
             st.dictionaries(words, constants, max_size=2),
             maybe,
+        ),
+        st.builds(
+            lambda name, of, arg: p.From(
+                of=p.Filter(name=name, of=p.Filter(name="default", of=p.First(of=[of]), args=[arg]))
+            ),
+            *(st.sampled_from(["sum", "keys", "json"]), inner, codes),
         ),
         st.builds(
             p.From,

@@ -158,6 +158,8 @@ def _value(node: p.Value, *, flow: bool = True) -> str:
         return _list(map(_value, node.items))
     if node == p.Ref(name="key"):
         return "$key"
+    if isinstance(node, p.Filter) and not _coded(node):
+        return _map(_from(p.From(of=node)))
     if isinstance(node, (p.Ref, p.Text, p.Filter, p.Arith)):
         return in_quotes(_template(node))
     return _map(_WORDS[type(node)](node))
@@ -171,6 +173,28 @@ def _merge(node: p.Merge) -> list[tuple[str, str]]:
     alone = len(node.of) == 1 and not isinstance(node.of[0], p.Items)
     of = _value(node.of[0]) if alone else _list(map(_value, node.of))
     return [("$merge", of), *_entries(node.entries)]
+
+
+def _from(node: p.From) -> list[tuple[str, str]]:
+    """Filters over what no template holds stand in a word of their own."""
+    base: p.Value = node.of
+    chain: list[str] = []
+    while isinstance(base, p.Filter) and not _coded(base):
+        chain.insert(0, _filter_text(base))
+        base = base.of
+    filters = [("filter", in_quotes(" | ".join(chain)))] if chain else []
+    return [("$from", _value(base)), *filters, *checks(node)]
+
+
+def _coded(node: p.Value) -> bool:
+    """Whether a template can hold it."""
+    if isinstance(node, p.Path):
+        return jsonpath.parse(node.path, item=True).steps is not None
+    if isinstance(node, p.Filter):
+        return _coded(node.of)
+    if isinstance(node, p.Arith):
+        return _coded(node.left) and _coded(node.right)
+    return isinstance(node, p.Ref) or (isinstance(node, p.Const) and not isinstance(node.value, (dict, list)))
 
 
 def checks(node: p.From) -> list[tuple[str, str]]:
@@ -237,7 +261,7 @@ def _lookup(node: p.Lookup) -> list[tuple[str, str]]:
 _WORDS: dict[type[p.Node], Callable[[Any], list[tuple[str, str]]]] = {
     p.Object: lambda node: _entries(node.entries),
     p.Merge: _merge,
-    p.From: lambda node: [("$from", _value(node.of)), *checks(node)],
+    p.From: _from,
     p.First: lambda node: [("$first", _list(map(_value, node.of)))],
     p.Pick: lambda node: [("$pick", _value(node.of)), ("keys", constant(node.keys))],
     p.Each: _each,
@@ -282,16 +306,20 @@ def _code(node: p.Value) -> str:
         return root + "".join(map(_step, steps))
     if isinstance(node, p.Filter):
         of = f"({_code(node.of)})" if isinstance(node.of, p.Arith) else _code(node.of)
-        kinds = filters.FILTERS[node.name].args if node.name in filters.FILTERS else ()
-        shown = [_argument(node.name, arg, kind) for arg, kind in zip_longest(node.args, kinds[: len(node.args)])]
-        words = f"({', '.join(shown)})" if node.args else ""
-        return f"{of} | {node.name}{words}"
+        return f"{of} | {_filter_text(node)}"
     if isinstance(node, p.Arith):
         loose = isinstance(node.left, p.Arith) and node.sign in "*/" and node.left.sign in "+-"
         left = f"({_code(node.left)})" if loose or isinstance(node.left, p.Filter) else _code(node.left)
         right = f"({_code(node.right)})" if isinstance(node.right, (p.Arith, p.Filter)) else _code(node.right)
         return f"{left} {node.sign} {right}"
     return _value(node)
+
+
+def _filter_text(node: p.Filter) -> str:
+    """A filter with its arguments."""
+    kinds = filters.FILTERS[node.name].args if node.name in filters.FILTERS else ()
+    shown = [_argument(node.name, arg, kind) for arg, kind in zip_longest(node.args, kinds[: len(node.args)])]
+    return f"{node.name}({', '.join(shown)})" if node.args else node.name
 
 
 def _argument(name: str, node: p.Value, kind: str | None) -> str:

@@ -116,6 +116,33 @@ def parse(text: str, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value
     return parts[0] if len(parts) == 1 else p.Text(parts=parts)
 
 
+def parse_filters(text: str, of: p.Value, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value:
+    """The filters of `text` (`sum | round(2)`) behind a value. Raises LangError as `parse` does."""
+    before = "event | "
+    if "{{" in text or text.lstrip().startswith("|"):
+        start = text.find("{{") if "{{" in text else text.find("|")
+        end = start + (2 if "{{" in text else 1)
+        help_text = 'such as `filter: "sum | round(2)"`'
+        raise LangError("syntax", "filters stand here alone, the first without a sign", start, end, help=help_text)
+    try:
+        found = _Reader(Piece("code", before + text, -len(before), len(text)), frozenset(roots) | {"event"}).value()
+    except LangError as error:
+        error.start, error.end = max(error.start, 0), max(error.end, 1)
+        raise
+    chain: list[p.Filter] = []
+    inner = found
+    while isinstance(inner, p.Filter):
+        chain.append(inner)
+        inner = inner.of
+    if not chain or inner != p.Path(path="$"):
+        raise LangError(
+            "syntax", "`filter` holds filters and nothing else", 0, len(text), help='compute in the value: `"{{ … }}"`'
+        )
+    for held in reversed(chain):
+        of = p.Filter(name=held.name, of=of, args=held.args)
+    return of
+
+
 def split(text: str) -> Iterator[Piece]:
     """The text and code of a template, in order. `}}` inside quotes does not end a code."""
     at = 0

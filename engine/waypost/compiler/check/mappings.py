@@ -57,7 +57,7 @@ def kind(val: Val) -> str | None:
     if isinstance(node, p.Arith):
         return "number"
     if isinstance(node, p.From):
-        return _kind_of_type(node.type) if node.type else kind(val.parts[0])
+        return _kind_of_type(node.type) if node.type else kind(val.parts[0]) if val.parts else None
     if isinstance(node, p.Each):
         return "object" if node.key is not None else "array" if node.single else None
     return {p.Text: "string", p.Object: "object", p.Merge: "object", p.Pick: "object", p.Items: "array"}.get(type(node))

@@ -22,8 +22,8 @@ from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suppress import excuse
 from waypost.compiler.spec import Spec
 
-UNTIDY = ("C101", "U106")
-"""An override may leave a setting or a block of the destination without use; that is no fault of its spec."""
+UNTIDY = ("C101", "U106", "U116")
+"""An override may leave a setting, a block or a value of the destination without use; that is no fault of its spec."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$literal": (),
     "$merge": (),
     "$from": (
+        "filter",
         "nulls",
         "empty",
         "single",
@@ -21,6 +22,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
         "default",
         "required",
     ),
+    "$use": (),
     "$first": (),
     "$pick": ("keys",),
     "$each": ("to", "where", "key", "single"),

@@ -34,6 +34,7 @@ TOP = (
     "auth",
     "check",
     "request",
+    "values",
     "shared",
     "actions",
 )
@@ -56,12 +57,13 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
     _version(top, closed)
     settings = _settings(top.get("settings"), closed)
     values = values_reader(report, {name: item.setting for name, item in settings.items()})
+    values.named.read(top.get("values"))
     check_node = closed.map(top.get("check"), "`check`")
     name_node = closed.need(top, "name", "a spec", "name it as its folder, such as `name: shop`")
     name = closed.text(name_node, "`name`")
     if name_node is not None and name and not re.fullmatch(SPEC_NAME, name):
         closed.add("S109", f"`{name}` is not a name", name_node.span, "expected lower-case words joined by `_` or `-`")
-    return Spec(
+    found = Spec(
         name=Located(name, name_node.span if name_node else top.span),
         title=closed.text(top.get("title"), "`title`"),
         description=closed.text(top.get("description"), "`description`"),
@@ -73,6 +75,9 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         actions=_actions(top, closed, values, layer),
         texts={"used_settings": values.used_settings} if isinstance(top.get("actions"), Map) else {},
     )
+    if found.actions:
+        values.named.unused()
+    return found
 
 
 def _version(top: Map, closed: Closed) -> None:

@@ -121,8 +121,21 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
     )
 
 
+def use(values: Values, node: Map, held: Node, place: Place) -> Val:
+    """A value of `values:`, as if it were written here."""
+    if not isinstance(held, Scalar) or held.kind != "text":
+        values.add("S104", "`$use` takes the name of a value", held.span, f"found {describe(held)}")
+        return Val(p.Const(value=None), node.span, broken=True)
+    found = values.named.begin(held)
+    if found is None:
+        return Val(p.Const(value=None), node.span, broken=True)
+    built = values.value(found, place)
+    values.named.end()
+    return built
+
+
 def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
-    of = values.value(held, place)
+    of = filtered(values, values.value(held, place), node.get("filter"), place)
     closed = values.closed
     kind = node.get("type")
     type_name = closed.one_of(kind, TYPES, "`type`", "") or None
@@ -161,6 +174,27 @@ def messages(values: Values, node: Map, held: Node, place: Place) -> Val:
         return Val(p.Const(value=None), node.span, broken=True)
     built = p.Messages(many=True, actions=[name.text for name in names])
     return Val(built, node.span, keys={name.text: name.span for name in names}, broken=not names)
+
+
+def filtered(values: Values, of: Val, node: Node | None, place: Place) -> Val:
+    """`filter:` of `$from`: filters over any value, as they stand behind a value in a template."""
+    if node is None:
+        return of
+    if not isinstance(node, Scalar) or node.kind != "text":
+        values.add(
+            "S104",
+            "`filter` is text",
+            node.span,
+            f"found {describe(node)}",
+            'write filters, such as `filter: "sum | round(2)"`',
+        )
+        return of
+    made = values.filters(node, of.node, place)
+    if made is None:
+        return of
+    # What a template computes is judged with that template.
+    alone = not isinstance(of.node, (p.Filter, p.Arith, p.Text))
+    return Val(made, node.span, (of,), scalar=node if alone else None)
 
 
 def _pattern(values: Values, node: Node | None) -> str | None:
@@ -221,6 +255,7 @@ READERS: dict[str, Reader] = {
     "$literal": literal,
     "$merge": merge,
     "$from": checked,
+    "$use": use,
     "$first": first,
     "$pick": pick,
     "$each": item_operators.each,

@@ -15,6 +15,7 @@ from waypost import plan as p
 from waypost.compiler.check import event_fields
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.named_values import NamedValues
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
@@ -89,6 +90,7 @@ class Values:
         self.closed = Closed(report)
         self.settings = settings
         self.used_settings: set[str] = set()
+        self.named = NamedValues(report)
         self.requests: dict[int, Any] = {}
         """The destination's request, read once for all actions that do not change it."""
         self._map = read_map
@@ -288,6 +290,19 @@ class Values:
             return None
         self._names(found, node)
         return Val(found, node.span, scalar=node)
+
+    def filters(self, node: Scalar, of: p.Value, place: Place) -> p.Value | None:
+        """The filters of `filter:` behind a value."""
+        try:
+            found = template.parse_filters(node.text, of, place.roots)
+        except LangError as error:
+            codes = _TEMPLATE_CODES if error.kind in _TEMPLATE_CODES else _PATH_CODES
+            self.named_anyhow(node)
+            self.lang_fault(codes, error, node)
+            return None
+        # What the value itself names has been judged.
+        self._names(p.rewrite(found, lambda held: p.Const(value=None) if held is of else None), node)
+        return found
 
     def _names(self, found: p.Value, node: Scalar) -> None:
         """The event fields and settings that a template names."""

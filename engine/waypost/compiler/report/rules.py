@@ -98,6 +98,9 @@ U105 circle | Actions that are built on each other in a circle.
 U106 unused-block | A shared block that nobody uses.
 U107 unknown-source | A connection gets its events from the sources of its file; another name would mean no events at all.
 U108 unknown-destination | A connection sends to a shipped destination or to a spec, and there is none of that name or path.
+U115 unknown-value | There is no value of that name in `values:`.
+U116 unused-value | A value that nothing uses.
+U117 value-circle | Values that are made of each other in a circle: no end of them could be written.
 D101 not-https | Events are personal data: they travel encrypted.
 D102 url | The host of a request is fixed by the spec or a setting, never by an event.
 D103 header | The header is no legal name, or one that the engine sets.

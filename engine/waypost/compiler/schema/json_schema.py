@@ -148,6 +148,7 @@ def _top() -> Mapping[str, Schema]:
         "auth": _auth(),
         "check": _check(),
         "request": _ref("request"),
+        "values": _named(_ref("value")),
         "shared": _named(_ref("block")),
         "actions": {**_named(_ref("action")), "minProperties": 1},
     }
@@ -358,6 +359,7 @@ def _operator(name: str) -> Schema:
         "$merge": {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]},
         "$first": {"type": "array", "items": value, "minItems": 1},
         "$when": condition,
+        "$use": {"type": "string", "pattern": f"^{NAME}$"},
         "$messages": _one_or_list({"type": "string"}),
     }
     held = holds.get(name, value)
@@ -375,6 +377,7 @@ def _operator(name: str) -> Schema:
         "max_ahead": _ref("time"),
         "required": {"type": "boolean"},
         "keys": _one_or_list({"type": "string"}),
+        "filter": {"type": "string", "pattern": "\\S"},
         "to": value,
         "single": {"const": "wrap"},
         "key": value,

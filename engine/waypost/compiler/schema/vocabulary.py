@@ -20,6 +20,7 @@ a spec
   auth | The credentials that go with every request and with the check.
   check | One request that tests the credentials.
   request | How messages are sent; an action's own `request` lies over it.
+  values | Values with a name, put in with `{$use: NAME}`.
   shared | Blocks that several actions take with `use`.
   actions | What is sent, and when. Every action whose trigger matches sends, in written order.
 a setting
@@ -121,6 +122,7 @@ a value
   $literal | This value as it stands: the only way to write a string constant.
   $merge | These objects first, shallow, later wins; then the keys written beside it.
   $from | A value with checks.
+  $use | A value of `values:`, put in as it is written there.
   $first | The first that is neither missing nor null.
   $pick | Those keys of an object.
   $each | One value an item of a list, or a value of an object; with `key`, an object.
@@ -130,6 +132,7 @@ a value
   $lookup | A table from a value to a constant.
   $messages | In a request's body: the list of these actions' messages, where it has several.
 `$from`
+  filter | Filters over the value, before the checks: `sum | round(2)`.
   nulls | What null becomes: `keep` (sent), `omit` (left out) or `empty` (""). With a `type`, omit.
   empty | `omit` leaves out "", [] and {}.
   single | `wrap`, with `type: array`: one value where a list is meant is a list of one.
