@@ -1,7 +1,7 @@
 """A canary: a secret that is known by its looks, in whatever form it is written.
 
 Takes text or bytes. Says which forms of which canaries stand in it: as it is, within JSON, percent-encoded, in base64 at any of the three
-alignments (Basic authorization puts something before it). tests/conftest.py searches what every test's processes say.
+alignments (Basic authorization puts something before it), in hexadecimal digits. tests/conftest.py searches what every test's processes say.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def forms(secret: str) -> tuple[bytes, ...]:
         urllib.parse.quote(secret).encode(),
         urllib.parse.quote(secret, safe="").encode(),
         urllib.parse.quote_plus(secret).encode(),
+        data.hex().encode(),
+        data.hex().upper().encode(),
     }
     for shift in range(3):
         # What of the encoded text depends on the secret alone.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -152,3 +154,44 @@ def test_the_page_names_every_key(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
     for row in dry(tmp_path):
         assert all(f"`{key}`" in page for key in row)
+
+
+MADE = """
+spec: 1
+name: made
+settings:
+  key: {type: string, secret: true, label: Key}
+  other: {type: string, secret: true, label: Other}
+auth:
+  headers: {X-Up: "{{ settings.key | upper }}", X-Signed: "{{ settings.key | hmac_sha256('k') }}"}
+  query: {other: "{{ settings.other | upper }}"}
+request: {post: https://api.made.example/v1/events, body: {sent: $message}}
+actions:
+  send: {trigger: type = "track", mapping: {name: $.event, made: $.properties.made}}
+"""
+
+
+def test_what_filters_make_of_a_secret_is_masked(tmp_path: Path) -> None:
+    """An event may hold it, as an echo does. A secret that is left out is shown by its name, and so is what is made of that.
+
+    Mutation that turns this red: `_secrets` with the settings' values alone."""
+    signed = hmac.new(b"k", SECRET.encode(), "sha256").hexdigest()
+    made = [SECRET.upper(), signed, SECRET, SECRET.encode().hex()]
+    event = {"type": "track", "event": "A", "properties": {"made": made}}
+    (tmp_path / "made.yaml").write_text(MADE, encoding="utf-8")
+    (tmp_path / "event.json").write_text(json.dumps(event), encoding="utf-8")
+    for words, other in (
+        (("preview", "made.yaml", "event.json", "--json"), ()),
+        (("preview", "made.yaml", "event.json", "--json"), ("--set", "other=env:K")),
+        (("run", "made.yaml", "event.json", "--dry-run", "--json"), ("--set", "other=env:K")),
+    ):
+        status, out, err = waypost(*words, "--set", "key=env:K", *other, cwd=tmp_path, K=SECRET)
+        assert status == 0, err
+        assert not [one for one in made if one in out], out
+        if words[0] == "preview":
+            _, shown, _ = waypost(*words[:-1], "--set", "key=env:K", *other, cwd=tmp_path, K=SECRET)
+            assert "***" in shown
+            assert not [one for one in made if one in shown], shown
+        (delivery,) = json.loads(out)["deliveries"] if words[0] == "preview" else [json.loads(out)]
+        assert delivery["message"]["made"] == ["***"] * 4
+        assert "<other>" in unquote(delivery["request"]["url"]).lower()

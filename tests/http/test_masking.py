@@ -34,6 +34,12 @@ SECRET = canary.SECRETS[-2]
         ("canary+/9f3a Zq7=&quot;&amp;%k", "***"),
         (f"Basic {base64.b64encode(SECRET.encode()).decode()}", "Basic ***"),
         ("cut short: canary+/9f", "cut short: ***"),
+        (f"<{SECRET.encode().hex()}>", "<***>"),
+        (f"0x{SECRET.encode().hex().upper()}00", "0x***00"),
+        (f"all of it: {b'k: '.hex()}{SECRET.encode().hex()}", f"all of it: {b'k: '.hex()}***"),
+        (f"cut: {SECRET.encode().hex()[:15]}", "cut: ***"),
+        (f"cut: {SECRET.encode().hex().upper()[:15]}", "cut: ***"),
+        ("order 6361", "order 6361"),
         ("a can", "a can"),
     ],
 )

@@ -237,6 +237,8 @@ def test_canary_is_seen_in_each_form() -> None:
             base64.b64encode(f"{secret}:".encode()).decode(),
             base64.b64encode(f"user:{secret}".encode()).decode(),
             base64.urlsafe_b64encode(f"us:{secret}:".encode()).decode(),
+            f"user:{secret}".encode().hex(),
+            secret.encode().hex().upper(),
         ):
             assert canary.leaks(f"..{text}.."), text
     assert canary.leaks("nothing of the kind") == []

@@ -6,6 +6,7 @@ why there is none. Secrets are masked. A request is shown as it would carry this
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from waypost import plan as p
 from waypost.events.lines import Line
 from waypost.events.masking import masker
 from waypost.events.results import FILTERED, Filtered, Mapped
+from waypost.program.credentials import secrets_of
 from waypost.program.program import Program, Result
 
 SENT, FILTERED_OUT, REJECTED = "sent", "filtered", "rejected"
@@ -70,7 +72,18 @@ def body(data: bytes) -> Any:
 
 def text_of(program: Program, row: dict[str, Any]) -> str:
     """One line of JSON, without secrets."""
-    values, names = program.settings.values, program.settings.secret
-    # A preview without a secret has its mask in its place.
-    secrets = [str(values[name]) for name in sorted(names & values.keys()) if values[name] != f"<{name}>"]
-    return masker(secrets)(msgspec.json.encode(row).decode(errors="replace"))
+    return without_secrets(program, msgspec.json.encode(row).decode(errors="replace"))
+
+
+def without_secrets(program: Program, text: str) -> str:
+    """Nor what filters make of them: an event may hold either."""
+    return masker(_secrets(program))(text)
+
+
+def _secrets(program: Program) -> list[str]:
+    """A preview without a secret has its name in its place, which is to be seen."""
+    bound = program.settings
+    left_out = {name for name in bound.secret if bound.values.get(name) == f"<{name}>"}
+    if not left_out:
+        return program.secrets
+    return secrets_of(program.plan, replace(bound, secret=bound.secret - left_out))

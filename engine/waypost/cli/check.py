@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from waypost.cli.logs import note
 from waypost.cli.targets import load_target
 from waypost.cli.ways import reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
+from waypost.engine.loop import run_to_end
 from waypost.http.probe import probe
 from waypost.http.reaching import prepare, reached, warn_of_plain
 from waypost.plan import Plan, catalog
@@ -101,7 +101,7 @@ def _holds_connections(path: Path) -> bool:
 def _probe(plan: Plan, bound: Bound) -> int:
     """Sends one probe, says what came of it, and gives the exit status for it."""
     name = _name(plan)
-    answer = asyncio.run(probe(plan, bound, name))
+    answer = run_to_end(probe(plan, bound, name))
     if answer is None:
         click.echo(f"{name}: the spec has no `check:`, so there is nothing to send")
         return USAGE if plan.connection is None else 0

@@ -32,6 +32,7 @@ from waypost.cli.targets import load_target
 def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json: bool) -> None:
     """Show what EVENT (a file with one JSON object, or JSON lines; '-' is standard input) becomes at TARGET."""
     from waypost.authoring.preview import as_data, preview
+    from waypost.authoring.result_json import text_of, without_secrets
     from waypost.program.program import link
     from waypost.program.settings import SettingError
 
@@ -46,11 +47,10 @@ def command(target: str, event: str, pairs: tuple[str, ...], line: int, as_json:
     except OSError as error:
         refuse(f"cannot read {event}: {error.strerror}")
     if as_json:
-        from waypost.authoring.result_json import text_of
-
         click.echo(text_of(program, as_data(program, one_event(data, line), time.time())))
         return
-    click.echo(colours.preview(preview(program, one_event(data, line), time.time())), nl=False)
+    shown = without_secrets(program, preview(program, one_event(data, line), time.time()))
+    click.echo(colours.preview(shown), nl=False)
 
 
 def one_event(data: bytes, number: int) -> bytes:

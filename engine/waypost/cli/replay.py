@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from waypost.cli.run import sender_for
 from waypost.cli.summary import report
 from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching
+from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options
 from waypost.engine.replay import NEVER, LetterSource, again
 from waypost.engine.replay import replay as replay_letters
@@ -175,7 +175,7 @@ def _send(groups: list[Group], options: Options, store: Store) -> list[Summary]:
             async def go(program: Program = program, name: str = name, source: LetterSource = source) -> Summary:
                 return await replay_letters(program, name, source, sender_for(program, options), options, store)
 
-            summary = asyncio.run(go())
+            summary = run_to_end(go())
             summaries.append(summary)
             if summary.interrupted:
                 break

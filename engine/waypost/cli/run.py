@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
 from waypost.engine.engine import Watcher, run
 from waypost.engine.lane_mapper import turned_away
+from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary, status_of
 from waypost.events.lines import Line, SourceError
@@ -251,7 +251,7 @@ def _single(
             typed = total is None and not follow and sys.stdin.isatty()
             with progress_board(total, shown=not (options.masked or typed)) as progress:
                 options.progress = progress
-                summary = asyncio.run(_run(program, sources, options, store, journal=journal, watcher=watcher))
+                summary = run_to_end(_run(program, sources, options, store, journal=journal, watcher=watcher))
     except SourceError as error:
         refuse_for(error)
     finally:
@@ -346,7 +346,7 @@ def _connections(
             return service.run_by_workers(workers, store), letters, keeps
         with progress_board(service.size(), shown=not options.masked) as options.progress:
             run_all = service.run(store, lambda program: sender_for(program, options), watch, watcher)
-            summaries = asyncio.run(run_all)
+            summaries = run_to_end(run_all)
     except (SettingError, SourceError) as error:
         refuse(str(error))
     finally:

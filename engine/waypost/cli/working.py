@@ -6,7 +6,6 @@ process is to do it, and then says why.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import FILES
+from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options
 from waypost.engine.summary import Summary
 from waypost.engine.workers import splitting
@@ -180,7 +180,7 @@ def run(
         for lane, one in zip(assigned, planned, strict=True):
             lane.told = _shown(one.places, progress)
         crew = Crew(assigned, [tasks for tasks in workers if tasks], store, options)
-        return asyncio.run(crew.run(intake))
+        return run_to_end(crew.run(intake))
 
 
 def _tasks(number: int, one: Planned, divisor: int, store: Store | None, options: Options) -> list[Task]:

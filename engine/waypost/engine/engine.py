@@ -38,6 +38,9 @@ from waypost.state.store import Store
 FILES = "files"
 """The source's name in a run that names files and not a connections file."""
 
+CLOSING_S = 1.0
+"""When the time to stop is over, what takes events in has so long to answer its senders."""
+
 MEMORY, LEAST_WINDOW = 256 << 20, 16 << 20
 """What all lanes hold together, and what each may hold however many there are."""
 
@@ -149,6 +152,22 @@ def window_of(lanes: int) -> int:
     return max(LEAST_WINDOW, min(WINDOW, MEMORY // max(lanes, 1)))
 
 
+async def close_intake(intake: Intake | None, stopping: Stopping, options: Options) -> None:
+    """Closed by the first signal, or when there is nobody left to deliver; the second does not wait for those who still send."""
+    await stopping.asked.wait()
+    if intake is None:
+        return
+    closing = asyncio.create_task(intake.stop(options.drain_s))
+    over = asyncio.create_task(stopping.until_over(options.steady))
+    await asyncio.wait({closing, over}, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    done, late = await asyncio.wait({closing}, timeout=CLOSING_S)
+    for task in late:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
 class Engine:
     """State: the lanes, what they share, and the signals that came."""
 
@@ -240,7 +259,7 @@ class Engine:
         place is on disk, and closed by the first signal; `watcher` is there from the beginning to the end."""
         began = time.monotonic()
         reloading = asyncio.create_task(self._reload(load)) if load is not None else None
-        closing = asyncio.create_task(self._close_intake(intake))
+        closing = asyncio.create_task(close_intake(intake, self.stopping, self.options))
         try:
             with signals(self.stopping, self.options, self.reload_asked.set if load is not None else None):
                 # All that can be refused is bound before the first event is read.
@@ -253,6 +272,9 @@ class Engine:
                     await intake.start()
                 self.started = True
                 await self._until_ended(reloading)
+                self.stopping.asked.set()
+                # Senders that are not done hold the end no longer than signals say.
+                await closing
         finally:
             if reloading is not None:
                 reloading.cancel()
@@ -271,11 +293,6 @@ class Engine:
                 await watcher.stop()
             self.close()
         return [self.summary(end, began) for end in self._ended]
-
-    async def _close_intake(self, intake: Intake | None) -> None:
-        await self.stopping.asked.wait()
-        if intake is not None:
-            await intake.stop(self.options.drain_s)
 
     async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
         # A reload that was asked for may start a lane when the last one has just ended.

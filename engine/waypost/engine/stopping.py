@@ -44,6 +44,18 @@ class Stopping:
         """Whether the run is to end now, whatever is still on its way."""
         return self.count > 1 or (self.until is not None and now >= self.until)
 
+    async def until_over(self, steady: Callable[[], float]) -> None:
+        """Returns when the run is to end now."""
+        woken = asyncio.Event()
+        self.tell(woken.set)
+        try:
+            while not self.over(now := steady()):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), None if self.until is None else self.until - now)
+                woken.clear()
+        finally:
+            self.forget(woken.set)
+
     def tell(self, told: Callable[[], object]) -> None:
         self._told.append(told)
 

@@ -1,8 +1,8 @@
 """Secrets that come back: a destination may answer with what it was sent, in whatever form it likes.
 
 Takes the secret values. Gives a function that masks them in a text: as they are, within JSON, HTML or Python's way to show bytes,
-percent-encoded in whole or in part, in base64 at any alignment (Basic authorization puts a user name before the password), and cut short at the
-text's end.
+percent-encoded in whole or in part, in base64 at any alignment (Basic authorization puts a user name before the password), in hexadecimal
+digits, and cut short at the text's end.
 """
 
 from __future__ import annotations
@@ -41,9 +41,15 @@ def _masker(secrets: tuple[str, ...]) -> Callable[[str], str]:
     # What stands beside the core is of the secret in part.
     beside = "[A-Za-z0-9+/_-]{0,4}"
     rows += [f"{beside}{''.join(map(_character, core))}{beside}(?:=|%3[dD])*" for core in cores]
+    digits = [secret.encode("utf-8", "surrogatepass").hex() for secret in plain]
+    rows += ["".join(map(_digit, form)) for form in digits]
     pattern = re.compile("|".join(rows))
-    forms = [*plain, *cores]
-    begins = re.compile("|".join(f"(?={''.join(map(_character, form[:LEAST]))})" for form in forms))
+    forms = [*plain, *cores, *digits, *(form.upper() for form in digits)]
+    # A number in a text is the beginning of no secret: of hexadecimal digits it takes as many as the characters take that tell.
+    shortest = [LEAST] * (len(plain) + len(cores)) + [2 * LEAST] * (2 * len(digits))
+    begins = re.compile(
+        "|".join(f"(?={''.join(map(_character, form[:least]))})" for form, least in zip(forms, shortest, strict=True))
+    )
 
     # One answer of a destination may stand in the dead letters of a whole batch.
     @functools.lru_cache(8)

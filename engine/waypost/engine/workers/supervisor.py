@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from waypost.engine.engine import Engine
+from waypost.engine.engine import Engine, close_intake
 from waypost.engine.options import Options
-from waypost.engine.stopping import signals
+from waypost.engine.stopping import Stopping, signals
 from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.joint_lane import Assigned, Joined
@@ -42,6 +42,12 @@ class Hand:
     process: Process
     shares: dict[int, int]
     ended: set[int] = field(default_factory=set)
+    late: bool = False
+    """It did not leave in time, and was ended."""
+
+
+LEAVING_S = 5.0
+"""When the time to stop is over, a worker has so long to tell what became of its share."""
 
 
 class Crew:
@@ -76,7 +82,8 @@ class Crew:
         engine.stopping.tell(lambda: self._stop(at_once=engine.stopping.count > 1))
         tasks = [asyncio.create_task(lane.write()) for lane in self._lanes.values()]
         tasks.append(asyncio.create_task(self._refuse_reloads(engine)))
-        closing = asyncio.create_task(self._close(intake, engine))
+        tasks.append(asyncio.create_task(self._end_late(engine.stopping)))
+        closing = asyncio.create_task(close_intake(intake, engine.stopping, self._options))
         try:
             with signals(engine.stopping, engine.options, engine.reload_asked.set):
                 if intake is not None:
@@ -134,10 +141,15 @@ class Crew:
         for lane in self._lanes.values():
             lane.grown()
 
-    async def _close(self, intake: Intake | None, engine: Engine) -> None:
-        await engine.stopping.asked.wait()
-        if intake is not None:
-            await intake.stop(self._options.drain_s)
+    async def _end_late(self, stopping: Stopping) -> None:
+        """Ends the workers that do not leave when the time to stop is over: whatever has become of one, the run ends."""
+        await stopping.until_over(self._options.steady)
+        await asyncio.sleep(LEAVING_S)
+        for hand in self._hands:
+            if hand.process.returncode is None:
+                hand.late = True
+                hand.process.kill()
+        await asyncio.Event().wait()
 
     async def _refuse_reloads(self, engine: Engine) -> None:
         while True:
@@ -192,7 +204,8 @@ class Crew:
             if lane in hand.shares and lane not in hand.ended:
                 code = hand.process.returncode or 0
                 how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-                found.append(f"worker {hand.number + 1} {how}, and the others were stopped")
+                how = "did not stop in time, and was ended" if hand.late else how
+                found.append(f"worker {hand.number + 1} {how}{'' if hand.late else ', and the others were stopped'}")
         return found
 
 

@@ -21,6 +21,7 @@ from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import window_of
 from waypost.engine.gates import Gates
 from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
+from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options
 from waypost.engine.stopping import Stopping
 from waypost.engine.workers import frames
@@ -218,7 +219,7 @@ class Worker:
 def main() -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
-    asyncio.run(_serve())
+    run_to_end(_serve())
 
 
 async def _serve() -> None:
