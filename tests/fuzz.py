@@ -60,7 +60,7 @@ FILTERS = (
     *("first", "last", "length", "unique", "sum", "keys", "values", "flatten('.')", "json", "from_json", "string", "number", "integer"),
     *("round(2)", "default('x')", "default(0)", "datetime", "unix", "unix_ms", "unix_us", "format_time('%Y')", "sha256", "md5", "base64"),
     *("matches('[a-z]+')", "capture('(.)b')", "replace_pattern('(a|b)', '$1$0')", "flatten('.', lists: true)", "compact", "cents"),
-    *("truncate_bytes(3)", "url", "digits", "hash_id(8)", "uuid5", "map('a')", "ulid(event.timestamp)"),
+    *("truncate_bytes(3)", "url", "digits", "e164('DE')", "hash_id(8)", "uuid5", "map('a')", "ulid(event.timestamp)"),
 )  # fmt: skip
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "datetime", "unix", "unix_ms", "unix_us")
 CHECKS = (

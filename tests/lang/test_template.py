@@ -114,7 +114,7 @@ def test_filters_of_the_language_are_all_there() -> None:
     wanted = (
         "lower upper trim snakecase kebabcase titlecase slice replace matches capture replace_pattern split join first last length unique "
         "sum map keys values flatten compact truncate_bytes cents json from_json string number integer round default datetime unix unix_ms "
-        "unix_us format_time sha256 md5 hmac_sha256 base64 url digits hash_id uuid5 ulid"
+        "unix_us format_time sha256 md5 hmac_sha256 base64 url digits e164 hash_id uuid5 ulid"
     )
     assert list(filters.FILTERS) == wanted.split()
     assert all(row.doc and row.examples for row in filters.FILTERS.values())

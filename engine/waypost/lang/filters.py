@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from waypost.lang import arithmetic, jsonpath, patterns, shaping, values
+from waypost.lang import arithmetic, jsonpath, patterns, phones, shaping, values
 from waypost.lang.errors import LangError
 from waypost.lang.values import MISSING, Fault
 from waypost.lang.words import kebabcase, snakecase, titlecase
@@ -469,6 +469,19 @@ FILTERS: dict[str, Filter] = {
         "string",
         "Only the digits 0 to 9.",
         (("+49 (30) 1", (), "49301"),),
+    ),
+    "e164": Filter(
+        phones.e164,
+        TIMES,
+        "string",
+        "A phone number as `+` and digits; one without a prefix is of the country. Needs `waypost[phone]`.",
+        (
+            ("+49 (30) 123456", ("DE",), "+4930123456"),
+            ("+49 30 123456", ("US",), "+4930123456"),
+            ("x", ("DE",), FAULT),
+            ("1", ("DE",), FAULT),
+        ),
+        ("text",),
     ),
     "hash_id": Filter(
         _hash_id,

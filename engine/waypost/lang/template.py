@@ -21,7 +21,7 @@ import jinja2
 from jinja2 import nodes as j
 
 from waypost import plan as p
-from waypost.lang import filters, jsonpath, patterns, template_scan, values
+from waypost.lang import filters, jsonpath, patterns, phones, template_scan, values
 from waypost.lang.errors import LangError
 
 ROOTS = ("event", "item", "key", "settings", "meta", "now", "body", "signature")
@@ -424,6 +424,8 @@ class _Reader:
             raise self.fault("filter_args", f"`{name}` takes its arguments by place, not by name", *span)
         args = [self.expression(arg) for arg in node.args]
         self.check_args(name, row, args, span)
+        if name == "e164":
+            self.check_phone(args[0], span)
         return p.Filter(name=name, of=of, args=args)
 
     def check_args(self, name: str, row: filters.Filter, args: list[p.Value], span: tuple[int, int]) -> None:
@@ -471,6 +473,12 @@ class _Reader:
             at = quoted.start("text") if quoted is not None and quoted["text"] == pattern else None
             start, end = (at + error.start, at + error.end) if at is not None else span
             raise self.fault("filter_args", error.message, start, end, help=error.help) from None
+
+    def check_phone(self, country: p.Value, span: tuple[int, int]) -> None:
+        try:
+            phones.check(country.value if isinstance(country, p.Const) else None)
+        except LangError as error:
+            raise self.fault("filter_args", error.message, *span, help=error.help) from None
 
     def check_replacement(self, args: list[p.Value], span: tuple[int, int]) -> None:
         pattern, to = (arg.value if isinstance(arg, p.Const) else "" for arg in args)

@@ -22,7 +22,7 @@ from waypost.events.guard import REASON, Guard
 from waypost.events.mapped_chunk import Block
 from waypost.events.not_events import ENVELOPE, is_envelope, malformed
 from waypost.events.results import Filtered, Mapped, Rejected
-from waypost.lang import fql, patterns, values
+from waypost.lang import fql, patterns, phones, values
 from waypost.lang.errors import LangError
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import Fault
@@ -293,7 +293,10 @@ def _patterns(plan: p.Plan) -> None:
     def look(node: p.Value) -> None:
         if isinstance(node, p.From) and node.pattern is not None:
             patterns.compiled(node.pattern)
+        elif isinstance(node, p.Filter) and node.name == "e164":
+            needed.append(plan.name)
 
+    needed: list[str] = []
     for name, action in plan.actions.items():
         try:
             p.rewrite(action.mapping, look)
@@ -301,6 +304,11 @@ def _patterns(plan: p.Plan) -> None:
             raise settings.SettingError(
                 f"{plan.name}: `{name}` has a pattern that this version cannot run: {error.message}; compile its spec again"
             ) from None
+    try:
+        if needed:
+            phones.check()
+    except LangError as error:
+        raise settings.SettingError(f"{plan.name}: {error.message}") from None
 
 
 def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) -> Callable[..., Any]:
