@@ -15,7 +15,7 @@ from conftest import CASES, ROOT
 from waypost.authoring.test import cases
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.read import connections_file, request, spec_reader
+from waypost.compiler.read import connections_file, request, responses, spec_reader
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
@@ -41,8 +41,9 @@ PLACES = {
     "`rate`": request.RATE,
     "`retry`": request.RETRY,
     "`dedupe`": request.DEDUPE,
-    "a response rule": request.RULE,
-    "the outcome": request.OUTCOMES,
+    "a response rule": responses.RULE,
+    "a reader of `results`": responses.READER,
+    "the outcome": responses.OUTCOMES,
     "the type of a setting": spec_reader.SETTING_TYPES,
     "the type of a value": tuple(TYPES),
     "the format of a text": tuple(TEXT_FORMATS),

@@ -75,6 +75,20 @@ class SettingSpec:
 
 
 @dataclass(frozen=True)
+class ReaderSpec:
+    """A reader of `results` at a status, what becomes of the messages that it does not name, the places of `at`, of `rest` and of its words,
+    and the conditions of its `then`."""
+
+    status: str
+    reader: p.Reader
+    rest: str
+    span: Span
+    rest_span: Span
+    spans: dict[str, Span] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
 class RequestSpec:
     """`plain` holds what needs no expression, as the plan's Request (its url and maps unset); `spans` are dotted words; `word` is that of the
     body's format."""
@@ -91,6 +105,7 @@ class RequestSpec:
     word: str = "body"
     more: dict[str, tuple[Val, ...]] = field(default_factory=dict)
     """The objects below the entries of `headers` and `query`."""
+    readers: tuple[ReaderSpec, ...] = ()
 
     @property
     def sends_messages(self) -> bool:

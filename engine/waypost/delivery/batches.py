@@ -8,7 +8,7 @@ too, for one that is larger than a window could never go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -38,6 +38,9 @@ class RequestKind(Protocol):
     def policy(self) -> p.Request: ...
 
     def envelope(self, group: tuple[Any, ...], now: float, lists: Sequence[str] = ...) -> Sequence[bytes] | None: ...
+
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
+        """The value of a node of `results` over an answer and an item of it."""
 
 
 class Family(Struct):
@@ -71,6 +74,10 @@ class Batch(Struct):
 
     def deliveries(self) -> list[Delivery]:
         return [delivery for run in self.runs for delivery in run.deliveries()]
+
+    def messages(self) -> list[bytes]:
+        """Each message, in the order in which they are sent."""
+        return [message for run in self.runs for message in run.messages()]
 
     def keep(self, runs: list[Run]) -> None:
         """Only these of its runs are left."""
@@ -135,11 +142,16 @@ class Flow:
         self.refused = 0
         self.delivered = 0
         self._kind = kind
+        self.doubted: set[str] = set()
+        """The statuses of answers of which it has been told that they do not name messages as the spec says."""
         self._guard = guard
         self._ids = ids
         self._around: dict[tuple[Any, ...], int] = {}
         """The bytes around the messages by group and lists."""
         self._around_bytes = 0
+
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
+        return self._kind.read(node, answer, item)
 
     def refusal(self, mapped: Mapped, now: float) -> Rejected | None:
         """Why a message can never be sent; None when it can."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from waypost.delivery.outcome import Answer
 from waypost.delivery.progress import Position
+from waypost.delivery.results import Named
 from waypost.delivery.runs import Run
 from waypost.lang.bodies.format import ONLY, Layout
 
@@ -56,6 +57,8 @@ class Dead(Struct, frozen=True):
     field: str = ""
     attempts: int = 0
     answer: Answer | None = None
+    named: Named | None = None
+    """What the answer says of this message alone."""
 
 
 class Broken(Struct, frozen=True):
@@ -67,7 +70,23 @@ class Broken(Struct, frozen=True):
     made: bool = False
 
 
-Command = Send | Dead
+class Doubt(Struct, frozen=True):
+    """Tell, once, that an answer does not name messages as the spec's `results` say."""
+
+    request: str
+    status: str
+    why: str
+    outcome: str
+
+    @property
+    def said(self) -> str:
+        then = {"ok": "delivered", "reject": "dead letters", "stop": "kept, and the lane stops"}
+        others = then.get(self.outcome, "sent again")
+        what = f"an answer {self.status} is not what the spec's `results` say: {self.why}"
+        return f"{what}; the messages that it does not name are {others} (said once for each status)"
+
+
+Command = Send | Dead | Doubt
 
 
 class Line(Protocol):

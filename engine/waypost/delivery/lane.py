@@ -24,12 +24,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from waypost.delivery.batches import Batch, Family, Flow, RequestKind
-from waypost.delivery.commands import Broken, Command, Dead, Line, Send
+from waypost.delivery.commands import Broken, Command, Dead, Doubt, Line, Send
 from waypost.delivery.gate import NEVER, Gate
 from waypost.delivery.ledger import Ledger
 from waypost.delivery.order import Order
-from waypost.delivery.outcome import Answer, backoff, outcome_of, wait_asked
+from waypost.delivery.outcome import Answer, Verdict, backoff, verdict_of, wait_asked
+from waypost.delivery.partial import Portion, portions_of
 from waypost.delivery.progress import Part, Position, Progress, Settled, Skipped, end_all
+from waypost.delivery.results import Named, Sent
 from waypost.delivery.runs import Alone, Delivery, Idle, Run, Where, one, runs_of
 from waypost.events.guard import REASON, Guard
 from waypost.events.lines import Chunk
@@ -105,12 +107,17 @@ class Lane:
 
     def oldest(self) -> float | None:
         """The instant at which the oldest message on its way was put into a batch. Looks at every batch."""
-        opened = [batch.opened for _, batch in self._under_way.values()]
-        opened += [row[3].opened for row in self._waiting]
-        for flow in self._turns:
-            opened += [batch.opened for batch in flow.ready if batch.count]
-            opened += [batch.opened for batch in flow.open.values()]
+        opened = [batch.opened for batch in self._closed()]
+        opened += [batch.opened for flow in self._turns for batch in flow.open.values()]
         return min(opened, default=None)
+
+    def _closed(self) -> list[Batch]:
+        batches = [batch for _, batch in self._under_way.values()] + [row[3] for row in self._waiting]
+        return batches + [batch for flow in self._turns for batch in flow.ready if batch.count]
+
+    def begun(self) -> list[Delivery]:
+        """What is on its way in batches that are closed: whatever has been sent and has not ended is among it."""
+        return [delivery for batch in self._closed() for delivery in batch.deliveries()]
 
     def under_way(self, batch_id: int) -> list[Delivery]:
         """What a request that has not been settled carries."""
@@ -408,22 +415,47 @@ class Lane:
         gate = flow.gate
         unsent = answer.status == "unsent"
         try:
-            outcome = outcome_of(flow.policy, answer)
+            verdict = verdict_of(flow.policy, answer, Sent(batch.count, batch.messages), flow.read)
+            portions = portions_of(batch, verdict, self._ids)
+            outcome = portions[-1].outcome
             asked = wait_asked(flow.policy.retry, answer, now) if outcome in ("retry", "throttle") else None
         except Exception as error:
             # It may have been accepted: it is not sent again.
             message = self._guard.caught(error, "settled")
             gate.ended(now, batch.ticket, flow.limit, unsent=unsent)
             return self._kill(batch, REASON, message, now, answer)
-        # A 4xx that is to be retried is about this request: the destination itself works.
-        failed = outcome == "retry" and not answer.status.startswith("4")
+        # A 4xx that is to be retried is about this request, and an answer that names messages about those: the destination itself works.
+        failed = outcome == "retry" and not (
+            answer.status.startswith("4") or (verdict.named and answer.status[0] == "2")
+        )
         gate.ended(now, batch.ticket, flow.limit, failed=failed, throttled=outcome == "throttle", unsent=unsent)
+        commands: list[Command] = []
+        if verdict.doubt and answer.status not in flow.doubted:
+            flow.doubted.add(answer.status)
+            commands.append(Doubt(flow.name, answer.status, verdict.doubt, verdict.outcome))
+        if len(portions) > 1:
+            self._held += sum([portion.batch.cost for portion in portions]) - batch.cost
+            if self._ordered:
+                self._order.divide(batch, [portion.batch for portion in portions])
+        for portion in portions:
+            commands += self._settle(flow, portion, verdict, answer, asked, now)
+        return commands
+
+    def _settle(
+        self, flow: Flow, portion: Portion, verdict: Verdict, answer: Answer, asked: float | None, now: float
+    ) -> list[Command]:
+        """What becomes of the messages of a request that have one outcome."""
+        batch, outcome = portion.batch, portion.outcome
         if outcome == "ok":
             return self._delivered(flow, batch, now)
         if outcome == "retry":
-            return self._retry(flow, batch, answer, asked, now)
+            if verdict.named and not any(portion.named) and answer.status[0] == "4" and asked is None:
+                # Another request than the one that was refused, and the destination works: it goes at once.
+                flow.ready.appendleft(batch)
+                return []
+            return self._retry(flow, portion, answer, asked, now)
         if outcome == "throttle":
-            gate.throttle(now, asked)
+            flow.gate.throttle(now, asked)
             flow.ready.appendleft(batch)
             return []
         if outcome == "split" and batch.count > 1:
@@ -435,7 +467,7 @@ class Lane:
             said = f"the destination answered {answer.status}: check its credentials and settings"
             self.stop(answer.error if answer.hopeless else said)
             return []
-        return self._refused(flow, batch, outcome, answer, now)
+        return self._refused(flow, portion, answer, now)
 
     def broke(self, batch_id: int, why: Broken, now: float) -> list[Command]:
         """A request that could not be made or sent, by a fault: halved until the message to blame stands alone, which is a dead letter.
@@ -464,7 +496,8 @@ class Lane:
         self._end(batch, now)
         return []
 
-    def _retry(self, flow: Flow, batch: Batch, answer: Answer, asked: float | None, now: float) -> list[Command]:
+    def _retry(self, flow: Flow, portion: Portion, answer: Answer, asked: float | None, now: float) -> list[Command]:
+        batch = portion.batch
         retry, ran = flow.policy.retry, flow.gate.ran(now)
         if batch.since is None:
             batch.since, batch.successes = ran, self._successes
@@ -472,7 +505,7 @@ class Lane:
         if ran - batch.since >= retry.for_s:
             because = f" ({answer.error})" if answer.error else ""
             message = f"no success in {retry.for_s:g} s of retries; the last answer was {answer.status}{because}"
-            return self._kill(batch, "retries_exhausted", message, now, answer)
+            return self._kill(batch, "retries_exhausted", message, now, answer, named=portion.named)
         until = now + (backoff(batch.failures, self._jitter) if asked is None else asked)
         poisoned = batch.failures >= POISON_AFTER and self._successes > batch.successes
         if poisoned and not batch.split_once and batch.count > 1:
@@ -493,14 +526,15 @@ class Lane:
             self._order.split(batch, left, right)
         return left, right
 
-    def _refused(self, flow: Flow, batch: Batch, outcome: str, answer: Answer, now: float) -> list[Command]:
+    def _refused(self, flow: Flow, portion: Portion, answer: Answer, now: float) -> list[Command]:
+        batch = portion.batch
         said = (
             f"the destination answered {answer.status}"
             if answer.status.isdecimal()
             else f"the request was {answer.status}"
         )
-        dead = self._kill(batch, "refused", said, now, answer)
-        if outcome == "split":
+        dead = self._kill(batch, "refused", said, now, answer, named=portion.named)
+        if portion.outcome == "split":
             family = batch.family or Family()
             family.refused += 1
             flow.refused += 1
@@ -510,22 +544,31 @@ class Lane:
         return dead
 
     def _kill(
-        self, batch: Batch, reason: str, message: str, now: float, answer: Answer | None = None, field: str = ""
+        self,
+        batch: Batch,
+        reason: str,
+        message: str,
+        now: float,
+        answer: Answer | None = None,
+        field: str = "",
+        named: Sequence[Named | None] = (),
     ) -> list[Command]:
+        """`named` is what the answer says of each message."""
         self.ledger.dead[reason] += batch.count
         dead: list[Command] = [
             Dead(
                 item.position,
                 item.event,
                 reason,
-                message,
+                f"{message}: {own.reason}" if own is not None and own.reason else message,
                 item.mapped.action,
                 item.mapped.item,
                 field,
                 attempts=batch.attempts,
                 answer=answer,
+                named=own,
             )
-            for item in batch.deliveries()
+            for item, own in itertools.zip_longest(batch.deliveries(), named)
         ]
         self._end(batch, now)
         return dead

@@ -9,6 +9,7 @@ are parked, so that their other keys need not wait with it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from waypost.delivery.batches import Batch
@@ -48,6 +49,15 @@ class Order:
             chain[at : at + 1] = [id_ for id_, keys in held if key in keys]
         for half in (left, right):
             self._halves[half.id] = half
+
+    def divide(self, whole: Batch, parts: Sequence[Batch]) -> None:
+        """The parts that an answer makes of a batch take its place: at most one of them goes again, so none has to wait for another."""
+        self._halves.pop(whole.id, None)
+        held = [(part.id, _keys(part)) for part in parts]
+        for key in _keys(whole):
+            chain = self._chains[key]
+            at = chain.index(whole.id)
+            chain[at : at + 1] = [id_ for id_, keys in held if key in keys]
 
     def waits(self, batch: Batch) -> None:
         """The batch waits for another try: what is behind it goes on without its keys. A half may be left with no message."""

@@ -1,7 +1,7 @@
-"""What a destination's answer means for the messages that were sent: one of six outcomes.
+"""What a destination's answer means for the messages that were sent: one of six outcomes, for all of them or for each that it names.
 
-Takes a request's response rules and an `Answer`. Gives the outcome, and how long to wait where the destination says so. Pure: the instant is
-an argument.
+Takes a request's response rules and an `Answer`. Gives the outcome (`verdict_of`: with those of the messages that are named), and how long to
+wait where the destination says so. Pure: the instant is an argument.
 
 ok: acknowledged. retry: again, within the budget. throttle: again, and everything that shares the gate waits; not counted. split: halve the
 batch until the refused message stands alone. reject: dead letters. stop: credentials or configuration; nothing is lost, the lane stops.
@@ -12,12 +12,13 @@ from __future__ import annotations
 import email.utils
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Final
 
 from waypost import plan as p
+from waypost.delivery.results import Named, Sent, named_by
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING
 
@@ -59,26 +60,106 @@ class Answer:
     hopeless: bool = False
 
 
+ANSWER_LIMIT: Final = 4 << 20
+"""How much of a response is kept where `results` reads it: a request of thousands of messages may name each."""
+
+READS_NOTHING: Final = ("204", "205", "304")
+"""Answers that have no body, whatever the spec says of it."""
+
+Read = Callable[[p.Value, Mapping[str, Any], Any], Any]
+"""The value of a node over an answer ({status, headers, body}) and an item of it. Raises Fault."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of each message that an answer names, by its place in the request, and that of all others. `doubt` says why the answer does
+    not hold what the spec's `results` say: then nothing is taken for delivered, and nothing sent again, on its word."""
+
+    outcome: str
+    named: Mapping[int, Named] = field(default_factory=dict)
+    doubt: str = ""
+    key: str = ""
+    """The rule that decided, as `deciding` calls it."""
+
+
 def outcome_of(request: p.Request, answer: Answer) -> str:
-    """The outcome of an answer. One that was cut is none when the spec's rules for its status read the body."""
+    """The outcome of an answer that names no message. One that was cut is none when the spec's rules for its status read the body."""
+    return next(rule.then for _, rule in deciding(request, answer) if not rule.results)
+
+
+def verdict_of(request: p.Request, answer: Answer, sent: Sent, read: Read) -> Verdict:
+    """What an answer means for the messages that were sent."""
+    rules = deciding(request, answer)
+    for key, rule in rules:
+        if not rule.results:
+            return Verdict(rule.then, key=key)
+        named, doubt = _named(rule, answer, sent, read)
+        if doubt:
+            own = next(later.then for _, later in rules if not later.results)
+            return Verdict(_in_doubt(answer.status, rule, own), named, doubt, key)
+        if named:
+            return Verdict(rule.then, named, key=key)
+    raise AssertionError("the built-in table has the last word")
+
+
+def deciding(request: p.Request, answer: Answer) -> Iterator[tuple[str, p.ResponseRule]]:
+    """The rules that hold for an answer, in order, each with its key ("STATUS INDEX", "" for the built-in one, which is the last). The first
+    decides; one with `results` only when the answer names a message."""
     if answer.hopeless:
-        return "stop"
+        yield "", p.ResponseRule(then="stop")
+        return
     status = answer.status
     general = f"{status[:1]}xx" if status.isdecimal() else status
-    for rules in (request.responses.get(status), None if status in BUILT_IN else request.responses.get(general)):
-        for rule in rules or ():
-            if rule.test is not None and answer.cut and "body" in rule.test:
-                return outcome_of(request, Answer("unanswered", error=answer.error))
+    for name in (status, general):
+        if name == general != status and status in BUILT_IN:
+            break
+        rules = request.responses.get(name) or []
+        for index, rule in enumerate(rules):
+            reads = bool(rule.results) or (rule.test is not None and "body" in rule.test)
+            if answer.cut and reads:
+                yield from deciding(request, Answer("unanswered", error=answer.error))
+                return
             if rule.test is None or _holds(rule.test, answer):
-                return rule.then
+                yield f"{name} {index}", rule
         if rules:
             break
-    return BUILT_IN.get(status) or BUILT_IN.get(general, "retry")
+    yield "", p.ResponseRule(then=BUILT_IN.get(status) or BUILT_IN.get(general, "retry"))
+
+
+def _named(rule: p.ResponseRule, answer: Answer, sent: Sent, read: Read) -> tuple[dict[int, Named], str]:
+    if answer.status in READS_NOTHING:
+        return {}, ""
+    try:
+        body = values.decode(answer.body)
+    except (values.Malformed, values.TooDeep):
+        much = f"longer than {ANSWER_LIMIT >> 20} MiB" if len(answer.body) >= ANSWER_LIMIT else "no JSON"
+        return {}, f"its body is {much}"
+    whole = {"status": int(answer.status), "headers": dict(answer.headers), "body": body}
+    of_answer = resolver(answer)
+
+    def holds(test: str, item: Any) -> bool:
+        def resolve(steps: tuple[str | int, ...]) -> Any:
+            if steps[0] in ("item", "body"):
+                return fql.walk(item if steps[0] == "item" else body, steps[1:])
+            return of_answer(steps)
+
+        return fql.evaluate(_parsed(test), resolve)
+
+    return named_by(rule.results, sent, lambda node, item: read(node, whole, item), holds)
+
+
+def _in_doubt(status: str, rule: p.ResponseRule, own: str) -> str:
+    """The outcome of those whom an answer does not name when it cannot be read as the spec says: that of its status, but never `ok` where the
+    status is none of success, and never again what may have been accepted."""
+    if status.startswith("2"):
+        return own if own in ("ok", "reject") else "reject"
+    accepted = rule.then == "ok" or any(inner.then == "ok" for reader in rule.results for inner in reader.then)
+    return "reject" if own == "ok" or (accepted and own != "reject") else own
 
 
 @functools.lru_cache(maxsize=256)
 def _parsed(test: str) -> fql.Node:
-    return fql.parse(test, roots=fql.RESPONSE_ROOTS)
+    return fql.parse(test, roots=fql.RESPONSE_ROOTS | {"item"})
 
 
 def _holds(test: str, answer: Answer) -> bool:

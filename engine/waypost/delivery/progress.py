@@ -121,6 +121,11 @@ class Progress:
         # In their order again: the first is the cursor.
         self.open = dict(sorted(self.open.items()))
 
+    def divide_into(self, stretches: Iterable[tuple[int, int]]) -> None:
+        """What began as fewer stretches ends as these, each with its offset and end."""
+        self.open.update(stretches)
+        self.open = dict(sorted(self.open.items()))
+
     def passed(self, offset: int, end: int) -> None:
         """Events with nothing on their way."""
         if self.open:

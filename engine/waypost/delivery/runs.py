@@ -106,6 +106,27 @@ class Run(Struct, frozen=True, gc=False):
                 return True
         return False
 
+    def pieces(self, counts: Sequence[int]) -> list[Run]:
+        """Stretches of so many messages, which are all that it has. In one pass: `cut` would copy what is left at each."""
+        if len(counts) == 1:
+            return [self]
+        found: list[Run] = []
+        body = event = first = 0
+        offset = self.offset
+        for count in counts:
+            last = first + count == len(self.owners)
+            body_end = len(self.bodies) + 1 if last else _after(self.bodies, count, body)
+            event_end = len(self.events) + 1 if last else _after(self.events, count, event)
+            bodies, events = self.bodies[body : body_end - 1], self.events[event : event_end - 1]
+            end, line, places = offset + event_end - event, self.line + first, None
+            if self.places is not None:
+                places = self.places[first : first + count]
+                (offset, _, line), end = places[0], places[-1][1]
+            owners = self.owners[first : first + count]
+            found.append(Run(bodies, events, owners, offset, self.end if last else end, line, self.progress, places))
+            body, event, first, offset = body_end, event_end, first + count, end
+        return found
+
     def cut(self, count: int) -> tuple[Run, Run]:
         """The first so many messages, and the rest."""
         body, event = _after(self.bodies, count), _after(self.events, count)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.delivery.commands import Broken
+from waypost.delivery.commands import Broken, Doubt
 from waypost.delivery.gate import Gate
 from waypost.delivery.lane import WINDOW, Command, Dead, Lane, Send
 from waypost.delivery.ledger import Ledger
@@ -352,6 +352,8 @@ class LaneRunner:
         if letters:
             self.keeping.dead(letters)
         for command in commands:
+            if isinstance(command, Doubt):
+                self._say(command.said, "answer_unread", "warning", status=command.status)
             if isinstance(command, Send):
                 self._attempts.start(command)
 

@@ -33,6 +33,7 @@ EVENTS = {
     "listening": "`--listen` is served; `address`",
     "outage": "a destination fails; `reason`",
     "recovery": "a destination that failed works again",
+    "answer_unread": "an answer does not name messages as the spec's `results` say, once for each status; `status`",
     "journal_full": "senders over HTTP are answered 503",
     "journal_room": "they are answered 200 again",
     "connections_full": "no more connections are accepted until some close",

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from waypost.delivery.outcome import BODY_LIMIT, Answer
+from waypost.delivery.outcome import ANSWER_LIMIT, BODY_LIMIT, Answer
 from waypost.events.masking import masker
 from waypost.http.proxies import Proxies, Proxy
 from waypost.http.trust import trust_of
@@ -227,9 +227,11 @@ class _Attempt:
         self._describe = describe
         self._left = False
         self._response: httpx.Response | None = None
-        self._body = _Body("")
+        self._body = _Body("", BODY_LIMIT)
+        self._limit = BODY_LIMIT
 
     async def send(self, wire: Wire, timeout_s: float) -> Answer:
+        self._limit = ANSWER_LIMIT if wire.by_message else BODY_LIMIT
         headers = [(name.encode(), _CONTROL.sub(" ", value).strip().encode()) for name, value in wire.headers]
         try:
             request = self._client.build_request(
@@ -268,7 +270,7 @@ class _Attempt:
     async def _exchange(self, request: httpx.Request) -> None:
         response = await self._client.send(request, stream=True)
         self._response = response
-        self._body = _Body(response.headers.get("content-encoding", ""))
+        self._body = _Body(response.headers.get("content-encoding", ""), self._limit)
         try:
             async for chunk in response.aiter_raw():
                 if self._body.full(chunk):
@@ -282,20 +284,21 @@ class _Attempt:
 
 
 class _Body:
-    """The first BODY_LIMIT bytes of a response, unpacked no further than that. What cannot be unpacked is dropped."""
+    """The first `limit` bytes of a response, unpacked no further than that. What cannot be unpacked is dropped."""
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, limit: int) -> None:
         self.read = b""
+        self._limit = limit
         packed = encoding.strip().lower()
         # 47: zlib or gzip, told by their first bytes.
         self._unpack = zlib.decompressobj(47) if packed in ("gzip", "x-gzip", "deflate") else None
 
     def full(self, chunk: bytes) -> bool:
         """Takes a chunk; says whether no more is wanted."""
-        room = BODY_LIMIT - len(self.read)
+        room = self._limit - len(self.read)
         try:
             self.read += (self._unpack.decompress(chunk, room) if self._unpack else chunk)[:room]
         except zlib.error:
             self.read = b""
             return True
-        return len(self.read) >= BODY_LIMIT
+        return len(self.read) >= self._limit

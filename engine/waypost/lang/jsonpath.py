@@ -1,4 +1,4 @@
-"""JSONPath as RFC 9535 means it: `$.a.b[0]` into the event, `$item.x` into the innermost item.
+"""JSONPath as RFC 9535 means it: `$.a.b[0]` into the event, `$item.x` into the innermost item, `$body.x` into an answer.
 
 Takes text. Gives a `PathExpr` (canonical text, steps) or a LangError with offsets (kinds: syntax, unsupported). `find` evaluates it.
 
@@ -51,7 +51,7 @@ Part = str | int | Wild | Descend | Slice | Union
 
 @dataclass(frozen=True)
 class PathExpr:
-    """A path. `root` is "event" or "item"; `steps` are the names and indexes of a path that can match once, else None."""
+    """A path. `root` is "event", "item" or "body"; `steps` are the names and indexes of a path that can match once, else None."""
 
     text: str
     root: str
@@ -68,6 +68,7 @@ _NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _LOOSE = re.compile(r"(?=[$@#-]*\w)[^\s.\[\]'\"`|()?*,]+(?: +[A-Za-z0-9_\u0080-\U0010ffff-]+)*")
 """A name as people write it after a dot, with signs that only brackets take."""
 _EITHER = re.compile(r"\s*(\|\||\?\?|\bor\b)\s*")
+_BODY = re.compile(r"\$body(?![A-Za-z0-9_\u0080-\U0010ffff])")
 _INDEX = re.compile(r"0|-?[1-9][0-9]*")
 _SLICE = re.compile(r"\s*(0|-?[1-9][0-9]*)?\s*:\s*(0|-?[1-9][0-9]*)?\s*(?::\s*(0|-?[1-9][0-9]*)?)?\s*")
 _ESCAPED_APOSTROPHE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
@@ -75,9 +76,9 @@ _MAX_INT = 2**53 - 1
 
 
 @functools.lru_cache(maxsize=4096)
-def parse(text: str, *, item: bool = False) -> PathExpr:
-    """The path in `text`; `$item` is a root only where `item` says so."""
-    root, at = _root(text, item)
+def parse(text: str, *, item: bool = False, body: bool = False) -> PathExpr:
+    """The path in `text`; `$item` is a root only where `item` says so, `$body` where `body` does."""
+    root, at = ("body", 5) if body and _BODY.match(text) else _root(text, item)
     parts: list[Part] = []
     while at < len(text):
         found, at = _part(text, at)
@@ -273,7 +274,7 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
 
 def _show(root: str, parts: list[Part]) -> str:
     """Canonical text: names that can follow a dot do, all others stand in brackets."""
-    text = "$item" if root == "item" else "$"
+    text = "$" if root == "event" else f"${root}"
     descending = False
     for part in parts:
         if isinstance(part, Descend):
@@ -297,8 +298,9 @@ def _show(root: str, parts: list[Part]) -> str:
 
 
 def find(expr: PathExpr, event: Any, item: Any = MISSING) -> Any:
-    """The value, MISSING, or for a path that can match several times the list of matches in document order."""
-    here = event if expr.root == "event" else item
+    """The value, MISSING, or for a path that can match several times the list of matches in document order. In place of an event stands the
+    body of an answer for a path into it."""
+    here = item if expr.root == "item" else event
     if expr.steps is not None:
         for step in expr.steps:
             here = member(here, step)

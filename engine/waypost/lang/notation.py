@@ -95,6 +95,32 @@ def condition(held: str) -> str:
     return quoted(held) if signs else held
 
 
+def responses(rules: list[p.ResponseRule]) -> str:
+    """What stands at a status of `responses`; "" where nothing does."""
+    rows = [_rule(rule) for rule in rules]
+    return rows[0] if len(rows) == 1 else _list(rows) if rows else ""
+
+
+def _rule(rule: p.ResponseRule) -> str:
+    test = [("if", condition(rule.test))] if rule.test is not None else []
+    if not rule.results:
+        return _map([*test, ("then", rule.then)]) if test else rule.then
+    readers = [reader(held) for held in rule.results]
+    return _map([*test, ("results", readers[0] if len(readers) == 1 else _list(readers)), ("rest", rule.then)])
+
+
+def reader(held: p.Reader) -> str:
+    """A reader of `results`."""
+    rows = [("at", _value(held.at))]
+    rows += [(word, _value(node)) for word, node in (("index", held.index), ("value", held.value)) if node is not None]
+    rows += [("of", quoted(held.of))] if held.of else []
+    rows += [("where", condition(held.where))] if held.where is not None else []
+    if held.reason is not None:
+        plain = isinstance(held.reason, p.Const) and isinstance(held.reason.value, str)
+        rows.append(("reason", text(held.reason) if plain else _value(held.reason)))
+    return _map([*rows, ("then", responses(held.then))])
+
+
 def seconds(held: float) -> str:
     """A time with its unit, as short as it can be said exactly."""
     exact = Decimal(repr(float(held)))
@@ -338,7 +364,7 @@ def _argument(name: str, node: p.Value, kind: str | None) -> str:
 
 def _member(path: str) -> str:
     try:
-        expr = jsonpath.parse(path, item=True)
+        expr = jsonpath.parse(path, item=True, body=True)
     except LangError:
         return path
     if expr.steps is None:

@@ -340,9 +340,10 @@ class _Reader:
         root, span = inner.name, self.find(inner.name)
         steps.reverse()
         self.check_root(root, span)
-        if root in ("event", "item"):
-            text = ("$" if root == "event" else "$item") + "".join(f"[{_quoted(step)}]" for step in steps)
-            return p.Path(path=jsonpath.parse(text, item=root == "item").text)
+        # Beside items of an answer, `body` is what the answer holds.
+        if root in ("event", "item") or (root == "body" and "item" in self.roots):
+            text = ("$" if root == "event" else f"${root}") + "".join(f"[{_quoted(step)}]" for step in steps)
+            return p.Path(path=jsonpath.parse(text, item=root == "item", body=root == "body").text)
         return self.reference(root, steps, span)
 
     def step(self, node: Any) -> str | int:

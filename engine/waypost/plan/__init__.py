@@ -266,10 +266,28 @@ class Dedupe(Struct, frozen=True, kw_only=True):
 
 
 class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`then` is ok, retry, throttle, split, reject or stop; `test` is FQL over status, headers and body (None: always)."""
+    """`then` is ok, retry, throttle, split, reject or stop; `test` is FQL over status, headers and body (None: always).
+
+    With `results` the answer names messages: `then` is the outcome of those that it does not name (`rest`), and holds only when it names any.
+    """
 
     then: str
     test: str | None = None
+    results: list[Reader] = []
+
+
+class Reader(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Which messages an answer names. `at` gives items; of each, `index` (the place in the request, from 0) or `value` (equal to the output
+    field `of`, dotted) says which message it means. `where` is FQL over status, headers, body and item; of `then` the first that holds counts.
+    """
+
+    at: Value
+    index: Value | None = None
+    value: Value | None = None
+    of: str = ""
+    where: str | None = None
+    reason: Value | None = None
+    then: list[ResponseRule]
 
 
 class Request(Struct, frozen=True, kw_only=True):

@@ -121,7 +121,9 @@ def _within(key: str) -> Iterator[None]:
 
 
 def _path(node: p.Path, env: Env) -> Any:
-    return jsonpath.find(jsonpath.parse(node.path, item=True), env.event, env.item)
+    expr = jsonpath.parse(node.path, item=True, body=True)
+    # Where an answer is read, it stands in the event's place: {status, headers, body}.
+    return jsonpath.find(expr, env.event["body"] if expr.root == "body" else env.event, env.item)
 
 
 def _const(node: p.Const, env: Env) -> Any:

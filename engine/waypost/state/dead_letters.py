@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Raw
 
 from waypost.delivery.lane import Dead
-from waypost.delivery.outcome import Answer
+from waypost.delivery.outcome import BODY_LIMIT, Answer
 from waypost.events.masking import masker
 from waypost.plan import Plan, place
 
@@ -41,7 +41,7 @@ class Writer:
         """The record but for its event: one JSON object."""
         row: dict[str, Any] = {
             "reason": letter.reason,
-            "message": letter.message,
+            "message": letter.message if letter.answer is None else self.mask(letter.message),
             "field": letter.field or None,
             "action": letter.action,
             "item": letter.item,
@@ -52,7 +52,7 @@ class Writer:
                 "line": letter.position.line,
             },
             "attempts": letter.attempts,
-            "response": self._response(letter.answer),
+            "response": self._response(letter.answer, letter.named.item if letter.named is not None else b""),
             "plan": self.plan.digest,
             "spec": self._spec(letter),
             "at": dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -65,10 +65,12 @@ class Writer:
             return None
         return field_place(self.plan, letter.action, letter.field) or None
 
-    def _response(self, answer: Answer | None) -> dict[str, Any] | None:
+    def _response(self, answer: Answer | None, named: bytes) -> dict[str, Any] | None:
+        """Of an answer that is longer than is kept, what it says of this message."""
         if answer is None:
             return None
-        text = self.mask(answer.body.decode(errors="replace"))[:RESPONSE_LIMIT]
+        body = named if named and len(answer.body) > RESPONSE_LIMIT else answer.body[:BODY_LIMIT]
+        text = self.mask(body.decode(errors="replace"))[:RESPONSE_LIMIT]
         return {"status": int(answer.status) if answer.status.isdecimal() else answer.status, "body": text}
 
 

@@ -75,7 +75,7 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
             yield change("limit_changed", _moved(was, is_now), word, was, is_now)
     yield from _dedupe(old.dedupe, new.dedupe, change)
     for status in sorted({*old.responses, *new.responses}):
-        was, is_now = _outcomes(old, status), _outcomes(new, status)
+        was, is_now = (notation.responses(side.responses.get(status, [])) for side in (old, new))
         if was != is_now:
             yield change("response_changed", _moved(was, is_now), f"responses.{status}", was, is_now)
 
@@ -132,15 +132,6 @@ _LIMITS: dict[str, Callable[[p.Request], str]] = {
     "content_type": lambda request: request.content_type or "",
     "gzip": lambda request: notation.constant(request.gzip),
 }
-
-
-def _outcomes(request: p.Request, status: str) -> str:
-    rules = request.responses.get(status, [])
-    rows = [
-        rule.then if rule.test is None else f"{{if: {notation.condition(rule.test)}, then: {rule.then}}}"
-        for rule in rules
-    ]
-    return rows[0] if len(rows) == 1 else "[" + ", ".join(rows) + "]" if rows else ""
 
 
 def auth_changes(sides: Sides) -> Iterator[Change]:

@@ -334,6 +334,27 @@ def _limits(request: p.Request) -> Iterator[tuple[Line, ...]]:
         yield (("A repeated message is known by",), (*by, f" for {notation.seconds(request.dedupe.within_s)}"))
 
 
+def _outcome(rule: p.ResponseRule) -> Line:
+    when: Line = (" when ", Code(rule.test)) if rule.test else ()
+    if not rule.results:
+        return (rule.then, *when)
+    named = [(*_thens(reader.then), " for a message that ", *_naming(reader)) for reader in rule.results]
+    return (*words(named), f", and {rule.then} for the others of such an answer", *when)
+
+
+def _thens(rules: list[p.ResponseRule]) -> Line:
+    return words([_outcome(rule) for rule in rules], ", else ")
+
+
+def _naming(reader: p.Reader) -> Line:
+    """How an answer names a message."""
+    node = reader.index if reader.index is not None else reader.value
+    of: Line = (" by its place, ",) if reader.index is not None else (" by its ", Code(reader.of), ", equal to ")
+    where: Line = (", where ", Code(reader.where)) if reader.where is not None else ()
+    shown = "" if node is None else notation.value(node)
+    return (Code(notation.value(reader.at)), " names", *of, Code(shown), *where)
+
+
 def _answers(request: p.Request) -> list[tuple[Line, ...]]:
     rows: list[tuple[Line, ...]] = []
     for status in sorted({*BUILT_IN, *request.responses} - {"1xx"}):
@@ -341,8 +362,8 @@ def _answers(request: p.Request) -> list[tuple[Line, ...]]:
         if rules is None:
             rows.append(((Code(status),), (BUILT_IN[status],), ("Waypost",)))
             continue
-        lines: list[Line] = [(rule.then, *((" when ", Code(rule.test)) if rule.test else ())) for rule in rules]
-        if rules and rules[-1].test is not None:
+        lines: list[Line] = [_outcome(rule) for rule in rules]
+        if rules and (rules[-1].test is not None or rules[-1].results):
             lines.append((BUILT_IN.get(status, "as the general status says"),))
         rows.append(((Code(status),), words(lines, ", else "), ("the spec",)))
     return rows

@@ -14,9 +14,11 @@ from typing import Any
 
 from waypost.authoring.test import bodies
 from waypost.authoring.test.cases import MAX_REPLIES, START, Case, Reply
+from waypost.delivery.commands import Doubt
 from waypost.delivery.gate import Gate
 from waypost.delivery.lane import Command, Dead, Lane, Position
-from waypost.delivery.outcome import Answer
+from waypost.delivery.outcome import Answer, Verdict, verdict_of
+from waypost.delivery.results import Sent as Messages
 from waypost.events.results import Filtered, Mapped
 from waypost.http.transport import Sent, Transport, url_as_sent
 from waypost.program.program import Program, Result
@@ -33,12 +35,13 @@ IDLE_STEP = 0.001
 @dataclass
 class Delivered:
     """What became of one delivery of an event (`event` counts from 0, `offset` is its line's). `request` is what golden.json keeps of the
-    request that carried it first."""
+    request that carried it first, `said` what an answer says of this message alone."""
 
     action: str | None
     item: int | str | None
     outcome: str
     reason: str = ""
+    said: str = ""
     at: str = ""
     body: bytes = b""
     request: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +64,10 @@ class Course:
     unasked: tuple[Reply, ...] = ()
     answered: list[tuple[str, Answer]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
+    judged: list[tuple[str, Verdict, int]] = field(default_factory=list)
+    """Of each attempt its request, what its answer means, and how many messages it carried."""
+    doubts: list[str] = field(default_factory=list)
+    """Why answers did not name messages as the spec says."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """Every attempt, as golden.json shows it."""
 
@@ -116,6 +123,8 @@ async def _obey(
     if isinstance(command, Dead):
         _note_dead(course, command)
         return
+    if isinstance(command, Doubt):
+        return
     course.attempts += 1
     carried = lane.under_way(command.batch)
     keys = [(of.position.offset, of.mapped.action, of.mapped.item) for of in carried]
@@ -125,12 +134,16 @@ async def _obey(
     _note_request(kind, course, command.group, messages, mine, now)
     answer = await transport.send(kind.render(command.group, messages, now), kind.policy.timeout_s)
     course.answered.append((command.request, answer))
-    before = lane.ledger.delivered
-    for dead in lane.settle(command.batch, answer, now):
-        if isinstance(dead, Dead):
-            _note_dead(course, dead)
-    if lane.ledger.delivered > before:
-        for item in mine:
+    sent = Messages(command.count, lambda: command.bodies)
+    course.judged.append((command.request, verdict_of(kind.policy, answer, sent, kind.read), command.count))
+    for told in lane.settle(command.batch, answer, now):
+        if isinstance(told, Dead):
+            _note_dead(course, told)
+        elif isinstance(told, Doubt):
+            course.doubts.append(f"an answer {told.status} is not what `results` say: {told.why}")
+    left = {(of.position.offset, of.mapped.action, of.mapped.item) for of in lane.begun()}
+    for item in mine:
+        if item.outcome == "waiting" and (item.offset, item.action, item.item) not in left:
             item.outcome = "ok"
 
 
@@ -149,6 +162,7 @@ def _note_dead(course: Course, dead: Dead) -> None:
     for item in course.ended:
         if item.outcome == "waiting" and item.is_of(dead.position.offset, dead.action, dead.item):
             item.outcome, item.reason = ("rejected" if dead.answer is None else "dead"), dead.reason
+            item.said = dead.named.reason if dead.named is not None else ""
             return
 
 

@@ -27,7 +27,7 @@ from waypost.program.settings import SettingError, typed
 
 TEST = ("name", "event", "line", "events", "now", "settings", "replies", "expect", "requests")
 FILE = ("settings", "now", "tests")
-EXPECT = ("action", "request", "message", "rejected", "field", "filtered", "outcome", "attempts", "waited")
+EXPECT = ("action", "request", "message", "rejected", "field", "filtered", "outcome", "attempts", "waited", "reason")
 REPLY = ("status", "headers", "body")
 OUTCOMES = ("ok", "dead", "stop", "rejected", "filtered")
 MAX_REPLIES = 500
@@ -386,7 +386,7 @@ class _Reader:
             return closed.integer(node, what)
         if key == "waited":
             return closed.quantity(node, what, units.seconds, units.TIME_HELP)
-        if key == "field":
+        if key in ("field", "reason"):
             return closed.text(node, what)
         if key == "request":
             closed.map(node, what)

@@ -62,7 +62,7 @@ def judge(case: Case, course: Course) -> list[Failure]:
 
 def told(item: Delivered) -> str:
     """One delivery in a few words."""
-    reason = f": {item.reason}" if item.reason else ""
+    reason = f": {item.reason}{f' ({item.said})' if item.said else ''}" if item.reason else ""
     return f"{item.action or 'no action'} {item.outcome}{reason}{f' at {item.at}' if item.at else ''}"
 
 
@@ -114,6 +114,8 @@ def _judge_one(expected: Expectation, item: Delivered, course: Course) -> Failur
     message = f"{paths} {'is' if len(differences) == 1 else 'are'} not as expected; found {told(item)}"
     if course.stopped:
         message += f" ({course.stopped})"
+    if course.doubts:
+        message += f" ({course.doubts[0]})"
     labels = [label for _, label in differences]
     return Failure(message, labels[0], tuple(labels[1:]), _diff(wanted, _shown(wanted, found)))
 
@@ -125,6 +127,7 @@ def _found(item: Delivered, course: Course) -> dict[str, Any]:
         ("rejected", item.reason if item.outcome == "rejected" else ""),
         ("filtered", item.reason if item.outcome == "filtered" else ""),
         ("field", item.at),
+        ("reason", item.said),
     ):
         if value:
             found[key] = value

@@ -169,9 +169,22 @@ def terms(node: fql.Node) -> Iterator[fql.Node]:
 
 
 def response_rules(request: RequestSpec) -> Iterator[tuple[str, Span, str]]:
-    """(key, place, what) of each rule of `responses`; the key is "STATUS INDEX"."""
+    """(key, place, what) of each rule of `responses`; the key is "STATUS INDEX", or says more where messages are named."""
     conditions = iter(request.conditions)
+    readers = iter(request.readers)
     for status, rules in request.plain.responses.items():
         for index, rule in enumerate(rules):
             span = request.spans[f"responses.{status}"] if rule.test is None else next(conditions).scalar.span
-            yield f"{status} {index}", span, f"the answer {status} is {rule.then}"
+            key = f"{status} {index}"
+            if not rule.results:
+                yield key, span, f"the answer {status} is {rule.then}"
+                continue
+            held = next(readers)
+            yield f"{key} rest", held.rest_span, f"a message that the answer {status} does not name is {rule.then}"
+            for at, reader in enumerate(rule.results):
+                held = held if at == 0 else next(readers)
+                tests = iter(held.conditions)
+                for number, inner in enumerate(reader.then):
+                    place = held.spans.get("then", held.span) if inner.test is None else next(tests).scalar.span
+                    said = f"a message that the answer {status} names is {inner.then}"
+                    yield f"{key} {at} {number}", place, said

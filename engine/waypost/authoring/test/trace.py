@@ -18,7 +18,7 @@ from waypost.authoring.test.case_run import Course
 from waypost.authoring.test.cases import Case
 from waypost.authoring.test.points import Point, Points
 from waypost.compiler.spec import ActionSpec, Condition, RequireSpec
-from waypost.delivery.outcome import Answer, outcome_of
+from waypost.delivery.outcome import Verdict
 from waypost.events.results import Mapped
 from waypost.lang import fql
 from waypost.lang.checks import run_checks
@@ -113,10 +113,12 @@ class Tracer:
     # Answers.
 
     def _responses(self, course: Course) -> None:
-        for name, answer in course.answered:
+        for name, verdict, count in course.judged:
+            keys = _rule_keys(verdict, count)
             for action, spec in self.points.spec.actions.items():
                 if self.plan.actions[action].request == name:
-                    self._mark(spec.request, _rule_key(self.plan.requests[name], answer))
+                    for key in keys:
+                        self._mark(spec.request, key)
 
     # Conditions.
 
@@ -251,13 +253,12 @@ def _entries(of: Any) -> list[tuple[Any, Any]]:
     )
 
 
-def _rule_key(request: p.Request, answer: Answer) -> str:
-    """The key (points.response_rules) of the spec's own rule that decides; a built-in outcome where none does."""
-    named = {
-        status: [msgspec.structs.replace(rule, then=f"{status} {index}") for index, rule in enumerate(rules)]
-        for status, rules in request.responses.items()
-    }
-    return outcome_of(msgspec.structs.replace(request, responses=named), answer)
+def _rule_keys(verdict: Verdict, count: int) -> set[str]:
+    """The keys (points.response_rules) of the spec's own rules that decided; none where a built-in outcome did."""
+    if not verdict.named or verdict.doubt:
+        return {verdict.key}
+    keys = {f"{verdict.key} {reader} {number}" for reader, number in (one.by for one in verdict.named.values())}
+    return keys | ({f"{verdict.key} rest"} if len(verdict.named) < count else set())
 
 
 _LOOKS: dict[type, Callable[[Tracer, Any, Frame, Env], None]] = {

@@ -251,7 +251,7 @@ def _fits(pattern: str, text: str) -> bool:
 
 def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
     for path, keys in zip(need.paths, need.require.any, strict=True):
-        found = _produces(action.mapping.node, keys)
+        found = produces(action.mapping.node, keys)
         if found is not None:
             near = nearest(keys[found], _keys(action.mapping.node, keys[:found]))
             sent = _sent_as(action.mapping.node, "$." + ".".join(keys))
@@ -268,7 +268,7 @@ def _require(action: ActionSpec, need: RequireSpec, report: Report) -> None:
             )
 
 
-def _produces(node: p.Value, keys: list[str]) -> int | None:
+def produces(node: p.Value, keys: list[str]) -> int | None:
     """None when the mapping can produce the field, else the index of the first key that it cannot."""
     for index, key in enumerate(keys):
         if isinstance(node, p.Object):

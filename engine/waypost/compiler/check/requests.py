@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection
 
 from waypost import plan as p
-from waypost.compiler.check import bodies
+from waypost.compiler.check import bodies, results
 from waypost.compiler.check.mappings import kind
 from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
@@ -29,6 +29,7 @@ def check(spec: Spec, report: Report) -> None:
         _objects(request, report)
         _limits(request, report)
         _outcomes(request, report)
+        results.check_request(request, report)
     for name, val in spec.auth.values.items():
         group, _, key = name.partition(".")
         if group == "headers":
@@ -38,6 +39,7 @@ def check(spec: Spec, report: Report) -> None:
     _twice(spec, report)
     for action in spec.actions.values():
         _dedupe(action, report)
+        results.check_action(action, report)
     bodies.check(spec, report)
 
 
@@ -138,15 +140,17 @@ def _outcomes(request: RequestSpec, report: Report) -> None:
     for status, rules in request.plain.responses.items():
         span = request.spans.get(f"responses.{status}", request.span)
         for rule in rules:
-            _outcome(request, status, rule.then, span, report)
-        _accepted(status, rules, span, report, request.plain.responses.keys() - {status})
-        if len(rules) > 1 and any(rule.test is None for rule in rules[:-1]):
+            _outcome(request, status, rule.then, span, report, named=bool(rule.results))
+        whole = [rule for rule in rules if not rule.results]
+        _accepted(status, whole, span, report, request.plain.responses.keys() - {status})
+        if len(rules) > 1 and any(rule.test is None and not rule.results for rule in rules[:-1]):
             _add(report, "D108", "what follows an outcome without `if` is never reached", span)
 
 
-def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: Report) -> None:
+def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: Report, *, named: bool = False) -> None:
+    """`named`: it is the outcome of those that an answer does not name, who go again without the others."""
     refused = status == "4xx" or (status.isdecimal() and 400 <= int(status) < 500 and int(status) not in RETRYABLE)
-    if then in ("retry", "throttle") and refused:
+    if then in ("retry", "throttle") and refused and not named:
         _add(
             report,
             "D107",

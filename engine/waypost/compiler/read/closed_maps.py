@@ -16,7 +16,7 @@ from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.lang.words import snakecase
 
-RESERVED = ("sign", "oauth2", "results")
+RESERVED = ("sign", "oauth2")
 """Words of the language that come in a later version."""
 
 PLACES = {
@@ -29,6 +29,8 @@ PLACES = {
     "retry": "a request",
     "dedupe": "a request",
     "responses": "a request",
+    "results": "a response rule",
+    "rest": "a response rule",
     "gzip": "a request",
     "timeout": "a request",
     "concurrency": "a request",

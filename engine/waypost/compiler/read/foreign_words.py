@@ -42,6 +42,16 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "options": ("choices",),
     "extends": ("like", "use"),
     "disabled": ("enabled",),
+    "path": ("at",),
+    "errors": ("at", "results"),
+    "position": ("index",),
+    "id": ("value",),
+    "field": ("of",),
+    "message": ("reason",),
+    "others": ("rest",),
+    "else": ("rest",),
+    "default": ("rest",),
+    "outcome": ("then",),
 }
 """A key elsewhere -> ours; the first that is legal at the place counts."""
 
@@ -85,7 +95,7 @@ ADVICE: Final[dict[str, str]] = {
     "timestamp": "a time is of the form that is sent: `datetime` (ISO 8601), `unix` (seconds), `unix_ms` or `unix_us`",
     "api_key": 'write `headers: {x-api-key: "{{ settings.… }}"}` or `query: …`',
     "token": 'write `bearer: "{{ settings.… }}"`',
-    "partial": "an answer for each message is not read yet: `split` finds the refused ones",
+    "partial": "an answer that names messages is read by `results`; `split` finds the refused ones where it names none",
     "disabled": "write `enabled: false`",
     "events": 'write `trigger: type = "track"`',
 }

@@ -13,14 +13,12 @@ import msgspec
 from waypost import plan as p
 from waypost.compiler.compose.reuse import METHODS, is_omit
 from waypost.compiler.read import units
-from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
+from waypost.compiler.read.responses import read_responses
 from waypost.compiler.read.source import Span
-from waypost.compiler.read.values import AUTH, BODY, OBJECTS, RESPONSE, TEXT, Place, Values
-from waypost.compiler.report.diagnostic import Fix
-from waypost.compiler.report.suggest import nearest
-from waypost.compiler.spec import AuthSpec, Condition, Located, RequestSpec, Val
+from waypost.compiler.read.values import AUTH, BODY, OBJECTS, TEXT, Place, Values
+from waypost.compiler.spec import AuthSpec, Located, RequestSpec, Val
 from waypost.lang.bodies import FORMATS
 
 
@@ -38,10 +36,6 @@ BATCH = ("max_messages", "max_bytes", "max_message_bytes", "max_wait")
 RATE = ("requests", "messages")
 RETRY = ("for", "wait_from", "max_wait")
 DEDUPE = ("by", "within")
-RULE = ("if", "then")
-STATUS = r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered"
-_STATUSES = ("2xx", "3xx", "4xx", "5xx", "unsent", "unanswered")
-OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
 
 
 def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSpec | None:
@@ -65,7 +59,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
     url_node = node.get(method.text)
     url = values.text(url_node, place) if url_node is not None else Val(p.Const(value=""), method.span)
     word, body = ("body", None) if probe else _body(node, values)
-    conditions: list[Condition] = []
+    responses = read_responses(node.get("responses"), values)
     more: dict[str, tuple[Val, ...]] = {}
     if probe:
         more = {"headers": (), "query": ()}
@@ -79,7 +73,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         rate=_rates(node.get("rate"), values),
         retry=_retry(node.get("retry"), values),
         dedupe=_dedupe(node.get("dedupe"), values),
-        responses=_responses(node.get("responses"), values, conditions),
+        responses=responses.rules,
         content_type=_content_type(node, values),
     )
     read = RequestSpec(
@@ -89,11 +83,12 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         _texts(_entries(node.get("headers"), more, "headers", values), values, place, "`headers`"),
         _texts(_entries(node.get("query"), more, "query", values), values, place, "`query`"),
         body,
-        tuple(conditions),
+        tuple(responses.conditions),
         node.span,
         _spans(node),
         word,
         more,
+        tuple(responses.readers),
     )
     return None if broken else read
 
@@ -235,47 +230,6 @@ def _dedupe(node: Node | None, values: Values) -> p.Dedupe | None:
     closed.need(held, "within", "`dedupe`", "say for how long, such as `within: 24h`")
     within = closed.quantity(held.get("within"), "`within`", units.seconds, units.TIME_HELP)
     return p.Dedupe(by=[name.text for name in by], within_s=within or 0.0)
-
-
-def _responses(node: Node | None, values: Values, conditions: list[Condition]) -> dict[str, list[p.ResponseRule]]:
-    closed = values.closed
-    held = closed.map(node, "`responses`")
-    found: dict[str, list[p.ResponseRule]] = {}
-    for name, value in held.entries if held else ():
-        if not re.fullmatch(STATUS, name.text):
-            near = {"timeout": "unanswered", "default": "4xx"}.get(name.text) or nearest(name.text, _STATUSES)
-            closed.add(
-                "S105",
-                f"`{name.text}` is no status",
-                name.span,
-                f"did you mean `{near}`?" if near else "expected `400`, `4xx`, `unsent` or `unanswered`",
-                fix=Fix(name.span, near, safe=True) if near and near == name.text.lower() else None,
-            )
-            continue
-        rules = [_rule(item, values, conditions) for item in (value.items if isinstance(value, Seq) else (value,))]
-        found[name.text] = [rule for rule in rules if rule is not None]
-    return found
-
-
-def _rule(node: Node, values: Values, conditions: list[Condition]) -> p.ResponseRule | None:
-    closed = values.closed
-    if isinstance(node, Map):
-        if node.get("results") is not None or node.get("rest") is not None:
-            closed.add(
-                "S106", "`results` is reserved for a later version of the language", node.span, "not yet supported"
-            )
-            return None
-        closed.keys(node, RULE, "a response rule")
-        then, test_node = closed.need(node, "then", "a response rule"), closed.need(node, "if", "a response rule")
-        test = values.condition(test_node, RESPONSE, "`if`") if test_node is not None else None
-        if test is None:
-            return None
-        conditions.append(test)
-        return p.ResponseRule(then=closed.one_of(then, OUTCOMES, "the outcome", "reject"), test=test.text)
-    if not isinstance(node, Scalar):
-        closed.add("S104", "a response is an outcome or a list of them", node.span, f"found {describe(node)}")
-        return None
-    return p.ResponseRule(then=closed.one_of(node, OUTCOMES, "the outcome", "reject"))
 
 
 def read_auth(node: Node | None, values: Values) -> AuthSpec:

@@ -52,13 +52,15 @@ _FQL_CODES = {
 
 @dataclass(frozen=True)
 class Place:
-    """What may be named at a place: roots of templates, whether `$item` and `$key` are legal, and roots of conditions."""
+    """What may be named at a place: roots of templates, whether `$item` and `$key` are legal, and roots of conditions. `body`: `$body` is, an
+    answer's, and there is no event."""
 
     what: str
     roots: tuple[str, ...]
     item: bool = False
     key: bool = False
     messages: bool = False
+    body: bool = False
     fql_roots: frozenset[str] = fql.TRIGGER_ROOTS
 
     def with_item(self) -> Place:
@@ -78,6 +80,7 @@ OBJECTS = Place("a request", ("event", "settings", "meta", "now"))
 AUTH = Place("auth", ("settings", "now"))
 TRIGGER = Place("a trigger", ())
 RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)
+RESULT = Place("a result", ("item", "body"), item=True, body=True, fql_roots=fql.RESPONSE_ROOTS | {"item"})
 
 
 class Values:
@@ -203,7 +206,7 @@ class Values:
             )
             return None
         word = re.match(r"\$[A-Za-z_]+", node.text)
-        if word and not re.match(r"\$item(?![A-Za-z_])", node.text):
+        if word and word[0] not in ("$item", "$body" if place.body else "$item"):
             near = nearest(word[0], (*WORDS, *OPERATORS))
             span = node.locate(0, word.end())
             as_path = "$." + node.text[1:]
@@ -219,7 +222,7 @@ class Values:
             )
             return None
         try:
-            expr = jsonpath.parse(node.text, item=place.item)
+            expr = jsonpath.parse(node.text, item=place.item, body=place.body)
         except LangError as error:
             head, bar, filters = node.text.partition(" | ")
             if bar and _DOTTED.fullmatch(head.removeprefix("$")):
@@ -231,9 +234,20 @@ class Values:
                 return None
             self.lang_fault(_PATH_CODES, error, node)
             return None
+        if expr.root == "event" and place.body:
+            self.of_no_event(node)
+            return None
         if expr.root == "event":
             self.known_fields(expr.parts, node, 0)
         return Val(p.Path(path=expr.text), node.span, scalar=node)
+
+    def of_no_event(self, node: Scalar) -> None:
+        meant = "$body" + node.text[1:]
+        fix = Fix(node.span, meant) if node.style == "plain" else None
+        help_text = "what is read here is the answer, not an event"
+        self.add(
+            "P104", "a path begins with `$body` or `$item` here", node.span, f"did you mean `{meant}`?", help_text, fix
+        )
 
     def known_fields(self, parts: Sequence[Any], node: Scalar, at: int) -> None:
         """Whether the names of an event's path are fields; `at` is where they begin in the scalar's text."""
@@ -455,7 +469,7 @@ class Values:
             self.named_anyhow(node)
             self.lang_fault(_FQL_CODES, error, node)
             return None
-        of_event = place.what != "a response"
+        of_event = "type" in place.fql_roots
         faults = fql.lint(tree, roots=place.fql_roots, event_types=of_event)
         broken = False
         for fault in faults:

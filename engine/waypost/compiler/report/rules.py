@@ -117,6 +117,8 @@ D113 sends-again | The outcome sends messages again that the destination has acc
 D114 content-type | The body is one thing, and the header says that it is another: the destination would read it wrongly.
 D115 mapping-not-sent | What the mapping makes is not sent by the request, and what it asks of events is for nothing.
 D116 list-of-actions | In a body with several lists each action's messages stand in exactly one of them; else it is unclear where they go.
+D120 results-field | An answer names messages by a field that the mapping does not produce: it could name none.
+D121 results-nobody | An answer that names nobody is what its status says, and that is `ok` for a success: nothing would be left to send again.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from waypost.compiler.compose.reuse import METHODS
-from waypost.compiler.read import connections_file, integrations, request, spec_reader, units
+from waypost.compiler.read import connections_file, integrations, request, responses, spec_reader, units
 from waypost.compiler.read.closed_maps import NAME
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
@@ -215,8 +215,6 @@ def _request() -> Schema:
     count: Schema = {"type": "integer", "minimum": 1}
     rate = _laid("`rate`", request.RATE, dict.fromkeys(request.RATE, quantity["rate"]))
     names = _one_or_list({"type": "string"})
-    outcome = _one_of(request.OUTCOMES, "the outcome")
-    rule = _closed("a response rule", request.RULE, {"if": _ref("condition"), "then": outcome}, required=request.RULE)
     batch: dict[str, Schema] = {
         "max_messages": {"anyOf": [count, {"type": "object", "additionalProperties": count}]},
         "max_bytes": quantity["size"],
@@ -236,8 +234,8 @@ def _request() -> Schema:
         "dedupe": _laid("`dedupe`", request.DEDUPE, {"by": names, "within": quantity["time"]}),
         "responses": {
             "type": "object",
-            "propertyNames": {"pattern": f"^({request.STATUS})$"},
-            "additionalProperties": _or_omit(_one_or_list({"anyOf": [outcome, rule, _reader_of_results()]})),
+            "propertyNames": {"pattern": f"^({responses.STATUS})$"},
+            "additionalProperties": _or_omit(_one_or_list(_response())),
         },
     }
     found = _laid("the request", request.REQUEST, shapes)
@@ -247,9 +245,30 @@ def _request() -> Schema:
     return {**found, "not": {"anyOf": two}}
 
 
-def _reader_of_results() -> Schema:
-    """Reserved words are left to the reader, which says when they come."""
-    return {"type": "object", "required": ["results"]}
+def _response() -> Schema:
+    """What an answer means: an outcome, one under a condition, or one for each message that the answer names."""
+    outcome = _one_of(responses.OUTCOMES, "the outcome")
+    test = {"if": _ref("condition")}
+    words = responses.RULE[:2]
+    rule = _closed("a response rule", words, {**test, "then": outcome}, required=words)
+    return {"anyOf": [outcome, rule, _by_message(outcome, rule)]}
+
+
+def _by_message(outcome: Schema, rule: Schema) -> Schema:
+    shapes: dict[str, Schema] = {
+        "at": _one_or_list({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+        "index": _ref("value"),
+        "value": _ref("value"),
+        "of": {"type": "string"},
+        "where": _ref("condition"),
+        "reason": _ref("value"),
+        "then": _one_or_list({"anyOf": [outcome, rule]}),
+    }
+    # Words that stand in the readers of `at` may be missing around them.
+    reader = _closed("a reader of `results`", responses.READER, shapes, required=("at",))
+    words = [word for word in responses.RULE if word != "then"]
+    held = {"if": _ref("condition"), "results": _one_or_list(reader), "rest": outcome}
+    return _closed("a response rule", words, held, required=("results", "rest"))
 
 
 def _block() -> Schema:

@@ -105,6 +105,16 @@ the check
 a response rule
   if | A condition over status, headers and body.
   then | The outcome when it holds.
+  results | Which messages the answer names, and what becomes of each: a reader, or a list of them.
+  rest | The outcome of the messages that the answer does not name, when it names any.
+a reader of `results`
+  at | The list of what the answer says of single messages, such as `$body.errors`; several paths or readers as a list.
+  index | Which message an item means: its place in the request, from 0, such as `$item.index`.
+  value | Which message an item means: the one whose field `of` is equal to this, such as `$item.id`.
+  of | The output field, dotted, that `value` is equal to.
+  where | Which items count, in FQL over `item`, status, headers and body.
+  reason | What the message's dead letter says, such as `"{{ item.message }}"`.
+  then | The outcome of a message that is named, or a list of them with `if`.
 the outcome
   ok | Acknowledged.
   retry | Again, with growing waits, within `retry.for`.
@@ -241,6 +251,7 @@ an expectation
   outcome | How the delivery ends: ok, dead or stop.
   attempts | How many requests were sent.
   waited | How long the retries waited, such as `2s`.
+  reason | What the answer says of this message alone (`reason` of `results`).
 """
 
 

@@ -37,13 +37,14 @@ GZIP_LEVEL, GZIP_FORM = 2, 31
 
 @dataclass(frozen=True)
 class Wire:
-    """A request as it goes out. `uncompressed` is the body's size before compression, in bytes."""
+    """A request as it goes out. `uncompressed` is the body's size before compression, in bytes; `by_message`: its answer may name messages."""
 
     method: str
     url: str
     headers: list[tuple[str, str]]
     body: bytes
     uncompressed: int
+    by_message: bool = False
 
 
 class RequestProgram:
@@ -63,6 +64,7 @@ class RequestProgram:
         self._shown_auth = _auth_without_now(auth)
         self._bound = bound
         self._masked = bound.masked()
+        self._by_message = any(rule.results for rules in request.responses.values() for rule in rules)
 
     def envelope(
         self, group: tuple[Any, ...], now: float, lists: Sequence[str] = (), *, masked: bool = False
@@ -116,7 +118,11 @@ class RequestProgram:
         origin = self._shown_origin if masked else self._origin
         query = _over({**request.query, **auth.query}, _below(request.more_query, env, headers=False), env)
         url = _url(origin, query, env, self._bound.endpoint_override, masked)
-        return Wire(request.method.upper(), url, list(headers.items()), sent, len(body))
+        return Wire(request.method.upper(), url, list(headers.items()), sent, len(body), self._by_message)
+
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
+        """The value of a node of `results` over an answer ({status, headers, body}) and an item of it."""
+        return interpret.evaluate(node, interpret.Env(event=answer, settings=self._bound, item=item))
 
     def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> interpret.Env:
         # Milliseconds: `{{ now | datetime }}` then has the same width at every attempt.
