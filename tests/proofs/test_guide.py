@@ -87,6 +87,14 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
     assert len(background) == 1
 
 
+def test_answers_that_name_messages(tmp_path: Path) -> None:
+    for language, name, body in FENCE.findall((ROOT / "docs" / "answers.md").read_text(encoding="utf-8")):
+        if language == "console":
+            run_block(body, tmp_path, [])
+        elif name:
+            (tmp_path / name).write_text(body, encoding="utf-8")
+
+
 # The migration page.
 
 MIGRATING = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
