@@ -8,8 +8,12 @@ What a server sent is not quoted where it is no HTTP: it may be the request itse
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -34,6 +38,49 @@ ALERTS = {
     "EE_KEY_TOO_SMALL": "the server's key is too small to be safe",
 }
 """Ends of OpenSSL's reasons that no other attempt will heal."""
+
+NUMBERS = {
+    errno.ECONNREFUSED: "the connection is refused: nothing listens there",
+    errno.ECONNRESET: "the server closed the connection before it answered",
+    errno.ECONNABORTED: "the connection was closed before an answer came",
+    errno.EPIPE: "the server closed the connection while the request was sent",
+    errno.ENETUNREACH: "no way leads to its network",
+    errno.EHOSTUNREACH: "no way leads to it",
+    errno.ENETDOWN: "this machine's network is down",
+    errno.ETIMEDOUT: "no answer in time",
+    errno.EACCES: "this machine does not let connections to it out",
+    errno.EPERM: "this machine does not let connections to it out",
+    errno.EADDRNOTAVAIL: "this machine has no free address or port for another connection",
+    errno.EMFILE: "too many files and connections are open (ulimit -n)",
+    errno.ENFILE: "too many files and connections are open on this machine",
+    errno.ENOBUFS: "this machine has no memory for another connection",
+    errno.ENOMEM: "this machine has no memory for another connection",
+    errno.EINVAL: "its address is none that can be connected to",
+}
+"""What the system says, by its number."""
+
+NAMES = {
+    socket.EAI_NONAME: "no address is known for this name",
+    socket.EAI_NODATA: "no address is known for this name",
+    socket.EAI_AGAIN: "the name could not be looked up for now",
+    socket.EAI_FAIL: "the name could not be looked up",
+}
+"""What the search for a name's address says."""
+
+KINDS = {
+    "ConnectError": "no connection can be made",
+    "ReadError": "the connection broke before an answer came",
+    "WriteError": "the connection broke while the request was sent",
+    "CloseError": "the connection broke while it was closed",
+    "LocalProtocolError": "the request cannot be written as HTTP",
+    "DecodingError": "what it answers cannot be unpacked",
+    "UnsupportedProtocol": "its url begins with neither http:// nor https://",
+    "TooManyRedirects": "it sends from one url to the next without an end",
+    "StreamError": "what it answers could not be read",
+    "NetworkError": "the connection failed",
+    "OSError": "the connection failed",
+}
+"""What the client's exceptions mean, by name, the special ones first: only the transport imports the client."""
 
 AUTHORITY = "with an authority of your own: `tls.ca` of the connection, --tls-ca, or SSL_CERT_FILE"
 
@@ -62,31 +109,45 @@ def what_went_wrong(error: BaseException, url: str, proxy: Proxy | None) -> Wron
         return _of_proxy(str(error), host, proxy)
     if "RemoteProtocolError" in kinds:
         return Wrong(f"{host}: {_of_protocol(str(error))}{through}")
-    text = str(error) or type(error).__name__
-    said = text if "://" not in text else type(error).__name__
+    said = _of_system(error) or next((said for kind, said in KINDS.items() if kind in kinds), "the request failed")
+    if kinds & {"ReadError", "WriteError"} and url.startswith("http://"):
+        said += "; a server that speaks TLS is reached by https://"
     return Wrong(f"{host}: {said}{through}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, then those behind it."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of_system(error: BaseException) -> str:
+    """What the system says of it, where one of the exceptions behind it is the system's."""
+    for one in _chain(error):
+        if isinstance(one, socket.gaierror):
+            return NAMES.get(one.errno or 0, "the name could not be looked up")
+        if isinstance(one, OSError) and one.errno:
+            return NUMBERS.get(one.errno) or os.strerror(one.errno)[:1].lower() + os.strerror(one.errno)[1:]
+    return ""
 
 
 def _tls(error: BaseException | None) -> ssl.SSLError | None:
     """The failure of TLS that is behind an exception."""
-    for _ in range(10):
-        if error is None:
-            break
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    return next((one for one in _chain(error) if isinstance(one, ssl.SSLError)), None)
 
 
 def _of_tls(error: ssl.SSLError) -> Wrong:
     if isinstance(error, ssl.SSLCertVerificationError):
-        why = (error.verify_message or "it cannot be verified").rstrip(".")
+        why = (getattr(error, "verify_message", "") or "it cannot be verified").rstrip(".")
         if "issuer" in why or "self-signed" in why or "self signed" in why or "verify the first" in why:
             return Wrong(
                 f"the server's certificate is not to be trusted ({why}): believe it {AUTHORITY}", hopeless=True
             )
         return Wrong(f"the server's certificate is not to be trusted ({why})", hopeless=True)
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""
     for end, said in ALERTS.items():
         if reason.endswith(end):
             return Wrong(said, hopeless=True)

@@ -41,9 +41,28 @@ def merge(values: Values, node: Map, held: Node, place: Place) -> Val:
 
 
 def literal(values: Values, node: Map, held: Node, place: Place) -> Val:
-    return Val(
-        p.Const(value=values.closed.constant(held)), node.span, scalar=held if isinstance(held, Scalar) else None
-    )
+    return Val(p.Const(value=as_it_is(values, held)), node.span, scalar=held if isinstance(held, Scalar) else None)
+
+
+def as_it_is(values: Values, held: Node) -> Any:
+    """What stands in a `$literal`. A second one in it can only have been meant to be read."""
+    inside: list[Node] = [held]
+    while inside:
+        node = inside.pop()
+        if isinstance(node, Seq):
+            inside += node.items
+        elif isinstance(node, Map):
+            for name, value in node.entries:
+                inside.append(value)
+                if name.text == "$literal":
+                    values.add(
+                        "M218",
+                        "inside `$literal` nothing is evaluated, so `$literal` is only a key here",
+                        name.span,
+                        "it is sent as it stands",
+                        "one `$literal` around the whole is enough",
+                    )
+    return values.closed.constant(held)
 
 
 def first(values: Values, node: Map, held: Node, place: Place) -> Val:
@@ -218,7 +237,7 @@ def constant(values: Values, node: Node, what: str) -> Any:
         no_path(values, node, what)
         return values.closed.constant(node)
     if [name.text for name, _ in node.entries] == ["$literal"]:
-        return values.closed.constant(node.entries[0][1])
+        return as_it_is(values, node.entries[0][1])
     found: dict[str, Any] = {}
     for name, held in node.entries:
         if name.text.startswith("$") and not name.text.startswith("$$"):

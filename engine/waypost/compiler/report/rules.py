@@ -73,7 +73,7 @@ M213 required-with-default | A field with a default is never missing.
 M214 pattern-syntax | The pattern is no regular expression that can be judged in time that grows with the text alone (RE2).
 M216 require-never | `require` names an output that the mapping cannot produce: every event would be rejected.
 M217 no-value | Nothing behind a key is null to YAML; a value that was forgotten would be sent as null.
-M218 path-as-constant | `default`, `enum`, `keys` and `in` hold constants: a path or template there would be sent as the text that it is.
+M218 path-as-constant | `default`, `enum`, `keys`, `in` and `$literal` hold constants: what looks like more would be sent as the text it is.
 M219 never-reached | What stands behind a constant in `$first` is never reached, for a constant is never missing.
 M220 constant-refused | A constant that the checks of its own field refuse: every event that it is for would be rejected.
 M230 single-without-list | `single: wrap` makes a list of one value: it stands where a list is meant, and a list's items have no names.
