@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 
 from conftest import ROOT
 from running import waypost
+from waypost.authoring.test import cases
 from waypost.cli import explain
 from waypost.cli.main import COMMANDS, STATUSES, cli
 from waypost.compiler.pipeline import compile_text
@@ -24,18 +26,37 @@ from waypost.operate.metrics import METRICS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def filled(path: Path, mark: str, table: str) -> str:
     """The document with the table behind its mark replaced."""
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition(f"<!-- {mark} -->\n")
-    rest = re.sub(r"\A\n?(\|.*\n)*", "", rest)
-    return f"{head}<!-- {mark} -->\n\n{table}{rest}"
+    rest = re.sub(r"\A\n?(\|.*\n)*\n*", "", rest)
+    return f"{head}<!-- {mark} -->\n\n{table}\n{rest}".rstrip("\n") + "\n"
 
 
 def rows(header: str, lines: list[str]) -> str:
     return "\n".join([header, "|" + "---|" * header.count("|", 1), *lines]) + "\n"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_blank_line_ends_each_table(path: Path) -> None:
+    """What stands directly under a table's last row is another row of it. Mutation that turns this red: `filled` without it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    fences = 0
+    for one, following in pairwise(lines):
+        fences += one.startswith("```")
+        if fences % 2 == 0 and one.startswith("|") and not following.startswith("|"):
+            assert following.strip() in ("", "</details>"), f"{path.name}: {following}"
+
+
+def test_reference_names_every_word_of_a_test() -> None:
+    """Mutation that turns this red: a word of `cases.WORDS` that the section leaves out."""
+    section = (DOCS / "spec-reference.md").read_text(encoding="utf-8").partition("\n## Tests\n")[2]
+    for word in {*cases.TEST, *cases.FILE, *cases.EXPECT}:
+        assert f"`{word}`" in section, word
 
 
 def test_filter_table(golden: Callable[[Path, str], None]) -> None:
