@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
 from waypost.lang import arithmetic, filters, formats, fql, template, values
 from waypost.lang.values import Fault
+from waypost.plan import catalog
 from waypost.program import interpret_numbers
 
 
@@ -239,3 +241,27 @@ def test_every_function_takes_every_value_or_says_no(names: list[str]) -> None:
     """Mutations that turn this red: `Decimal(token)` as it stands, `strftime` for `format_time`, `scaleb` of any digits."""
     for name in names:
         all_ways(both(mapping(NODES[name]), {}), LINES)
+
+
+@pytest.mark.parametrize("name", ["userId", "anonymousId", "groupId", "messageId"])
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("12345", "12345"),
+        ("12345.0", "12345"),
+        ("1.2345E4", "12345"),
+        ("123450e-1", "12345"),
+        ("-0.0", "0"),
+        ("12345.5", "12345.5"),
+        ("9007199254740993", "9007199254740993"),
+        ("9007199254740993.0", "9007199254740993"),
+    ],
+)
+def test_one_person_has_one_id_in_the_shipped_destination(name: str, written: str, wanted: str) -> None:
+    """However a number is written. Mutation that turns this red: `values` that gives a number's token as text."""
+    plan = p.load(catalog.shipped_plan("segment").read_bytes())
+    others = "".join(f',"{one}":"x"' for one in ("userId", "groupId", "messageId") if one != name)
+    line = b'{"type":"group","%s":%s%s}' % (name.encode(), written.encode(), others.encode())
+    for result in all_ways(both(plan, {"source_write_key": "k", "endpoint": "europe"}), [line])[0]:
+        assert isinstance(result, Mapped), result
+        assert msgspec.json.decode(result.body)[name] == wanted
