@@ -32,6 +32,7 @@ STATUSES = {
 
 COMMANDS = {
     "new": ("waypost.cli.new", "Write the first spec of a destination, with a passing test."),
+    "import": ("waypost.cli.importing", "Write a first spec from a destination's public metadata in another format."),
     "lint": ("waypost.cli.lint", "Check specs, tests and connections; every finding with its line, column and fix."),
     "compile": ("waypost.cli.compile", "Write compiled/NAME.json, or check that it is not stale."),
     "test": ("waypost.cli.test", "Run specs' tests.yaml to the bytes on the wire."),

@@ -145,6 +145,11 @@ def _unmarked(item: SettingSpec, report: Report) -> None:
     )
 
 
+def named_secret(name: str) -> bool:
+    """Whether a setting of this name is a credential, by its name alone."""
+    return _NAMED.search(name) is not None
+
+
 def looks_secret(text: str) -> bool:
     """A known prefix, or a long word of many different characters with letters and digits mixed."""
     if _PREFIXES.search(text):

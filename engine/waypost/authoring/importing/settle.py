@@ -1,0 +1,123 @@
+"""The draft, judged by the compiler before anybody sees it: what is returned lints.
+
+Takes a Draft. Gives its text, its plan and the notes with their lines. A finding that leaves room for judgement is excused on its line; a value
+that cannot be compiled is taken out, and the import says so: rather a gap that is listed than a spec that cannot be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waypost.authoring.importing.draft import Draft, Owner, text_lines
+from waypost.authoring.importing.fields import PLACEHOLDER
+from waypost.authoring.importing.sources import Path, path_text
+from waypost.authoring.importing.triggers import placeholder
+from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Line, Note, Noted, Tree
+from waypost.compiler.pipeline import compile_text
+from waypost.compiler.report.diagnostic import Diagnostic, Report
+from waypost.compiler.report.rules import JUDGEMENT
+from waypost.lang import notation
+from waypost.plan import Plan
+
+ROUNDS = 60
+UNUSED_SETTING = "C101"
+REASONS = {UNUSED_SETTING: "for the request, which is to be filled in"}
+REASON = "as the imported metadata has it"
+
+
+@dataclass(frozen=True)
+class Settled:
+    text: str
+    plan: Plan | None
+    report: Report
+    notes: tuple[tuple[int, str, Note], ...]
+    """(line, action, note) in order."""
+
+
+def settle(draft: Draft, path: str, schema: str = "") -> Settled:
+    allowed: dict[tuple[Owner, str], str] = {}
+    settled = _judged(draft, path, schema, allowed)
+    for _ in range(ROUNDS):
+        fresh = {key: code for key, code in _excusable(draft, settled.report, schema).items() if key not in allowed}
+        if not fresh and not settled.report.diagnostics:
+            break
+        allowed.update(fresh)
+        if not fresh and not _without(draft, settled.report, schema):
+            break
+        settled = _judged(draft, path, schema, allowed)
+    return settled
+
+
+def _judged(draft: Draft, path: str, schema: str, allowed: dict[tuple[Owner, str], str]) -> Settled:
+    rows: list[str] = []
+    found: list[tuple[int, str, Note]] = []
+    for owner, line in text_lines(draft, schema):
+        code = allowed.get((owner, line.text))
+        rows.append(line.text + (f"   # waypost: allow {code} ({REASONS.get(code, REASON)})" if code else ""))
+        found.extend((len(rows), owner[0], note) for note in line.notes)
+    text = "\n".join(rows) + "\n"
+    plan, report = compile_text(text, path)
+    return Settled(text, plan, report, tuple(found))
+
+
+def _owned(draft: Draft, report: Report, schema: str) -> list[tuple[Diagnostic, Owner, Line]]:
+    """Each finding with the line of the draft that it is on."""
+    rows = list(text_lines(draft, schema))
+    found = []
+    for item in report.diagnostics:
+        at = report.source.position(item.label.span.start)[0] - 1
+        owner, line = rows[min(at, len(rows) - 1)]
+        found.append((item, owner, line))
+    return found
+
+
+def _excusable(draft: Draft, report: Report, schema: str) -> dict[tuple[Owner, str], str]:
+    found: dict[tuple[Owner, str], str] = {}
+    for item, owner, line in _owned(draft, report, schema):
+        if item.code in JUDGEMENT:
+            found.setdefault((owner, line.text), item.code)
+    return found
+
+
+def _without(draft: Draft, report: Report, schema: str) -> bool:
+    """Takes the first value that cannot be compiled out of the draft. False when there is nothing to take out."""
+    for item, (name, part), _ in _owned(draft, report, schema):
+        action = next((one for one in draft.actions if one.name == name), None)
+        if action is None:
+            if part in draft.settings:
+                draft.settings[part] = {"type": "string", "optional": "true", "label": notation.quoted(part)}
+                return True
+            if draft.auth is not None:
+                draft.auth = None
+                return True
+            continue
+        why = f"{item.code} {item.message}"
+        if part in action.fields:
+            _take(action.fields, part, why)
+        elif part == "trigger" and not action.trigger.open:
+            action.trigger = placeholder(name, f"its trigger cannot be compiled: {why}")
+        elif part == "request" and action.batch is not None:
+            action.batch = {"max_messages": "1000", "max_wait": "1s"} if len(action.batch) > 2 else None
+            action.notes.append(Note(APPROXIMATION, f"its batch cannot be compiled, and is left out: {why}"))
+        elif part == "require" and action.require:
+            lost = action.require.pop()
+            action.notes.append(
+                Note(APPROXIMATION, f"a condition of `require` cannot be compiled, and is left out: {why} ({lost})")
+            )
+        elif part in ("mapping", "") and action.fields:
+            _take(action.fields, next(reversed(action.fields)), why)
+        else:
+            continue
+        return True
+    return False
+
+
+def _take(fields: dict[str, Tree], key: str, why: str) -> None:
+    tree = fields[key]
+    needed = isinstance(tree, Noted) and any(note.kind == TODO for note in tree.notes)
+    note = Note(APPROXIMATION, f"`{key}` cannot be compiled, and has no value: {why}")
+    if needed:
+        del fields[key]
+        return
+    words = {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, key))))}
+    fields[key] = Noted(dict(words), (note,), "todo: write its value")
