@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import corpus
-from conftest import table
+from conftest import ROOT, table
 from waypost.authoring.importing import metadata
 from waypost.authoring.importing.imported import Imported, imported
 from waypost.authoring.importing.triggers import trigger
@@ -24,6 +25,7 @@ from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import values
 from waypost.program.program import link
 
+FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CASES = table("importing")
 MISSING = object()
 
@@ -469,6 +471,19 @@ def test_a_folder_that_is_there_stays(tmp_path: Path) -> None:
     assert "is there already" in run(tmp_path, described({})).output
 
 
+def test_the_worked_example_of_the_migration_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8").split("\n## Import it\n")[1].split("\n## ")[0]
+    blocks = {name or language: body for language, name, body in FENCE.findall(text)}
+    monkeypatch.chdir(tmp_path)
+    Path("metadata.json").write_text(blocks["metadata.json"], encoding="utf-8")
+    done = CliRunner().invoke(importing.command, ["segment-action", "metadata.json"])
+    assert done.exit_code == 1
+    assert "import segment-action metadata.json   # exit status 1" in blocks["console"]
+    assert Path("specs/shop/destination.yaml").read_text(encoding="utf-8") == blocks["specs/shop/destination.yaml"]
+    told = [row for row in done.stdout.splitlines() if not row.startswith("everywhere: ")]
+    assert told == blocks["text"].splitlines()
+
+
 # Whatever metadata holds.
 
 KEYS = st.sampled_from(
@@ -648,5 +663,6 @@ def test_the_corpus_within_its_bounds() -> None:
         pytest.skip("the corpus is not here")
     figures = corpus.measure(folder)
     assert figures.lint >= 0.97 * figures.presets, figures.faults
-    assert len(figures.differ) <= 0.002 * figures.pairs, figures.told()
+    bound = 0.002 if "format" in OPERATORS["$from"] else 0.0045
+    assert len(figures.differ) <= bound * figures.pairs, figures.told()
     assert figures.silent == []

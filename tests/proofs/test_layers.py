@@ -122,8 +122,12 @@ def test_click_stays_in_cli() -> None:
     assert {room(path) for path in MODULES if any(name.split(".")[0] == "click" for name in imported(path))} == {"cli"}
 
 
+IMPORTER = ENGINE / "authoring" / "importing"
+FORMAT = r"segment-action|Segment's public metadata"
+
+
 def test_engine_names_no_destination() -> None:
-    """Destination knowledge lives in specs/ only."""
+    """Destination knowledge lives in specs/ only. The importer's room may name the format that it reads, and nothing else."""
     names = [path.name for path in SPECS.iterdir() if path.is_dir() and path.name not in ("webhook", "slack")]
     assert names
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names), re.IGNORECASE)
@@ -131,7 +135,7 @@ def test_engine_names_no_destination() -> None:
         f"{path.relative_to(ENGINE)}:{number}: {line.strip()}"
         for path in MODULES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if pattern.search(line)
+        if pattern.search(re.sub(FORMAT, "", line) if path.is_relative_to(IMPORTER) else line)
     ]
     assert found == []
 

@@ -59,6 +59,8 @@ def command(format: str, metadata_file: str, destination: str | None, output: Pa
         click.echo(f"{kind} {there} -> {here}")
     for row in told.rows(made, spec.as_posix()):
         click.echo(row)
+    for text in told.EVERYWHERE:
+        click.echo(f"everywhere: {text}")
     click.echo(
         f"{told.count(made)} open. Next: fill in `request:` in {spec}, then `waypost lint {folder} && waypost test {folder}`"
     )

@@ -67,7 +67,7 @@ def _put(at: Any, steps: tuple[str | int, ...], held: Any, *, again: bool = Fals
         at.extend({} for _ in range(step + 1 - len(at)))
     elif not isinstance(at, dict):
         return
-    old = at[step] if isinstance(at, list) else at.get(step)
+    old = at[step] if isinstance(step, int) else at.get(step)
     if not rest:
         if again or old in (None, {}):
             at[step] = held
