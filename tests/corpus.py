@@ -41,8 +41,8 @@ CLASSES = {
     "nulls": "a null in a list of objects is not made a zero",
 }
 
-TOLD = re.compile(r"^rejected here: wrong_type .*found array")
-"""What every import says: a list of one item where one value is meant."""
+TOLD = re.compile(r"^rejected here: wrong_type .*found array|^taken here, there: \S+ must be a valid email")
+"""What every import says: of a list of one item where one value is meant, and of letters in an email address."""
 
 
 def corpus() -> Path | None:

@@ -20,7 +20,6 @@ from waypost.authoring.importing.triggers import trigger
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO
 from waypost.cli import importing
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.read.operators import OPERATORS
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import values
 from waypost.program.program import link
@@ -76,14 +75,11 @@ def test_a_field_means_what_it_meant(case: dict[str, Any]) -> None:
     mapping = {"f": case["mapping"]} if "mapping" in case else MISSING
     made = read(described({"f": case["field"]}, mapping))
     clean(made)
-    wraps = "single" in OPERATORS["$each"]
     if "spec" in case:
         assert f"      f: {case['spec']}\n" in made.text
-    wraps = "single" in OPERATORS["$each"]
-    for event, wanted in [*case.get("events", []), *(case.get("single", []) if wraps else [])]:
+    for event, wanted in case.get("events", []):
         assert becomes(made, event) == wanted, (event, made.text)
-    told = [text for text in open_notes(made) if wraps or "a list of one there" not in text]
-    for words, text in zip(case.get("notes", []), told, strict=True):
+    for words, text in zip(case.get("notes", []), open_notes(made), strict=True):
         assert words in text
 
 
@@ -663,6 +659,5 @@ def test_the_corpus_within_its_bounds() -> None:
         pytest.skip("the corpus is not here")
     figures = corpus.measure(folder)
     assert figures.lint >= 0.97 * figures.presets, figures.faults
-    bound = 0.002 if "format" in OPERATORS["$from"] else 0.0045
-    assert len(figures.differ) <= bound * figures.pairs, figures.told()
+    assert len(figures.differ) <= 0.002 * figures.pairs, figures.told()
     assert figures.silent == []

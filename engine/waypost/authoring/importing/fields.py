@@ -2,7 +2,7 @@
 
 Takes a Source and a Field. Gives a tree of the spec, with notes where the two do not mean the same. What the format does to a value, in its
 order (null and, at the top, empty text are dropped; one value becomes a list of one; types are converted), is said with `$from`, `$each` and
-`$lookup`; what only a machine would write (a list of one item as its item) is noted instead.
+`$lookup`; what only a machine would write (a list of one item as its item) is told of the whole import instead.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from waypost.authoring.importing.sources import (
 )
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Note, Noted, Tree
 from waypost.compiler.check import event_fields
-from waypost.compiler.read.operators import OPERATORS
 from waypost.lang import notation, values
 from waypost.lang.fql import equal
 
@@ -259,7 +258,7 @@ class Typed:
             return None
         if TYPES.get(of.type) != "object":
             listed = {"$from": listed, "empty": "omit"}
-        return _required(_each(source, listed, to, notes), of)
+        return _required({"$each": listed, "single": "wrap", "to": to}, of)
 
     # The sample event.
 
@@ -282,13 +281,6 @@ def _base(source: Source, base: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if isinstance(source, Path):
         return (*(base if source.item else ()), *source.steps)
     return ("context", "todo")
-
-
-def _each(source: Source, listed: Tree, to: Tree, notes: list[Note]) -> Tree:
-    if "single" in OPERATORS["$each"]:
-        return {"$each": listed, "single": "wrap", "to": to}
-    notes.append(Note(APPROXIMATION, "a single value is a list of one there; here a list is expected"))
-    return {"$each": listed, "to": to}
 
 
 def _required(tree: Tree | None, of: Field) -> Tree | None:
@@ -347,7 +339,7 @@ def _limits(of: Field, kind: str, notes: list[Note]) -> dict[str, Tree]:
             words["enum"] = [notation.fixed(one) for one in made]
     if of.format and of.format not in HINTS:
         known = FORMATS.get(of.format)
-        if known and kind == "string" and "format" in OPERATORS["$from"]:
+        if known and kind == "string":
             words["format"] = known
         else:
             notes.append(Note(APPROXIMATION, f"that it is a valid `{of.format}` is not checked"))

@@ -13,6 +13,7 @@ from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO
 EVERYWHERE = (
     "A list of one item where one value is meant is refused here; there its item is taken.",
     "true and false for a text, and true, 1 and 0 for one another, are refused here; there they are converted.",
+    "An email address may hold letters beyond ASCII here, and is refused with them there.",
     "An object in which nothing is present is left out; there it is sent as `{}`.",
     "Numbers keep their digits; there an integer beyond 2^53 is rounded.",
     "A path through a value that is no object gives nothing; there 0, false and empty text above it are taken for it.",
