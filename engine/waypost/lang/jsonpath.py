@@ -68,6 +68,8 @@ _NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _LOOSE = re.compile(r"(?=[$@#-]*\w)[^\s.\[\]'\"`|()?*,]+(?: +[A-Za-z0-9_\u0080-\U0010ffff-]+)*")
 """A name as people write it after a dot, with signs that only brackets take."""
 _EITHER = re.compile(r"\s*(\|\||\?\?|\bor\b)\s*")
+_COMPUTED = re.compile(r"\s+([+*/%-])\s")
+_TEMPLATE = re.compile(r"""[^\["']*(\{\{)""")
 _BODY = re.compile(r"\$body(?![A-Za-z0-9_\u0080-\U0010ffff])")
 _INDEX = re.compile(r"0|-?[1-9][0-9]*")
 _SLICE = re.compile(r"\s*(0|-?[1-9][0-9]*)?\s*:\s*(0|-?[1-9][0-9]*)?\s*(?::\s*(0|-?[1-9][0-9]*)?)?\s*")
@@ -80,6 +82,13 @@ def parse(text: str, *, item: bool = False, body: bool = False) -> PathExpr:
     """The path in `text`; `$item` is a root only where `item` says so, `$body` where `body` does."""
     root, at = ("body", 5) if body and _BODY.match(text) else _root(text, item)
     parts: list[Part] = []
+    if (template := _TEMPLATE.match(text)) is not None:
+        raise LangError(
+            "syntax",
+            "a path holds no template",
+            *template.span(1),
+            help="text that begins with `$.` is a path; as a part of a text it stands in a template of its own: `{{ event.… }}`",
+        )
     while at < len(text):
         found, at = _part(text, at)
         parts.extend(found)
@@ -125,11 +134,33 @@ def _part(text: str, at: int) -> tuple[list[Part], int]:
         return [part], end
     if (either := _EITHER.match(text, at)) is not None:
         raise _either(text, either.span(1))
+    if (sign := _COMPUTED.match(text, at)) is not None:
+        raise LangError(
+            "syntax",
+            "a path computes nothing",
+            *sign.span(1),
+            help='computing stands in a template, such as `"{{ event.properties.price * 100 }}"`',
+        )
     if text[at].isspace():
         raise LangError(
             "syntax", "a path holds no spaces", at, at + 1, help='write a name with spaces as `["first name"]`'
         )
-    raise LangError("syntax", f"expected `.` or `[`, found `{text[at]}`", at, at + 1)
+    if text[at] == "(":
+        raise LangError(
+            "syntax",
+            "a path calls nothing",
+            at,
+            at + 1,
+            help='filters stand in a template, such as `"{{ event.userId | lower }}"`',
+        )
+    held = re.fullmatch(r"\$\{\s*(?:event\.)?([\w.]+)\s*\}", text)
+    raise LangError(
+        "syntax",
+        f"expected `.` or `[`, found `{text[at]}`",
+        at,
+        at + 1,
+        help=f"write `$.{held[1]}`" if held is not None else "",
+    )
 
 
 def _either(text: str, span: tuple[int, int]) -> LangError:
