@@ -44,6 +44,7 @@ def parts(given: argparse.Namespace) -> dict[str, Part]:
     seed = ("--seed", str(given.seed))
     return {
         "kills": Part("kills.py", "P1 P2 P3 P4", ("--kills", str(given.kills), *seed)),
+        "partial": Part("partial.py", "P2 P4 P5", ("--kills", "20", *seed)),
         "simulation": Part("simulation.py", "P2 to P7 P9 P11", ("--schedules", str(given.schedules))),
         "million": Part("million.py", "P8 P11", ("--events", str(given.events), "--down", str(given.down))),
         "rotations": Part("rotations.py", "P1", ("--rotations", str(given.rotations))),
@@ -91,7 +92,7 @@ def main() -> int:
         "parts",
         nargs="*",
         metavar="PART",
-        help="kills, simulation, million, rotations, sdks, fuzz, rates, ways; all when none is named",
+        help="kills, partial, simulation, million, rotations, sdks, fuzz, rates, ways; all when none is named",
     )
     parser.add_argument("--kills", type=int, default=200, help="half over a file, half over HTTP")
     parser.add_argument("--seed", type=int, default=1, help="of the kills")

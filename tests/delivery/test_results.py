@@ -380,3 +380,52 @@ def test_ordinary_answers_read_no_messages() -> None:
     assert verdict_of(request.policy, Answer("200"), Sent(3, bodies), request.read).outcome == "ok"
     assert not any(rule.results for rules in request.policy.responses.values() for rule in rules)
     assert isinstance(request.policy, p.Request)
+
+
+SEVERAL = """
+spec: 1
+name: shop
+request:
+  post: https://api.shop.example/v1/track
+  body: {events: {$messages: [send_event]}, users: {$messages: [send_user]}}
+  batch: {max_messages: 50}
+  responses:
+    201: {results: {at: $body.errors, LISTindex: $item.index, reason: $item.type, then: reject}, rest: ok}
+actions:
+  send_event: {trigger: type = "track", mapping: {id: $.messageId}}
+  send_user: {trigger: type = "identify", mapping: {id: $.messageId}}
+"""
+
+
+def test_index_counts_in_the_list_that_the_item_names() -> None:
+    plan, report = compile_text(SEVERAL.replace("LIST", "list: $item.input_array, "), "destination.yaml")
+    assert plan is not None, [found.message for found in report.diagnostics]
+    program = link(plan, {})
+    stand = Stand(program, 0)
+    kinds = ["track", "identify", "track", "identify", "track"]
+    for number, kind in enumerate(kinds):
+        line = json.dumps({"type": kind, "messageId": f"m{number}"}).encode()
+        position = Position("s", number * 100, number + 1, number * 100 + 100)
+        stand.take(stand.lane.offer(list(program.map(line, number * 100, line, 0.0)), line, position, 0.0))
+    errors = [
+        {"input_array": "events", "index": 2, "type": "no time"},
+        {"input_array": "users", "index": 0, "type": "no id"},
+        {"input_array": "users", "index": 2, "type": "nobody"},
+        {"input_array": "purchases", "index": 0, "type": "nobody"},
+    ]
+    stand.run(lambda names: ("201", {"errors": errors}))
+    assert {name: letter.message.rpartition(": ")[2] for name, letter in stand.dead.items()} == {
+        "m4": "no time",
+        "m1": "no id",
+    }
+    assert [doubt.why for doubt in stand.doubts] == ["it names message 2, counted from 0, and the request had 2"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("", "the body has several lists"), ("list: orders, ", "the body has no list `orders`"), ("list: users, ", "")],
+)
+def test_index_needs_one_of_several_lists(word: str, said: str) -> None:
+    _, report = compile_text(SEVERAL.replace("LIST", word), "destination.yaml")
+    found = [one.message for one in report.diagnostics if one.code == "D108"]
+    assert (said in found[0]) if said else (found == [])

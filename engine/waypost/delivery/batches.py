@@ -150,6 +150,10 @@ class Flow:
         """The bytes around the messages by group and lists."""
         self._around_bytes = 0
 
+    def lists(self, batch: Batch) -> list[str]:
+        """Of each message the list of the body that it stands in."""
+        return [self.layout.list_of(run.action) for run in batch.runs for _ in range(run.count)]
+
     def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
         return self._kind.read(node, answer, item)
 

@@ -415,7 +415,9 @@ class Lane:
         gate = flow.gate
         unsent = answer.status == "unsent"
         try:
-            verdict = verdict_of(flow.policy, answer, Sent(batch.count, batch.messages), flow.read)
+            verdict = verdict_of(
+                flow.policy, answer, Sent(batch.count, batch.messages, lambda: flow.lists(batch)), flow.read
+            )
             portions = portions_of(batch, verdict, self._ids)
             outcome = portions[-1].outcome
             asked = wait_asked(flow.policy.retry, answer, now) if outcome in ("retry", "throttle") else None

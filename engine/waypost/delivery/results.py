@@ -41,11 +41,19 @@ class Named(Struct, frozen=True):
 class Sent:
     """The messages of a request, in the order in which they were sent. State: their fields, read when an answer names them by one."""
 
-    def __init__(self, count: int, bodies: Callable[[], Iterable[bytes]]) -> None:
+    def __init__(
+        self, count: int, bodies: Callable[[], Iterable[bytes]], lists: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
+        """`lists`: of each message the list of the body that it stands in."""
         self.count = count
+        self._lists = lists
         self._bodies = bodies
         self._decoded: list[Any] | None = None
         self._by: dict[str, dict[str, list[int]]] = {}
+
+    def of_list(self, name: str) -> list[int]:
+        """The places of the messages in one of several lists."""
+        return [place for place, own in enumerate(self._lists()) if own == name]
 
     def having(self, field: str, value: str) -> list[int]:
         """The places of the messages whose field is this, as text."""
@@ -120,9 +128,10 @@ def _places(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> list
             place = as_index(one)
             if place is None:
                 return f"an item of `{_shown(reader)}` has no index"
-            if place >= sent.count:
-                return f"it names message {place}, counted from 0, and the request had {sent.count}"
-            found.append(place)
+            known = _counted_in(reader, item, sent, evaluate)
+            if place >= len(known):
+                return f"it names message {place}, counted from 0, and the request had {len(known)}"
+            found.append(known[place])
             continue
         text = as_text(one)
         places = [] if text is None else sent.having(reader.of, text)
@@ -130,6 +139,14 @@ def _places(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> list
             return f"an item of `{_shown(reader)}` names no message of the request by its `{reader.of}`"
         found += places
     return found
+
+
+def _counted_in(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> Sequence[int]:
+    """The places of the messages that an index counts."""
+    if reader.list_name is None:
+        return range(sent.count)
+    name = as_text(_value(reader.list_name, item, evaluate))
+    return [] if name is None else sent.of_list(name)
 
 
 def as_index(value: Any) -> int | None:

@@ -112,13 +112,16 @@ def _rule(rule: p.ResponseRule) -> str:
 def reader(held: p.Reader) -> str:
     """A reader of `results`."""
     rows = [("at", _value(held.at))]
+    rows += [("list", _text_or_value(held.list_name))] if held.list_name is not None else []
     rows += [(word, _value(node)) for word, node in (("index", held.index), ("value", held.value)) if node is not None]
     rows += [("of", quoted(held.of))] if held.of else []
     rows += [("where", condition(held.where))] if held.where is not None else []
-    if held.reason is not None:
-        plain = isinstance(held.reason, p.Const) and isinstance(held.reason.value, str)
-        rows.append(("reason", text(held.reason) if plain else _value(held.reason)))
+    rows += [("reason", _text_or_value(held.reason))] if held.reason is not None else []
     return _map([*rows, ("then", responses(held.then))])
+
+
+def _text_or_value(node: p.Value) -> str:
+    return text(node) if isinstance(node, p.Const) and isinstance(node.value, str) else _value(node)
 
 
 def seconds(held: float) -> str:

@@ -277,11 +277,13 @@ class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Reader(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Which messages an answer names. `at` gives items; of each, `index` (the place in the request, from 0) or `value` (equal to the output
-    field `of`, dotted) says which message it means. `where` is FQL over status, headers, body and item; of `then` the first that holds counts.
+    """Which messages an answer names. `at` gives items; of each, `index` (the place in the request, from 0; or in its list `list_name`) or
+    `value` (equal to the output field `of`, dotted) says which message it means. `where` is FQL over status, headers, body and item; of `then`
+    the first that holds counts.
     """
 
     at: Value
+    list_name: Value | None = None
     index: Value | None = None
     value: Value | None = None
     of: str = ""

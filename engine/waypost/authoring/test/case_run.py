@@ -16,7 +16,7 @@ from waypost.authoring.test import bodies
 from waypost.authoring.test.cases import MAX_REPLIES, START, Case, Reply
 from waypost.delivery.commands import Doubt
 from waypost.delivery.gate import Gate
-from waypost.delivery.lane import Command, Dead, Lane, Position
+from waypost.delivery.lane import Command, Dead, Lane, Position, Send
 from waypost.delivery.outcome import Answer, Verdict, verdict_of
 from waypost.delivery.results import Sent as Messages
 from waypost.events.results import Filtered, Mapped
@@ -134,7 +134,7 @@ async def _obey(
     _note_request(kind, course, command.group, messages, mine, now)
     answer = await transport.send(kind.render(command.group, messages, now), kind.policy.timeout_s)
     course.answered.append((command.request, answer))
-    sent = Messages(command.count, lambda: command.bodies)
+    sent = Messages(command.count, lambda: command.bodies, lambda: _lists(command, kind))
     course.judged.append((command.request, verdict_of(kind.policy, answer, sent, kind.read), command.count))
     for told in lane.settle(command.batch, answer, now):
         if isinstance(told, Dead):
@@ -145,6 +145,10 @@ async def _obey(
     for item in mine:
         if item.outcome == "waiting" and (item.offset, item.action, item.item) not in left:
             item.outcome = "ok"
+
+
+def _lists(command: Send, kind: RequestProgram) -> list[str]:
+    return [kind.layout.list_of(run.action) for run in command.runs for _ in range(run.count)]
 
 
 def _undelivered(result: Result, event: int, offset: int) -> Delivered:

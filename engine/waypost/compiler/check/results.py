@@ -12,6 +12,7 @@ from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.spec import ActionSpec, ReaderSpec, RequestSpec
 from waypost.lang import fql, fql_tree
+from waypost.lang.bodies.format import lists_of
 
 AGAIN = ("retry", "throttle", "split", "stop")
 """What sends messages again; after `stop` the next run does."""
@@ -27,7 +28,9 @@ def reads_the_answer(test: str | None) -> bool:
 
 
 def check_request(request: RequestSpec, report: Report) -> None:
+    lists = [] if request.body is None else [name for name, _ in lists_of(request.body.node)]
     for held in request.readers:
+        _list(held, lists, report)
         _then(held, report)
         if held.status in ("unsent", "unanswered"):
             _add(report, "D108", f"`results` needs an answer, and `{held.status}` has none", held.span)
@@ -51,6 +54,20 @@ def check_action(action: ActionSpec, report: Report) -> None:
         message = f"`{action.name.value}` never produces `{of}`"
         found = Label(span, "no answer could name a message of it")
         report.add(Diagnostic("D120", message, found, help_text, fix=Fix(span, meant, safe=True) if known else None))
+
+
+def _list(held: ReaderSpec, lists: list[str], report: Report) -> None:
+    """Of several lists, an index counts in one."""
+    named = held.reader.list_name
+    span = held.spans.get("list", held.spans.get("index", held.span))
+    if held.reader.index is not None and named is None and lists:
+        help_text = f"add `list:`, the name of one ({', '.join(lists)}), or where the item says it"
+        _add(report, "D108", "the body has several lists, and `index` counts in one of them", span, help=help_text)
+    elif named is not None and (held.reader.index is None or not lists):
+        why = "the body has one list" if not lists else "`list` stands beside `index`"
+        _add(report, "D108", f"{why}: there is nothing to choose", span, help="remove `list`")
+    elif isinstance(named, p.Const) and named.value not in lists:
+        _add(report, "D108", f"the body has no list `{named.value}`", span, help=f"its lists are {', '.join(lists)}")
 
 
 def _then(held: ReaderSpec, report: Report) -> None:

@@ -18,7 +18,7 @@ from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Condition, ReaderSpec
 
 RULE = ("if", "then", "results", "rest")
-READER = ("at", "index", "value", "of", "where", "reason", "then")
+READER = ("at", "list", "index", "value", "of", "where", "reason", "then")
 STATUS = r"[1-5][0-9][0-9]|[1-5]xx|unsent|unanswered"
 _STATUSES = ("2xx", "3xx", "4xx", "5xx", "unsent", "unanswered")
 OUTCOMES = ("ok", "retry", "throttle", "split", "reject", "stop")
@@ -170,11 +170,12 @@ class _Status:
             return []
         reader = p.Reader(
             at=at,
+            list_name=self.text_or_path(node.get("list")),
             index=values.value(index, RESULT).node if index is not None else None,
             value=values.value(value, RESULT).node if value is not None and index is None else None,
             of=name[0].text if name and index is None else "",
             where=where.text if where is not None else None,
-            reason=self.reason(reason_node),
+            reason=self.text_or_path(reason_node),
             then=rules,
         )
         spans = {key.text: held.span for key, held in node.entries}
@@ -208,7 +209,7 @@ class _Status:
             return self.conditional(node, conditions)
         return self.outcome(node, "`then` is an outcome or a list of them")
 
-    def reason(self, node: Node | None) -> p.Value | None:
+    def text_or_path(self, node: Node | None) -> p.Value | None:
         if node is None:
             return None
         path = isinstance(node, Scalar) and re.match(r"\$(item|body)\b", node.text) is not None

@@ -257,6 +257,7 @@ def _response() -> Schema:
 def _by_message(outcome: Schema, rule: Schema) -> Schema:
     shapes: dict[str, Schema] = {
         "at": _one_or_list({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+        "list": _ref("value"),
         "index": _ref("value"),
         "value": _ref("value"),
         "of": {"type": "string"},

@@ -109,6 +109,7 @@ a response rule
   rest | The outcome of the messages that the answer does not name, when it names any.
 a reader of `results`
   at | The list of what the answer says of single messages, such as `$body.errors`; several paths or readers as a list.
+  list | Of a body with several lists the one that `index` counts in: its name, or where the item says it.
   index | Which message an item means: its place in the request, from 0, such as `$item.index`.
   value | Which message an item means: the one whose field `of` is equal to this, such as `$item.id`.
   of | The output field, dotted, that `value` is equal to.
