@@ -20,6 +20,7 @@ from waypost.delivery.outcome import ANSWER_LIMIT, Answer, verdict_of
 from waypost.delivery.progress import Position
 from waypost.delivery.results import Sent
 from waypost.events.lines import Chunk
+from waypost.lang import notation
 from waypost.program.program import Program, link
 
 ROWS: list[dict[str, Any]] = YAML(typ="safe", pure=True).load((CASES / "results.yaml").read_text(encoding="utf-8"))
@@ -429,3 +430,81 @@ def test_index_needs_one_of_several_lists(word: str, said: str) -> None:
     _, report = compile_text(SEVERAL.replace("LIST", word), "destination.yaml")
     found = [one.message for one in report.diagnostics if one.code == "D108"]
     assert (said in found[0]) if said else (found == [])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
+def test_notation_is_what_compiles_to_it(row: dict[str, Any]) -> None:
+    for rules in program_of({str(status): held for status, held in row["responses"].items()}).requests.values():
+        for status, held in rules.policy.responses.items():
+            written = YAML(typ="safe", pure=True).load(notation.responses(held))
+            again = program_of({status: written}).requests["request"].policy.responses
+            assert again[status] == held
+
+
+WRONG = {
+    "{results: {at: $body.e, index: $item, then: reject}}": "S103",
+    "{results: {at: $body.e, then: reject}, rest: ok}": "S103",
+    "{results: {index: $item, then: reject}, rest: ok}": "S103",
+    "{results: {at: $body.e, index: $item}, rest: ok}": "S103",
+    "{results: {at: $body.e, value: $item, then: reject}, rest: ok}": "S103",
+    "{results: {at: $body.e, value: $item, index: $item, of: id, then: reject}, rest: ok}": "S108",
+    "{results: {at: $body.e, index: $item, of: id, then: reject}, rest: ok}": "S108",
+    "{results: {at: $body.e, value: $item, of: name, then: reject}, rest: ok}": "D120",
+    "{results: {at: $body.e, value: $item, of: $.id, then: reject}, rest: ok}": "D120",
+    "{results: {at: $.e, index: $item, then: reject}, rest: ok}": "P104",
+    "{results: {at: $item.e, index: $item, then: reject}, rest: ok}": "P104",
+    "{results: {at: body.e, index: $item, then: reject}, rest: ok}": "S104",
+    "{results: {at: [], index: $item, then: reject}, rest: ok}": "S104",
+    "{results: [], rest: ok}": "S104",
+    "{results: {at: $body.e, index: $item, then: []}, rest: ok}": "S104",
+    "{results: {at: $body.e, index: $item, then: drop}, rest: ok}": "S105",
+    "{results: {at: $body.e, index: $item, then: reject}, rest: done}": "S105",
+    "{results: {at: $body.e, idx: $item, then: reject}, rest: ok}": "S101",
+    "{results: {at: $body.e, index: $item, where: event = 1, then: reject}, rest: ok}": "Q112",
+    "{results: {at: $body.e, index: $item, then: split}, rest: ok}": "D108",
+    "{results: {at: $body.e, index: $item, then: [{if: item.a = 1, then: retry}]}, rest: ok}": "D108",
+    "{results: {at: $body.e, index: $item, then: [retry, reject]}, rest: ok}": "D108",
+    "{results: {at: $body.e, index: $item, list: events, then: reject}, rest: ok}": "D108",
+    "{results: {at: $body.e, index: $item, then: reject}, rest: retry}": "D113",
+    "{results: {at: $body.e, index: $item, then: reject}, rest: throttle}": "D113",
+    "{results: {at: $body.e, index: $item, then: reject}, rest: stop}": "D113",
+    "{if: body.none = true, results: {at: $body.e, index: $item, then: reject}, rest: split}": "D113",
+    "{if: status = 207, results: {at: $body.e, index: $item, then: reject}, rest: retry}": "D113",
+    "[{results: {at: $body.e, index: $item, then: reject}, rest: ok}, retry]": "D113",
+    "{results: {at: $body.e, index: $item, then: ok}, rest: retry}": "D121",
+    "{results: {at: $body.e, index: '{{ event.x }}', then: reject}, rest: ok}": "T103",
+}
+
+
+@pytest.mark.parametrize("rule", WRONG)
+def test_wrong_reader_is_one_finding(rule: str) -> None:
+    head = "spec: 1\nname: shop\nrequest:\n  post: https://x.example/v1\n  body: {events: $messages}\n  batch: {max_messages: 9}\n"
+    tail = 'actions:\n  send: {trigger: type = "track", mapping: {id: $.messageId}}\n'
+    _, report = compile_text(f"{head}  responses:\n    207: {rule}\n{tail}", "x.yaml")
+    assert [found.code for found in report.diagnostics] == [WRONG[rule]]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["e", "i", "m", "id", "a"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+KINDS = {
+    row["name"]: program_of({str(status): held for status, held in row["responses"].items()}).requests["request"]
+    for row in ROWS[:12]
+}
+
+
+@given(body=JSON, row=st.sampled_from(ROWS[:12]))
+@settings(max_examples=150, deadline=None)
+def test_no_answer_raises(body: Any, row: dict[str, Any]) -> None:
+    """Each message has one outcome, whatever an answer holds."""
+    request = KINDS[row["name"]]
+    status = str(next(iter(row["responses"]))).replace("xx", "00")
+    answer = Answer(status, body=json.dumps(body).encode())
+    verdict = verdict_of(request.policy, answer, Sent(len(SENT), lambda: SENT), request.read)
+    assert set(verdict.named) <= set(range(len(SENT)))

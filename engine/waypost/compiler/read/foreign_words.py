@@ -45,6 +45,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "path": ("at",),
     "errors": ("at", "results"),
     "position": ("index",),
+    "idx": ("index",),
     "id": ("value",),
     "field": ("of",),
     "message": ("reason",),
