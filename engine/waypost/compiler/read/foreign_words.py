@@ -65,8 +65,19 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
     "bool": ("boolean",),
     "dict": ("object",),
     "map": ("object",),
-    "list": ("array",),
+    "list": ("array", "wrap"),
+    "array": ("wrap",),
+    "true": ("wrap",),
     "date": ("datetime",),
+    "date-time": ("datetime",),
+    "time": ("datetime",),
+    "url": ("uri",),
+    "guid": ("uuid",),
+    "phone": ("e164",),
+    "tel": ("e164",),
+    "ip": ("ipv4",),
+    "domain": ("hostname",),
+    "host": ("hostname",),
     "iso8601": ("datetime",),
     "timestamp": ("unix", "datetime"),
     "epoch": ("unix",),
@@ -84,6 +95,26 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
     "partial": ("split",),
 }
 """A word for a value elsewhere -> ours."""
+
+OPERATORS: Final[dict[str, str]] = {
+    "$map": "$each",
+    "$foreach": "$each",
+    "$for": "$each",
+    "$ref": "$use",
+    "$value": "$use",
+    "$var": "$use",
+    "$member": "$get",
+    "$index": "$get",
+    "$filter": "$each",
+    "$where": "$find",
+    "$coalesce": "$first",
+    "$if": "$when",
+    "$cond": "$when",
+    "$switch": "$lookup",
+    "$case": "$lookup",
+    "$const": "$literal",
+}
+"""An operator elsewhere -> ours."""
 
 ADVICE: Final[dict[str, str]] = {
     "method": "the key is the method: `post: https://…`",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from waypost import plan as p
-from waypost.compiler.read import item_operators, units
+from waypost.compiler.read import foreign_words, item_operators, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
@@ -300,14 +300,14 @@ def read_map(values: Values, node: Map, place: Place) -> Val:
         return Val(p.Const(value=None), node.span, broken=True)
     operator = operators[0]
     if operator.text not in OPERATORS:
-        near = nearest(operator.text, OPERATORS)
+        near = foreign_words.OPERATORS.get(operator.text.lower()) or nearest(operator.text, OPERATORS)
         values.add(
             "M205",
             f"there is no operator `{operator.text}`",
             operator.span,
             f"did you mean `{near}`?" if near else "",
             f"the operators are {', '.join(OPERATORS)}; write a key that begins with `$` as `$${operator.text[1:]}`",
-            Fix(operator.span, near, safe=True) if near else None,
+            Fix(operator.span, near, safe=operator.text.lower() not in foreign_words.OPERATORS) if near else None,
         )
         return Val(p.Const(value=None), node.span, broken=True)
     if operator.text != "$merge":

@@ -416,7 +416,7 @@ class Values:
                 "a template in a key is sent as it is written",
                 name.span,
                 "keys are fixed",
-                "the names of what is sent are part of the spec: send the changing part as a value, or a whole object of the event by its path",
+                'names that an event gives are made by `{$each: V, key: "{{ … }}", to: V}`; all others are part of the spec',
             )
 
     def object(self, node: Map, place: Place) -> Val:
