@@ -6,8 +6,8 @@ import itertools
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -265,11 +265,15 @@ actions:
 
 
 def dry_run(page_text: str, cwd: Path) -> tuple[int, str, str]:
-    """The command that a page names, as it stands, with its variables set; nothing is sent."""
+    """The command that a page names, as it stands, with its variables set; nothing is sent.
+
+    The events are of today: some destinations refuse old ones."""
     (line,) = re.findall(r"^waypost run .*$", page_text, re.MULTILINE)
     words = shlex.split(line)[1:]
     named = dict.fromkeys(re.findall(r"=env:(\w+)", line), "https://a.example")
-    shutil.copy(ROOT / "examples" / "events.ndjson", cwd / "events.ndjson")
+    events = (ROOT / "examples" / "events.ndjson").read_text(encoding="utf-8")
+    today = re.sub(r'("timestamp": ?")[^"]*', rf"\g<1>{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", events)
+    (cwd / "events.ndjson").write_text(today, encoding="utf-8")
     return waypost(*words, "--dry-run", cwd=cwd, **named)
 
 
