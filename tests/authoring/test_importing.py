@@ -458,7 +458,10 @@ def test_what_cannot_be_imported_is_one_line(tmp_path: Path, held: Any, words: t
 
 
 def test_one_of_several_by_its_name(tmp_path: Path) -> None:
-    assert run(tmp_path, SEVERAL, "--destination", "Till").exit_code == 0
+    several = {"destinations": [*SEVERAL["destinations"], described({}, slug="actions-kiosk", id="stall")]}
+    assert run(tmp_path, several, "--destination", "stall").exit_code == 0
+    assert (tmp_path / "specs" / "kiosk" / "destination.yaml").is_file()
+    assert run(tmp_path, several, "--destination", "Till").exit_code == 0
     assert (tmp_path / "specs" / "till" / "destination.yaml").is_file()
 
 

@@ -88,7 +88,8 @@ def _chosen(found: list[metadata.Destination], file: str, name: str | None) -> m
             shown = ", ".join(sorted(named)[:8]) + (" …" if len(named) > 8 else "")
             refuse(f"{file} holds {len(found)} destinations: choose one with --destination ({shown})")
         return found[0]
-    chosen = [one for one in found if name in (one.slug, one.name)]
+    chosen = [one for one in found if name in (one.slug, one.id)]
+    chosen += [one for one in found if name == one.name]
     chosen += [one for one in found if spec_name(name) == spec_name(one.slug)]
     if not chosen:
         near = nearest(spec_name(name), named)

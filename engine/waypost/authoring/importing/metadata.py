@@ -83,6 +83,8 @@ class Preset:
 class Destination:
     slug: str
     name: str
+    id: str = ""
+    """Another name that a collection of metadata may know it by."""
     description: str = ""
     scheme: str = ""
     settings: tuple[Setting, ...] = ()
@@ -135,6 +137,7 @@ def _destination(held: dict[str, Any]) -> Destination:
     return Destination(
         slug=slug,
         name=_text(held.get("name")) or slug,
+        id=_text(held.get("id")) or _text(held.get("directory")),
         description=_text(held.get("description")),
         scheme=_text(auth.get("scheme")) or _text(held.get("authenticationScheme")),
         settings=tuple(
