@@ -86,8 +86,15 @@ LOST_S = 60.0
 """What did not come after so long is said never to come: the last events, or what was answered in the state."""
 
 
-def plan() -> Plan:
-    compiled, report = compile_text(SPEC, "specs/shop/destination.yaml")
+LINES = SPEC.replace("body: {events: $messages}", "lines: $messages\n  gzip: true")
+LISTS = SPEC.replace(
+    "body: {events: $messages}", "body: {events: {$messages: [all]}, orders: {$messages: [orders]}}"
+).replace("max_messages: 25", "max_messages: {events: 20, orders: 5}")
+"""The same with other bodies."""
+
+
+def plan(spec: str = SPEC) -> Plan:
+    compiled, report = compile_text(spec, "specs/shop/destination.yaml")
     assert compiled is not None, report
     return compiled
 
@@ -298,7 +305,9 @@ class Kept:
 def split_messages(body: bytes) -> list[tuple[str, bytes]]:
     """(id, bytes) of each message, as it stands in the body."""
     found = []
-    for item in json.loads(body)["events"]:
+    lines = body.endswith(b"\n")
+    held = {"events": list(map(json.loads, body.splitlines()))} if lines else json.loads(body)
+    for item in [*held.get("events", ()), *held.get("orders", ())]:
         data = json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()
         found.append((item["id"], data))
     return found
@@ -346,17 +355,19 @@ def soak_file(
     *,
     workers: tuple[int, ...] = (1,),
     order_by: str = "",
+    spec: str = SPEC,
 ) -> Outcome:
     """SIGKILL while a file is delivered; each run has one of these numbers of workers."""
+    whole = plan(spec)
     rng = random.Random(seed)
     lines = events(seed, kills * per_kill)
-    (folder / "plan.json").write_bytes(dump(ordered(plan(), order_by) if order_by else plan()))
+    (folder / "plan.json").write_bytes(dump(ordered(whole, order_by) if order_by else whole))
     (folder / "events.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
     offsets, at = [], 0
     for line in lines:
         offsets.append((line, at))
         at += len(line) + 1
-    wanted = expected(link(plan(), {"key": "x"}), offsets, lines[0])
+    wanted = expected(link(whole, {"key": "x"}), offsets, lines[0])
     shop = Shop(seed)
     kept = Kept(folder / "state", "files", "events.ndjson", wanted.places.__getitem__)
     words = ["run", "plan.json", "--set", "key=env:KEY", "--state", "state", "--drain", "5", "events.ndjson"]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kills import SPEC, ledger_in, soak_file, soak_http
+from kills import LINES, LISTS, SPEC, ledger_in, soak_file, soak_http
 from running import Engine
 from waypost.engine.stopping import Stopping
 from waypost.http.receiver import Received, Receiver, Reply
@@ -63,6 +63,14 @@ def test_killed_engine_loses_nothing_and_counts_nothing_twice(tmp_path: Path) ->
     `Keeping.run` that commits once (a lull that never has what was answered); `LaneStep.__call__` without the letters (lost);
     `Ledger.settled` keeping what is on its way (counts)."""
     outcome = soak_file(tmp_path, kills=6, seed=41, per_kill=700)
+    assert outcome.ledger == outcome.wanted
+    assert (outcome.lost, outcome.twice, outcome.altered, outcome.late) == ([], [], [], [])
+
+
+@pytest.mark.parametrize("spec", [LINES, LISTS], ids=["lines", "lists"])
+def test_killed_engine_loses_nothing_whatever_its_bodies(tmp_path: Path, spec: str) -> None:
+    """P1, P2, P3, P4 where batches are lines, or lists by action. Mutation: a list left out of `Layout.together`."""
+    outcome = soak_file(tmp_path, kills=3, seed=43, per_kill=700, spec=spec)
     assert outcome.ledger == outcome.wanted
     assert (outcome.lost, outcome.twice, outcome.altered, outcome.late) == ([], [], [], [])
 

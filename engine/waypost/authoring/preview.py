@@ -135,6 +135,8 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: interpr
 def _fields(program: Program, result: Mapped | Rejected, env: interpret.Env, line: bytes) -> list[str]:
     """A row for each output field: value, the event paths it comes from, and the line of the spec."""
     rows = _rows(program, result, env, line)
+    if not rows:
+        return [f"{result.action}: a request without a message of its own"]
     names = max([len(row[0]) for row in rows] or [0])
     sources = min(WIDTH, max([len(row[2]) for row in rows] or [0]))
     return [

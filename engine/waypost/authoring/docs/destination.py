@@ -186,7 +186,10 @@ def _action(plan: p.Plan, name: str, action: p.Action, sample: Sample | None) ->
     if len(plan.requests) > 1:
         request = plan.requests[action.request]
         yield Paragraph(("Sent by ", Code(f"{request.method.upper()} {notation.plain_text(request.url)}"), "."))
-    yield Table("Fields", ("Field", "Value", "Type", "Checks"), tuple(_fields(action.mapping)))
+    body = plan.requests[action.request].body
+    rows = tuple(_fields(action.mapping)) or (tuple(_fields(body)) if body is not None else ())
+    if rows:
+        yield Table("Fields", ("Field", "Value", "Type", "Checks"), rows)
     for need in action.require:
         either = words([(Code(".".join(path)),) for path in need.any], " or ")
         when = (" when ", Code(need.test)) if need.test else ()
@@ -197,7 +200,7 @@ def _action(plan: p.Plan, name: str, action: p.Action, sample: Sample | None) ->
         yield Paragraph(("is sent as",))
         yield Listing("http", sample.request)
         if sample.body:
-            yield Listing("json", sample.body)
+            yield Listing("json" if sample.body[:1] in "{[" else "text", sample.body)
 
 
 def _most(held: int | dict[str, int] | None) -> str:

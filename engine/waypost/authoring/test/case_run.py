@@ -167,6 +167,7 @@ def _note_dead(course: Course, dead: Dead) -> None:
         if item.outcome == "waiting" and item.is_of(dead.position.offset, dead.action, dead.item):
             item.outcome, item.reason = ("rejected" if dead.answer is None else "dead"), dead.reason
             item.said = dead.named.reason if dead.named is not None else ""
+            item.at = dead.field
             return
 
 

@@ -33,7 +33,7 @@ class Form(BodyFormat):
 
     def layout(self, body: p.Value) -> Layout:
         if isinstance(body, p.Messages):
-            return Layout(b"&", entries_of)
+            return Layout(as_sent=entries_of)
         return Layout(b"%2C", _quoted, by_action(body)) if messages_in(body) else Layout()
 
     def mark(self, node: p.Messages) -> Any:

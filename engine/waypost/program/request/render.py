@@ -31,6 +31,9 @@ from waypost.program.settings import Bound
 from waypost.program.support import text_part
 from waypost.version import __version__
 
+NOW = "<now>"
+"""Shown in place of what is stamped at each attempt."""
+
 GZIP_LEVEL, GZIP_FORM = 2, 31
 """igzip's second level: a tenth of the time of zlib's sixth, for bodies an eighth larger. 31: the form of gzip, not of zlib."""
 
@@ -140,7 +143,10 @@ class RequestProgram:
         # As anywhere in an object: what has no value is left out.
         found = {name: interpret.evaluate(value, env) for name, value in auth.body.items()}
         members = {name: value for name, value in found.items() if value is not MISSING}
-        return self._format.written(self._format.joined(interpret.evaluate(marked, env), members)).split(PLACE)
+        value = interpret.evaluate(marked, env)
+        if value == NOW and not self._format.is_text:
+            value = MISSING
+        return self._format.written(self._format.joined(value, members)).split(PLACE)
 
 
 def compressed(body: bytes) -> bytes:
@@ -164,8 +170,15 @@ def _is_now(node: p.Value) -> bool:
 
 def _shown_now(node: p.Value) -> p.Value | None:
     if isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick)) and p.mentions(node, _is_now):
-        return p.Const(value="<now>")
+        return p.Const(value=NOW)
     return None
+
+
+def _shown_object(node: p.Value) -> p.Value:
+    """Where an object stands, what is in it is shown, and not `<now>` in its place."""
+    if isinstance(node, (p.From, p.Pick)):
+        return msgspec.structs.replace(node, of=_shown_object(node.of))
+    return p.rewrite(node, _shown_now)
 
 
 def _without_now(request: p.Request) -> p.Request:
@@ -174,9 +187,9 @@ def _without_now(request: p.Request) -> p.Request:
         url=p.rewrite(request.url, _shown_now),
         headers=_all_shown(request.headers),
         query=_all_shown(request.query),
-        more_headers=[p.rewrite(node, _shown_now) for node in request.more_headers or ()] or msgspec.UNSET,
-        more_query=[p.rewrite(node, _shown_now) for node in request.more_query or ()] or msgspec.UNSET,
-        body=None if request.body is None else p.rewrite(request.body, _shown_now),
+        more_headers=list(map(_shown_object, request.more_headers or ())) or msgspec.UNSET,
+        more_query=list(map(_shown_object, request.more_query or ())) or msgspec.UNSET,
+        body=None if request.body is None else _shown_object(request.body),
     )
 
 
@@ -199,6 +212,9 @@ def _below(objects: Sequence[p.Value] | msgspec.UnsetType, env: interpret.Env, *
     for node in objects or ():
         value = interpret.evaluate(node, env)
         held = values.decode(bytes(value)) if isinstance(value, Raw) else value
+        if held == NOW:
+            # Shown in place of what is no object in truth either, or is not there.
+            continue
         found |= names.texts_of(held, headers=headers) or {}
     return found
 
