@@ -60,6 +60,24 @@ actions:
       l: {$when: 'properties.total >= <1>', then: <3>}
       m: {$each: $.properties.items, where: item.n < <4>, to: {n: "{{ item.n / <2> }}"}}
       <5>: $.event
+  sms:
+    trigger: type = "page"
+    request:
+      post: https://eu.example.com/sms
+      query: {$merge: {a: <1>, b: $.name}, c: "{{ <2> }}"}
+      headers: {$merge: {$literal: {x-n: <3>}}}
+      form: {to: $.userId, n: <4>, many: [<5>, $.name], t: "{{ now }}"}
+      batch: $omit
+      dedupe: $omit
+  note:
+    trigger: type = "screen"
+    request: {put: "https://eu.example.com/{{ <6> }}", text: "a{{ <7> }}", content_type: text/plain, batch: $omit, dedupe: $omit}
+  people:
+    trigger: type = "identify"
+    request:
+      body: {n: <8>, events: {$messages: [people]}}
+      dedupe: $omit
+    mapping: {id: $.userId}
 """
 PLACES = [found.span() for found in re.finditer(r"<[0-9.]+>", SPEC)]
 SCALARS = (
@@ -130,6 +148,7 @@ EVENTS = [
     b'{"type":"track","event":"A","messageId":"m","timestamp":"2026-11-24T10:00:00Z","properties":{"total":19.99,"a":1,"b":"abc","c":"x",'
     b'"items":[{"id":1,"n":3},{"id":2}]}}',
     b'{"type":"track","event":"A","properties":{"total":1e400,"a":2.5,"b":0e99999999999999999999,"items":[1e-99999999999999999999]}}',
+    *(b'{"type":"%s","userId":"u","name":"n"}' % kind for kind in (b"page", b"screen", b"identify")),
 ]
 
 
@@ -141,7 +160,7 @@ def run(plan: p.Plan) -> None:
         program = link(again, {"key": "k", "region": "eu"})
     except (SettingError, Fault):
         return
-    rows: list[Any] = list(program.map_many(EVENTS, range(2), b"", 1_795_000_000.0))
+    rows: list[Any] = list(program.map_many(EVENTS, range(len(EVENTS)), b"", 1_795_000_000.0))
     for row in rows:
         assert row
 
