@@ -125,7 +125,8 @@ async def send_all(plan: Plan, cases: list[Case], receiver: Receiver) -> list[li
             program = programs[settings]
             before = len(receiver.requests)
             lines = zip(case.events, case.offsets(), strict=True)
-            for batch in batches([r for line, at in lines for r in program.map(line, at, case.event, case.now)]):
+            results = [r for line, at in lines for r in program.map(line, at, case.event, case.now)]
+            for batch in batches(results, program):
                 kind = program.requests[batch[0].request]
                 wire = kind.render(batch[0].group, [mapped.body for mapped in batch], case.now)
                 for _ in batch:
@@ -136,12 +137,13 @@ async def send_all(plan: Plan, cases: list[Case], receiver: Receiver) -> list[li
         await transport.close()
 
 
-def batches(results: list[Any]) -> list[list[Mapped]]:
+def batches(results: list[Any], program: Program) -> list[list[Mapped]]:
     """What shares a request: each of its deliveries has the request in golden.json, so it is sent once for each."""
     found: dict[Any, list[Mapped]] = {}
-    for result in results:
+    for place, result in enumerate(results):
         if isinstance(result, Mapped):
-            found.setdefault((result.request, result.group), []).append(result)
+            alone = place if program.requests[result.request].policy.batch is None else None
+            found.setdefault((result.request, result.group, alone), []).append(result)
     return list(found.values())
 
 
