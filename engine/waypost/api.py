@@ -12,12 +12,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waypost.authoring.given import given_value
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.plan import Plan, PlanError, catalog
 from waypost.plan import load as load_plan
 from waypost.program import program as programs
 from waypost.program.program import Program
-from waypost.program.settings import SettingError, is_reference, local_url, resolve
+from waypost.program.settings import SettingError, is_reference, local_url
 
 if TYPE_CHECKING:
     from waypost.compiler.report.diagnostic import Report
@@ -94,7 +95,10 @@ def link(plan: Plan, settings: Mapping[str, Any] | None = None, *, endpoint: str
     A value may be `env:NAME` or `file:PATH`, as on the command line. `endpoint` is a scheme, host and port of this machine to send to instead
     (a receiver for tests). Raises SettingError with one line for a setting that is missing, unknown or ill-typed.
     """
-    bound = {name: resolve(value)[0] if is_reference(value) else value for name, value in (settings or {}).items()}
+    bound = {
+        name: given_value(plan, name, value)[0] if is_reference(value) else value
+        for name, value in (settings or {}).items()
+    }
     return programs.link(plan, bound, endpoint_override=local_url(endpoint) if endpoint else None)
 
 

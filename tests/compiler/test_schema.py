@@ -15,7 +15,7 @@ from conftest import CASES, ROOT
 from waypost.authoring.test import cases
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.read import connections_file, request, responses, spec_reader
+from waypost.compiler.read import connections_file, request, responses, settings_block, spec_reader
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
@@ -29,7 +29,10 @@ SPECS = sorted((ROOT / "specs").glob("*/destination.yaml"))
 
 PLACES = {
     "a spec": spec_reader.TOP,
-    "a setting": spec_reader.SETTING,
+    "a setting": settings_block.SETTING,
+    "a part of a setting": settings_block.PART,
+    "a field": settings_block.FIELD,
+    "`key`": settings_block.KEY,
     "an action": spec_reader.ACTION,
     "a shared block": spec_reader.BLOCK,
     "an item of `require`": spec_reader.REQUIRE,
@@ -44,7 +47,7 @@ PLACES = {
     "a response rule": responses.RULE,
     "a reader of `results`": responses.READER,
     "the outcome": responses.OUTCOMES,
-    "the type of a setting": spec_reader.SETTING_TYPES,
+    "the type of a setting": settings_block.SETTING_TYPES,
     "the type of a value": tuple(TYPES),
     "the format of a text": tuple(TEXT_FORMATS),
     "a value": tuple(OPERATORS),

@@ -138,6 +138,12 @@ tests = st.sampled_from(
         "context.a.b = properties.b",
         'typeof(traits) = "object"',
         "!(properties.b = null)",
+        "event in settings.names",
+        "properties.a in settings.numbers",
+        "!(properties.b in settings.table)",
+        "length(settings.nobody) = 0 or userId in settings.names",
+        "contains(settings.absent, event)",
+        '"x" in settings.table and event in settings.rare',
     ]
 )
 types = st.sampled_from([None, "string", "number", "integer", "boolean", "object", "array", "datetime", "unix"])
@@ -227,6 +233,26 @@ item_names = st.none() | st.sampled_from(
 loops = st.just(p.Path(path="$.properties")) | st.just(p.Path(path="$.context.a"))
 
 
+row_values = st.sampled_from(
+    [
+        p.Path(path="$item.from"),
+        p.Object(entries={"k": p.Path(path="$item.to"), "n": p.Path(path="$item.note"), "e": p.Path(path="$.event")}),
+        p.When(test="item.from = event", then=p.Path(path="$item"), otherwise=p.Path(path="$item.to")),
+    ]
+)
+tables = st.sampled_from(["settings.table", "settings.absent"]).map(lambda name: p.Ref(name=name))
+names_of = st.sampled_from(
+    ["settings.names", "settings.table", "settings.nobody", "settings.absent", "settings.rare"]
+).map(lambda name: p.Ref(name=name))
+
+
+def drops(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = st.lists(st.sampled_from(["a", "b", "direct", "x y", 'q"', "é"]), max_size=3, unique=True)
+    return st.builds(lambda of, keys: p.Drop(of=of, keys=keys), of, keys) | st.builds(
+        lambda of, held: p.Drop(of=of, keys=[], keys_of=held), of, names_of
+    )
+
+
 def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     entries = st.dictionaries(
         st.sampled_from(["a", "b", "direct", "k.k", '"); import os; (', "class", "é"]),
@@ -244,6 +270,7 @@ def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         checks(children),
         st.lists(children, min_size=1, max_size=3).map(lambda of: p.First(of=of)),
         picks,
+        drops(children),
         st.builds(
             lambda test, then, other: p.When(test=test, then=then, otherwise=other),
             tests,
@@ -269,6 +296,17 @@ def trees(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             lambda of, other: p.Lookup(of=of, table={"x": 1, "true": "yes", "1.50": None}, otherwise=other),
             children,
             st.none() | constants,
+        ),
+        st.builds(
+            lambda of, other, held: p.Lookup(of=of, table={}, table_of=held, otherwise=other),
+            children,
+            st.none() | children,
+            tables,
+        ),
+        st.builds(
+            lambda of, to: p.Each(of=p.Ref(name=of), to=to),
+            st.sampled_from(["settings.rows", "settings.table"]),
+            row_values,
         ),
         st.lists(children, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
         st.builds(
@@ -326,9 +364,19 @@ picks = st.builds(
     lambda path, keys: p.Pick(of=p.Path(path=path), keys=keys),
     st.sampled_from(["$", "$.context", "$.context.a", "$.properties"]),
     st.lists(st.sampled_from(["a", "b", "event", "direct", "userId"]), min_size=1, max_size=3, unique=True),
+) | st.builds(
+    lambda path, held: p.Pick(of=p.Path(path=path), keys=[], keys_of=held),
+    st.sampled_from(["$", "$.context", "$.properties"]),
+    names_of,
 )
 leaves = (
-    path_nodes | path_nodes | constants | st.just(p.Ref(name="meta.id")) | st.just(p.Ref(name="settings.region.api"))
+    path_nodes
+    | path_nodes
+    | constants
+    | st.just(p.Ref(name="meta.id"))
+    | st.sampled_from(["region.api", "names", "table", "rows", "absent"]).map(
+        lambda name: p.Ref(name=f"settings.{name}")
+    )
 )
 values = st.recursive(leaves, trees, max_leaves=8)
 mappings = st.dictionaries(
@@ -429,13 +477,28 @@ def plan_of(
     for index, (trigger, other) in enumerate(more or []):
         actions[f"more_{index}"] = p.Action(trigger=trigger, request="request", mapping=other)
     region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
+    text = p.Setting(type="string")
+    row = p.Setting(type="row", fields={"from": text, "to": text, "note": p.Setting(type="string", optional=True)})
+    several = {
+        "names": p.Setting(type="list", of=text, default=["A", "a", "event", "x y", "direct", "a"]),
+        "numbers": p.Setting(type="list", of=p.Setting(type="number"), default=[1, 1.5, -7]),
+        "nobody": p.Setting(type="list", of=text, default=[]),
+        "rare": p.Setting(type="list", of=text, default=[f"r{index}" for index in range(200)] + ["A", 'q"', "b"]),
+        "absent": p.Setting(type="map", value=text, optional=True),
+        "table": p.Setting(
+            type="map", value=text, default={"A": "one", "x": "two", "true": "yes", "1.50": "n", "é": "e"}
+        ),
+        "rows": p.Setting(
+            type="list", of=row, default=[{"from": "A", "to": "b"}, {"from": "a", "to": "é", "note": "n"}]
+        ),
+    }
     return p.seal(
         p.Plan(
             name="any",
             integrations=["any", "Any"],
             requests={"request": request},
             actions=actions,
-            settings={"region": region},
+            settings={"region": region, **several},
         )
     )
 

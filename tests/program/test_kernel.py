@@ -221,7 +221,12 @@ PATHS = [
 ]
 paths = st.sampled_from([p.Path(path=path) for path in PATHS])
 fit_tests = st.sampled_from(
-    ['event = "A"', "userId != null", "properties.a = true or !(traits.a = null)", 'context.a.b in ["x", null, false]']
+    [
+        *('event = "A"', "userId != null", "properties.a = true or !(traits.a = null)"),
+        'context.a.b in ["x", null, false]',
+        "length(settings.nobody) = 0 and event in settings.names",
+        "!(properties.a in settings.table) or userId in settings.absent",
+    ]
 )
 texts = st.sampled_from(
     [
@@ -241,11 +246,18 @@ fit_picks = st.builds(
     st.sampled_from(["$", "$.context", "$.context.a"]),
     st.lists(st.sampled_from(["a", "b", "event", "userId"]), min_size=1, max_size=3, unique=True),
 )
+fit_drops = st.builds(
+    lambda path, keys, held: p.Drop(of=p.Path(path=path), keys=keys if held is None else [], keys_of=held),
+    st.sampled_from(["$.properties", "$.context", "$.context.a"]),
+    st.lists(st.sampled_from(["a", "b", "direct", "x y"]), max_size=3, unique=True),
+    st.none() | st.sampled_from([p.Ref(name=f"settings.{name}") for name in ("table", "nobody", "absent")]),
+)
 fit_leaves = st.one_of(
     paths,
     texts,
     typed,
     fit_picks,
+    fit_drops,
     constants,
     st.sampled_from([p.Ref(name="meta.id"), p.Ref(name="settings.region.api")]),
     st.builds(lambda pick, last: p.Merge(of=[pick, last]), fit_picks, st.sampled_from([p.Path(path="$.properties")])),
@@ -265,6 +277,11 @@ def fit_trees(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         texts.map(lambda of: msgspec.structs.replace(of, required=True)),
         texts.map(lambda of: msgspec.structs.replace(of, enum=["A", "x", ""])),
         st.builds(lambda of, other: p.Lookup(of=of, table={"A": [1], "true": ""}, otherwise=other), inner, inner),
+        st.builds(
+            lambda of, other: p.Lookup(of=of, table={}, table_of=p.Ref(name="settings.table"), otherwise=other),
+            inner,
+            inner,
+        ),
         st.lists(inner, min_size=1, max_size=3).map(lambda parts: p.Text(parts=[p.Const(value="t-"), *parts])),
         st.builds(lambda name, of: p.Filter(name=name, of=of), st.sampled_from(["lower", "upper", "trim"]), inner),
         st.builds(lambda of, other: p.Filter(name="default", of=of, args=[other]), inner, constants),

@@ -43,21 +43,23 @@ def read_settings(
     whole: bool = False,
     besides: Iterable[str] = (),
     plain_http: bool = False,
-) -> dict[str, str]:
-    """`name=value` words (value: text, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is warned of. All that is wrong
-    is told at once: variables and files that are missing, `besides`, and with `whole` settings that are missing or of a wrong type."""
-    from waypost.program.settings import SettingError, resolve, wrong
+) -> dict[str, Any]:
+    """`name=value` words (value: text, of a list or map YAML, `env:NAME`, `file:PATH`) as setting values; a secret given as plain text is
+    warned of. All that is wrong is told at once: variables and files that are missing, `besides`, and with `whole` settings that are missing
+    or of a wrong type."""
+    from waypost.authoring.given import given_value
+    from waypost.program.settings import SettingError, wrong
 
     problems: list[str] = []
     failed: set[str] = set()
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign or not name:
             # A word alone is likely the value, and the value may be a secret.
             refuse("--set takes name=value" + (f", found `{name}` alone" if name in plan.settings else ""))
         try:
-            found[name], bound = resolve(text)
+            found[name], bound = given_value(plan, name, text)
         except SettingError as error:
             problems.append(str(error))
             failed.add(name)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 import msgspec
 
+from waypost.authoring.given import given_value
 from waypost.cli import colours
 from waypost.cli.common import FINDINGS, missing_files, read_plan, refuse
 from waypost.plan import Connection, Feed, Plan, Tls, catalog, fingerprint
@@ -34,7 +35,7 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in (plan.connection.settings if plan.connection else {}).items():
         try:
-            found[name] = resolve(value)[0] if isinstance(value, str) else value
+            found[name] = given_value(plan, name, value)[0]
         except SettingError as error:
             refuse(f"{plan.connection.name if plan.connection else plan.name}: the setting `{name}`: {error}")
     return found
@@ -50,7 +51,7 @@ def check_settings(plans: Iterable[Plan], *, keys: bool = True) -> None:
         failed: set[str] = set()
         for name, value in (held.settings if held else {}).items():
             try:
-                given[name] = resolve(value)[0] if isinstance(value, str) else value
+                given[name] = given_value(plan, name, value)[0]
             except SettingError as error:
                 failed.add(name)
                 found.append(f"{held.name if held else plan.name}: the setting `{name}`: {error}")

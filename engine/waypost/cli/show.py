@@ -70,4 +70,6 @@ def _in_hosts(url: Value) -> Iterator[tuple[str, str]]:
 def _stand_in(name: str, setting: Setting) -> object:
     if setting.type == "choice":
         return next(iter(setting.choices))
+    if setting.type in ("list", "map"):
+        return [] if setting.type == "list" else {}
     return {"integer": 1, "number": 1, "boolean": True, "url": "https://example.com"}.get(setting.type, f"<{name}>")

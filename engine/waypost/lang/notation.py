@@ -280,11 +280,13 @@ def _find(node: p.Find) -> list[tuple[str, str]]:
 
 
 def _lookup(node: p.Lookup) -> list[tuple[str, str]]:
-    rows = [
-        ("$lookup", _value(node.of)),
-        ("in", _map((quoted(name), fixed(held)) for name, held in node.table.items())),
-    ]
+    table = _map((quoted(name), fixed(held)) for name, held in node.table.items())
+    rows = [("$lookup", _value(node.of)), ("in", table if node.table_of is None else _value(node.table_of))]
     return rows if node.otherwise is None else [*rows, ("else", _value(node.otherwise))]
+
+
+def _keys(node: p.Pick | p.Drop) -> tuple[str, str]:
+    return "keys", constant(node.keys) if node.keys_of is None else _value(node.keys_of)
 
 
 _WORDS: dict[type[p.Node], Callable[[Any], list[tuple[str, str]]]] = {
@@ -292,7 +294,8 @@ _WORDS: dict[type[p.Node], Callable[[Any], list[tuple[str, str]]]] = {
     p.Merge: _merge,
     p.From: _from,
     p.First: lambda node: [("$first", _list(map(_value, node.of)))],
-    p.Pick: lambda node: [("$pick", _value(node.of)), ("keys", constant(node.keys))],
+    p.Pick: lambda node: [("$pick", _value(node.of)), _keys(node)],
+    p.Drop: lambda node: [("$drop", _value(node.of)), _keys(node)],
     p.Each: _each,
     p.Find: _find,
     p.Get: lambda node: [("$get", _value(node.of)), ("key", _value(node.key))],

@@ -126,10 +126,20 @@ class First(Node, tag="first", frozen=True, kw_only=True):
 
 
 class Pick(Node, tag="pick", frozen=True, kw_only=True):
-    """`$pick`: those keys of an object. Missing and null give missing; another non-object rejects the event."""
+    """`$pick`: those keys of an object. Missing and null give missing; another non-object rejects the event. `keys_of`: a setting holds the
+    keys, a list of texts or a map; `keys` is empty then."""
 
     of: Value
     keys: list[str]
+    keys_of: Ref | None = None
+
+
+class Drop(Node, tag="drop", frozen=True, kw_only=True):
+    """`$drop`: all but those keys of an object, else as `$pick`."""
+
+    of: Value
+    keys: list[str]
+    keys_of: Ref | None = None
 
 
 class Each(Node, tag="each", frozen=True, kw_only=True):
@@ -169,11 +179,13 @@ class When(Node, tag="when", frozen=True, kw_only=True):
 
 
 class Lookup(Node, tag="lookup", frozen=True, kw_only=True):
-    """`$lookup`: a table from the text of V to a constant; `otherwise` for a value that is not in it."""
+    """`$lookup`: a table from the text of V to a constant; `otherwise` for a value that is not in it. `table_of`: a setting holds the table, a
+    map; `table` is empty then."""
 
     of: Value
     table: dict[str, Any]
     otherwise: Value | None = None
+    table_of: Ref | None = None
 
 
 class Messages(Node, tag="messages", frozen=True, kw_only=True):
@@ -197,6 +209,7 @@ Value = (
     | From
     | First
     | Pick
+    | Drop
     | Each
     | Find
     | Get
@@ -207,7 +220,11 @@ Value = (
 
 
 class Setting(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One setting. `type` is string, integer, number, boolean, url or choice; `choices` maps a key to its data (label included)."""
+    """One setting. `type` is string, integer, number, boolean, url, choice, list or map; `choices` maps a key to its data (label included).
+
+    A list has `of` and a map `value`: what each item or entry is, of one of these types but the last two, or of type row: a map of `fields`.
+    `key` says of a map's keys, which are text, what they are to people.
+    """
 
     type: str
     label: str = ""
@@ -216,6 +233,15 @@ class Setting(Struct, frozen=True, omit_defaults=True, kw_only=True):
     optional: bool = False
     default: Any = None
     choices: dict[str, dict[str, Any]] = {}
+    of: Setting | None = None
+    key: Setting | None = None
+    value: Setting | None = None
+    fields: dict[str, Setting] = {}
+
+    @property
+    def part(self) -> Setting | None:
+        """What each item of a list or entry of a map is; None of one value."""
+        return self.of or self.value
 
 
 class Basic(Struct, frozen=True, kw_only=True):

@@ -16,11 +16,12 @@ from urllib.parse import quote, urlsplit
 from waypost import plan as p
 from waypost.events.masking import LEAST, masker
 from waypost.lang import names, values
+from waypost.lang.shapes import shown
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
 from waypost.program.hosts import check_hosts
 from waypost.program.request.grouping import MAX_HEADER
-from waypost.program.settings import Bound, SettingError, shown
+from waypost.program.settings import Bound, SettingError
 from waypost.program.support import text_part
 
 TELLING = 8

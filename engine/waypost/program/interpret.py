@@ -241,7 +241,23 @@ def _pick(node: p.Pick, env: Env) -> Any:
     members = _as_object(evaluate(node.of, env))
     if members is None:
         return MISSING
-    return {key: members[key] for key in node.keys if key in members} or MISSING
+    return {key: members[key] for key in _keys(node, env) if key in members} or MISSING
+
+
+def _drop(node: p.Drop, env: Env) -> Any:
+    members = _as_object(evaluate(node.of, env))
+    if members is None:
+        return MISSING
+    dropped = _keys(node, env)
+    return {key: value for key, value in members.items() if key not in dropped} or MISSING
+
+
+def _keys(node: p.Pick | p.Drop, env: Env) -> list[str]:
+    """The names that are written, or those that a setting holds: the texts of a list, the keys of a map."""
+    if node.keys_of is None:
+        return node.keys
+    held = env.settings.get(node.keys_of.name)
+    return [] if held is MISSING else list(held)
 
 
 def _each(node: p.Each, env: Env) -> Any:
@@ -305,7 +321,11 @@ def _lookup(node: p.Lookup, env: Env) -> Any:
     if isinstance(of, (dict, list)):
         raise Fault("wrong_type", f"expected text, a number or a boolean to look up, found {values.typeof(of)}")
     key = text_of(of)
-    value = MISSING if key is MISSING else node.table.get(key, MISSING)
+    table = node.table
+    if node.table_of is not None:
+        held = env.settings.get(node.table_of.name)
+        table = {} if held is MISSING else held
+    value = MISSING if key is MISSING else table.get(key, MISSING)
     if value is MISSING and node.otherwise is not None:
         return evaluate(node.otherwise, env)
     return value
@@ -333,6 +353,7 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
     p.From: _from,
     p.First: _first,
     p.Pick: _pick,
+    p.Drop: _drop,
     p.Each: _each,
     p.Find: _find,
     p.Get: _get,
@@ -355,7 +376,9 @@ _condition = functools.lru_cache(maxsize=1024)(fql.read)
 def resolver(env: Env) -> fql.Resolve:
     def resolve(steps: tuple[str | int, ...]) -> Any:
         if steps[0] == "settings":
-            return env.settings.get(".".join(map(str, steps[1:])))
+            held = env.settings.get(".".join(map(str, steps[1:])))
+            # To a condition a map is the list of its keys.
+            return list(held) if isinstance(held, dict) else held
         if steps[0] == "key" and env.key is not NO_LOOP:
             return fql.walk(env.key, steps[1:])
         if steps[0] == "item":

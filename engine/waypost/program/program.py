@@ -34,6 +34,7 @@ from waypost.program.generated.action_maker import Bindings
 from waypost.program.generated.chunk_loop import CHUNK
 from waypost.program.generated.generate import OFF, WHERE, Generated, Sign, generate
 from waypost.program.kernel.entry import kernel_of
+from waypost.program.put_in import put_in
 from waypost.program.request import grouping
 from waypost.program.request.render import RequestProgram
 from waypost.program.support import message_ids
@@ -79,7 +80,8 @@ class Program:
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
         express = generated.names[CHUNK], generated.express.decoder
-        self.kernel = kernel_of(plan, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
+        made = put_in(plan, bound.get)
+        self.kernel = kernel_of(made, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
         self._chunks = Chunks(self.map, self.kernel, *express, guard=self.guard)
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
@@ -284,7 +286,7 @@ def link(
         meta_id=message_ids(owner),
         groupings={name: interpret.grouping_of(request, bound) for name, request in plan.requests.items()},
     )
-    return Program(plan, bound, owner, generate(plan, bindings), use_kernel=use_kernel)
+    return Program(plan, bound, owner, generate(put_in(plan, bound.get), bindings), use_kernel=use_kernel)
 
 
 def _patterns(plan: p.Plan) -> None:

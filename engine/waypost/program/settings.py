@@ -7,22 +7,22 @@ values are secret, so that whatever is shown or logged can be masked. Raises `Se
 from __future__ import annotations
 
 import difflib
-import math
 import os
-import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from waypost.lang.decimals import DIGITS
-from waypost.lang.urls import base_url, url_fault
-from waypost.lang.values import MISSING, NUMBER
+from waypost.lang import shapes
+from waypost.lang.shapes import shown
+from waypost.lang.urls import base_url
+from waypost.lang.values import MISSING
 from waypost.plan import Plan, Setting, Tls
 
 LARGEST = 64 << 10
-"""The most bytes of a file that a setting is read from."""
+"""The most bytes of a file that a setting is read from; of one that holds several values, four times as many."""
 
 
 class SettingError(Exception):
@@ -54,12 +54,16 @@ class Bound:
 
     def masked(self) -> Bound:
         """The same with every secret shown as `<its name>`."""
-        shown = {name: f"<{name}>" if name in self.secret else value for name, value in self.values.items()}
+        shown = {
+            name: shapes.masked(value, f"<{name}>") if name in self.secret else value
+            for name, value in self.values.items()
+        }
         return replace(self, values=shown)
 
     def secrets(self) -> list[str]:
-        """The secret values themselves: what no output may hold."""
-        return [str(self.values[name]) for name in sorted(self.secret) if name in self.values]
+        """The secret values themselves, of a map each of its values: what no output may hold."""
+        held = (self.values[name] for name in sorted(self.secret) if name in self.values)
+        return [text for value in held for text in shapes.text_of(value)]
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,9 @@ def bind(plan: Plan, given: Mapping[str, Any], way: Way = Way()) -> Bound:
         values[name] = typed(plan.name, name, setting, value, plain_http=plain_http)
         if setting.type == "choice":
             data[name] = setting.choices[values[name]]
-    secret = frozenset([*_bound_late(plan), *(name for name, setting in plan.settings.items() if setting.secret)])
+    # The names in a list decide what is sent and hold no credential, as the headers in a map may.
+    late = [name for name in _bound_late(plan) if plan.settings[name].type != "list"]
+    secret = frozenset([*late, *(name for name, setting in plan.settings.items() if setting.secret)])
     tls = way.tls or (plan.connection.tls if plan.connection else None) or NO_TLS
     return Bound(values, data, secret, way.endpoint_override, tls, plain_http)
 
@@ -129,7 +135,7 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("env:", "file:"))
 
 
-def resolve(text: str) -> tuple[str, bool]:
+def resolve(text: str, largest: int = LARGEST) -> tuple[str, bool]:
     """`env:NAME` or `file:PATH` as its value, anything else as it stands; and whether it came from one of the two."""
     if text.startswith("env:"):
         name = text[4:]
@@ -139,8 +145,8 @@ def resolve(text: str) -> tuple[str, bool]:
     if text.startswith("file:"):
         try:
             with Path(text[5:]).open("rb") as file:
-                data = file.read(LARGEST + 1)
-            if len(data) > LARGEST:
+                data = file.read(largest + 1)
+            if len(data) > largest:
                 raise SettingError(
                     f"the file {shown(text[5:])} is too large for a setting (asked for by {shown(text)})"
                 )
@@ -164,91 +170,12 @@ def _utf8(text: str, what: str) -> str:
 
 
 def typed(plan: str, name: str, setting: Setting, value: Any, *, plain_http: bool = False, hidden: bool = False) -> Any:
-    """A given value in the setting's type. `plan` is the name that an error begins with; a value that is `hidden` is in no error."""
-    not_this = "" if setting.secret or hidden else _not_this(value)
-    if not isinstance(value, (str, int, float)):
-        raise SettingError(f"{plan}: the setting `{name}` is one value{not_this}")
-    if isinstance(value, int) and abs(value) >= 10**DIGITS:
-        raise SettingError(f"{plan}: the setting `{name}` has more than {DIGITS} digits")
-    if setting.type == "choice":
-        if value in setting.choices:
-            return value
-        near = difflib.get_close_matches(str(value), setting.choices, 1, 0.67)
-        guess = f"; did you mean `{near[0]}`?" if near else ""
-        raise SettingError(f"{plan}: the setting `{name}` is one of {', '.join(setting.choices)}{guess}")
-    if setting.type == "url":
-        fault = url_fault(value, plain_http=plain_http) if isinstance(value, str) else "is an https url"
-        if fault is not None:
-            raise SettingError(f"{plan}: the setting `{name}` {fault}{not_this}")
-        return str(value).rstrip("/")
-    read = _READERS[setting.type](value)
-    if read is None:
-        raise SettingError(f"{plan}: the setting `{name}` is {_ARTICLES[setting.type]}{not_this}")
+    """A given value in the setting's type. `plan` is the name that an error begins with, which says the first thing that is wrong; a value that
+    is `hidden` is in no error."""
+    read, misfits = shapes.read(setting, value, plain_http=plain_http, hidden=hidden)
+    for misfit in misfits:
+        raise SettingError(f"{plan}: the setting `{shapes.place(name, misfit.steps)}` {misfit.says}")
     return read
-
-
-def _not_this(value: Any) -> str:
-    try:
-        return f", not `{shown(str(value), SHOWN)}`"
-    except ValueError:
-        # An integer of more digits than Python writes.
-        return ""
-
-
-SHOWN, SHOWN_NAME = 60, 300
-"""So many characters of a value that a person gave are shown (a file may hold anything), and of a name or a file's path."""
-
-
-def shown(text: str, most: int = SHOWN_NAME) -> str:
-    """What a person gave, on one line that changes nothing on a terminal: what has no form of its own as Python escapes it, and not all of
-    it where it is long."""
-    cut = text if len(text) <= most else text[:most] + "…"
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-"""No header can hold one, and none is part of a key that a person was given. (Half of a character has no bytes at all.)"""
-
-
-def _read_string(value: Any) -> Any:
-    return value if isinstance(value, str) and _CONTROL.search(value) is None else None
-
-
-def _read_integer(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    text = str(value)
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 20 else None
-
-
-def _read_number(value: Any) -> Any:
-    if isinstance(value, bool):
-        return None
-    whole = _read_integer(value)
-    if whole is not None:
-        return whole
-    if isinstance(value, int) or (isinstance(value, str) and NUMBER.fullmatch(value) is None):
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _read_boolean(value: Any) -> Any:
-    return {"true": True, "false": False}.get(str(value).lower())
-
-
-_READERS = {
-    "string": _read_string,
-    "integer": _read_integer,
-    "number": _read_number,
-    "boolean": _read_boolean,
-}
-_ARTICLES = {
-    "string": "one line of text, without control characters",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-}
 
 
 def _described(setting: Setting) -> str:
@@ -258,6 +185,8 @@ def _described(setting: Setting) -> str:
 def _form(setting: Setting) -> str:
     if setting.secret:
         return "env:VARIABLE or file:PATH"
+    if setting.type in shapes.SEVERAL:
+        return shlex.quote(shapes.example(setting))
     return "|".join(setting.choices) if setting.choices else "VALUE"
 
 

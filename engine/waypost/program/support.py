@@ -104,6 +104,13 @@ def picked(found: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, Any
     return {key: found[key] for key in keys if key in found} or None
 
 
+def left(found: dict[str, Any] | None, dropped: frozenset[str]) -> dict[str, Any] | None:
+    """All but those keys of an object, in its order; None when none is left."""
+    if not found:
+        return None
+    return {key: value for key, value in found.items() if key not in dropped} or None
+
+
 def string_of(value: Any) -> Any:
     """`type: string` on a slot or Raw value: null is missing, numbers become text."""
     value = full(value)

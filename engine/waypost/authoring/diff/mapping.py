@@ -83,6 +83,8 @@ def _walk(field: _Field, old: p.Value, new: p.Value) -> Walked:
         yield from _walk(field, old.key, new.key)
     elif isinstance(old, p.Pick) and isinstance(new, p.Pick):
         yield from _pick(field, old, new)
+    elif isinstance(old, p.Drop) and isinstance(new, p.Drop):
+        yield from _drop(field, old, new)
     elif isinstance(old, p.Lookup) and isinstance(new, p.Lookup):
         yield from _lookup(field, old, new)
     elif isinstance(old, p.Items) and isinstance(new, p.Items):
@@ -207,8 +209,26 @@ def _find(field: _Field, old: p.Find, new: p.Find) -> Walked:
         yield from _walk(field, old.to or item, new.to or item)
 
 
+def _of_setting(field: _Field, what: str, old: p.Ref | None, new: p.Ref | None) -> Walked:
+    """Keys or a table that are a setting's now, another setting's, or written."""
+    if not shapes.same(old, new):
+        yield field, "field_changed", f"{what} of `{new.name}`" if new is not None else f"{what} as written"
+
+
+def _drop(field: _Field, old: p.Drop, new: p.Drop) -> Walked:
+    yield from _walk(field, old.of, new.of)
+    yield from _of_setting(field, "drops the keys", old.keys_of, new.keys_of)
+    won = [key for key in new.keys if key not in old.keys]
+    lost = [key for key in old.keys if key not in new.keys]
+    if won:
+        yield field, "field_narrower", f"drops {', '.join(won)} too"
+    if lost:
+        yield field, "field_changed", f"no longer drops {', '.join(lost)}"
+
+
 def _pick(field: _Field, old: p.Pick, new: p.Pick) -> Walked:
     yield from _walk(field, old.of, new.of)
+    yield from _of_setting(field, "picks the keys", old.keys_of, new.keys_of)
     lost = [key for key in old.keys if key not in new.keys]
     won = [key for key in new.keys if key not in old.keys]
     if lost:
@@ -220,6 +240,7 @@ def _pick(field: _Field, old: p.Pick, new: p.Pick) -> Walked:
 def _lookup(field: _Field, old: p.Lookup, new: p.Lookup) -> Walked:
     yield from _walk(field, old.of, new.of)
     yield from _otherwise(field, old.otherwise, new.otherwise)
+    yield from _of_setting(field, "looks into the table", old.table_of, new.table_of)
     lost = [key for key in old.table if key not in new.table]
     if lost:
         yield field, "field_narrower", f"the table has no {', '.join(lost)} any more"

@@ -51,6 +51,8 @@ def types(node: p.Value) -> frozenset[str] | None:
         return _joined([types(item) for item in node.of])
     if isinstance(node, p.When):
         return _joined([types(node.then), *([types(node.otherwise)] if node.otherwise is not None else [])])
+    if isinstance(node, p.Lookup) and node.table_of is not None:
+        return None
     if isinstance(node, p.Lookup):
         held = frozenset(values.typeof(item) for item in node.table.values())
         return _joined([held, *([types(node.otherwise)] if node.otherwise is not None else [])])
@@ -63,6 +65,7 @@ _FIXED: dict[type[p.Node], frozenset[str]] = {
     p.Object: frozenset({"object"}),
     p.Merge: frozenset({"object"}),
     p.Pick: frozenset({"object"}),
+    p.Drop: frozenset({"object"}),
     p.Items: frozenset({"array"}),
     p.Text: frozenset({"string"}),
     p.Arith: frozenset({"number"}),

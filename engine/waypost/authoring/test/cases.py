@@ -16,12 +16,13 @@ from waypost.compiler.pipeline import read_file
 from waypost.compiler.read import document, units
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.setting_values import read_value
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.delivery.outcome import Answer
 from waypost.events.results import FILTERED, REASONS
-from waypost.lang import values
+from waypost.lang import shapes, values
 from waypost.plan import Plan
 from waypost.program.settings import SettingError, typed
 
@@ -279,6 +280,9 @@ class _Reader:
                     f"did you mean `{near}`?" if near else "",
                     f"its settings are {', '.join(known)}" if known else "it has none",
                 )
+                continue
+            if setting.type in shapes.SEVERAL:
+                found[name.text] = read_value(value, name.text, setting, self.closed)
                 continue
             if not isinstance(value, Scalar) or value.kind == "null":
                 self.closed.add("S104", "a setting is one value", value.span, f"found {describe(value)}")

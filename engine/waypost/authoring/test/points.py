@@ -5,8 +5,8 @@ many actions use it. Four kinds:
 
     actions    a message of the action was mapped
     leaves     a path, template or constant of a mapping or request had a value; a key of `$pick` was there
-    branches   each way of `$when`, `$first`, `$lookup`, `$each`, `$find`, `single`, `each`, `where`, `require` and `responses`; a
-               default taken, a value left out as invalid, a required value missing, an `$omit` that removed something
+    branches   each way of `$when`, `$first`, `$lookup`, `$drop`, `$each`, `$find`, `single`, `each`, `where`, `require` and `responses`;
+               a default taken, a value left out as invalid, a required value missing, an `$omit` that removed something
     triggers   each comparison of a trigger, true and false, where it decided
 
 What a disabled action holds is left out: nothing can reach it.
@@ -109,9 +109,18 @@ class Points:
         elif isinstance(node, p.Pick):
             for key in node.keys:
                 self._add(node, f"key {key}", "leaves", val.keys[key], f"`$pick` finds the key `{key}`")
+            if node.keys_of is not None:
+                self._add(node, "any key", "leaves", val.words["keys"], "`$pick` finds a key of the setting")
+        elif isinstance(node, p.Drop):
+            for key in node.keys:
+                self._add(node, f"key {key}", "branches", val.keys[key], f"`$drop` leaves out the key `{key}`")
+            if node.keys_of is not None:
+                self._add(node, "any key", "branches", val.words["keys"], "`$drop` leaves out a key of the setting")
         elif isinstance(node, p.Lookup):
             for key in node.table:
                 self._add(node, f"entry {key}", "branches", val.keys[key], f"`$lookup` takes the entry `{key}`")
+            if node.table_of is not None:
+                self._add(node, "any entry", "branches", val.words["in"], "`$lookup` takes an entry of the setting")
             self._add(node, "else", "branches", val.words.get("else", val.span), "`$lookup` finds no entry")
         elif isinstance(node, p.From):
             self._checks(val, node)

@@ -28,6 +28,7 @@ from waypost.plan import Plan
 from waypost.program import interpret
 from waypost.program.integrations import switched_off
 from waypost.program.interpret import BadEvent, Env, Origin
+from waypost.program.put_in import names
 from waypost.program.require import any_present
 from waypost.program.settings import Bound, bind
 
@@ -168,15 +169,22 @@ class Tracer:
         if frame.fault is None and frame.inner and frame.inner[-1][1] not in (MISSING, None):
             self._mark(node, f"choice {len(frame.inner) - 1}")
 
-    def _pick(self, node: p.Pick, frame: Frame, env: Env) -> None:
+    def _keyed(self, node: p.Pick | p.Drop, frame: Frame, env: Env) -> None:
         of = frame.inner[0][1] if frame.inner else None
+        named = names(env.settings.get(node.keys_of.name)) if node.keys_of is not None else []
         for key in of if isinstance(of, dict) else ():
             self._mark(node, f"key {key}")
+            if key in named:
+                self._mark(node, "any key")
 
     def _lookup(self, node: p.Lookup, frame: Frame, env: Env) -> None:
         if frame.fault is not None or not frame.inner:
             return
         key = interpret.text_of(frame.inner[0][1])
+        if node.table_of is not None:
+            table = env.settings.get(node.table_of.name)
+            self._mark(node, "any entry" if table is not MISSING and key in table else "else")
+            return
         self._mark(node, f"entry {key}" if key is not MISSING and key in node.table else "else")
 
     def _from(self, node: p.From, frame: Frame, env: Env) -> None:
@@ -263,7 +271,8 @@ def _rule_keys(verdict: Verdict, count: int) -> set[str]:
 
 _LOOKS: dict[type, Callable[[Tracer, Any, Frame, Env], None]] = {
     p.First: Tracer._first,
-    p.Pick: Tracer._pick,
+    p.Pick: Tracer._keyed,
+    p.Drop: Tracer._keyed,
     p.Lookup: Tracer._lookup,
     p.From: Tracer._from,
     p.Each: Tracer._each,

@@ -22,6 +22,14 @@ from waypost.lang.values import MISSING, Fault
 UNKNOWN: Final = object()
 """What only an event or a setting tells."""
 
+_OF_SETTING: Final = {
+    "boolean": "boolean",
+    "integer": "number",
+    "number": "number",
+    "list": "array",
+    "map": "object",
+}
+
 _SAID: Final = {
     "string": "text",
     "array": "a list",
@@ -207,7 +215,7 @@ class _Template:
             held = self.spec.settings.get(rest.partition(".")[0]) if root == "settings" else None
             if held is None or "." in rest:
                 return None
-            return {"boolean": "boolean", "integer": "number", "number": "number"}.get(held.setting.type, "string")
+            return _OF_SETTING.get(held.setting.type, "string")
         if isinstance(node, p.Filter) and node.name == "default":
             given = {self.kind(node.of), self.kind(node.args[0])}
             return given.pop() if len(given) == 1 else None

@@ -60,7 +60,14 @@ def kind(val: Val) -> str | None:
         return _kind_of_type(node.type) if node.type else kind(val.parts[0]) if val.parts else None
     if isinstance(node, p.Each):
         return "object" if node.key is not None else "array" if node.single else None
-    return {p.Text: "string", p.Object: "object", p.Merge: "object", p.Pick: "object", p.Items: "array"}.get(type(node))
+    return {
+        p.Text: "string",
+        p.Object: "object",
+        p.Merge: "object",
+        p.Pick: "object",
+        p.Drop: "object",
+        p.Items: "array",
+    }.get(type(node))
 
 
 def _kind_of_type(name: str) -> str:
@@ -73,11 +80,11 @@ def _leaf(val: Val, report: Report) -> None:
     node = val.node
     if isinstance(node, p.From):
         _checks(val, node, report)
-    elif isinstance(node, (p.Merge, p.Pick, p.Get)):
+    elif isinstance(node, (p.Merge, p.Pick, p.Drop, p.Get)):
         for operand in val.parts[: len(node.of) if isinstance(node, p.Merge) else 1]:
             found = kind(operand)
             if found not in (None, "object"):
-                word = {p.Merge: "$merge", p.Pick: "$pick", p.Get: "$get"}[type(node)]
+                word = {p.Merge: "$merge", p.Pick: "$pick", p.Drop: "$drop", p.Get: "$get"}[type(node)]
                 report.add(
                     Diagnostic(
                         "M201", f"`{word}` takes objects, and this is never one", Label(operand.span, f"always {found}")

@@ -11,7 +11,7 @@ from waypost import plan as p
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Condition, SettingSpec, Spec, Val
-from waypost.lang import fql
+from waypost.lang import fql, shapes
 
 _PREFIXES = re.compile(
     r"(?:sk|pk|rk)_(?:live|test)_|xox[abprs]-|gh[pousr]_|AKIA[0-9A-Z]{12}|-----BEGIN "
@@ -24,7 +24,10 @@ _NAMED = re.compile(
 
 
 def check(spec: Spec, report: Report) -> None:
-    secret = {name for name, item in spec.settings.items() if item.setting.secret}
+    # What holds several values is no secret: X107 says so, and nothing that follows from it.
+    secret = {
+        name for name, item in spec.settings.items() if item.setting.secret and item.setting.type not in shapes.SEVERAL
+    }
     for name in secret:
         item = spec.settings[name]
         if item.setting.default is not None:
@@ -57,6 +60,7 @@ def check(spec: Spec, report: Report) -> None:
             for value in data.values():
                 _known(p.Const(value=value), span, report)
         _unmarked(item, report)
+        _several(item, report)
     if "used_settings" in spec.texts:
         _unused(spec, report)
 
@@ -148,6 +152,27 @@ def _unmarked(item: SettingSpec, report: Report) -> None:
 def named_secret(name: str) -> bool:
     """Whether a setting of this name is a credential, by its name alone."""
     return _NAMED.search(name) is not None
+
+
+def _several(item: SettingSpec, report: Report) -> None:
+    """A list or map is shown, and stands in the plan of a connection."""
+    if item.setting.type not in shapes.SEVERAL:
+        return
+    part = item.setting.part
+    inside = [part, *part.fields.values()] if part is not None else []
+    word = "of" if item.setting.type == "list" else "value"
+    for where, held in (("secret", item.setting), *((word, one) for one in inside)):
+        if held.secret:
+            report.add(
+                Diagnostic(
+                    "X107",
+                    f"a secret is one value, and `{item.name.value}` is a {item.setting.type}",
+                    Label(item.spans.get(where, item.name.span), "this is shown, and stands in plans"),
+                    "make the secret a setting of its own: `{type: string, secret: true}`",
+                )
+            )
+    for value in shapes.text_of(item.setting.default) if item.setting.default is not None else ():
+        _known(p.Const(value=value), item.spans.get("default", item.name.span), report)
 
 
 def looks_secret(text: str) -> bool:

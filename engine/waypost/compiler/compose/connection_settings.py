@@ -13,9 +13,11 @@ from waypost import plan as p
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.connections_file import ConnectionSpec, is_reference
 from waypost.compiler.read.document import Node, Scalar
+from waypost.compiler.read.setting_values import read_value
 from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import SettingSpec
+from waypost.lang import shapes
 from waypost.lang.urls import is_plain, url_fault
 
 _KINDS = {"integer": ("int",), "number": ("int", "float"), "boolean": ("bool",)}
@@ -43,7 +45,8 @@ def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], 
         found[name.text] = _value(name.text, node, settings[name.text].setting, closed, connection.plain_http)
     for missing, item in settings.items():
         if missing not in found and item.setting.default is None and not item.setting.optional:
-            key = f"{missing}: env:{missing.upper()}" if item.setting.secret else f"{missing}: …"
+            example = shapes.example(item.setting) if item.setting.type in shapes.SEVERAL else "…"
+            key = f"{missing}: env:{missing.upper()}" if item.setting.secret else f"{missing}: {example}"
             label = f" ({item.setting.label})" if item.setting.label else ""
             closed.add(
                 "S103",
@@ -56,6 +59,8 @@ def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], 
 
 
 def _value(name: str, node: Node, setting: p.Setting, closed: Closed, plain_http: bool) -> Any:
+    if setting.type in shapes.SEVERAL and not (isinstance(node, Scalar) and re.match(r"(env|file):", node.text)):
+        return read_value(node, name, setting, closed, plain_http=plain_http)
     if not isinstance(node, Scalar) or node.kind == "null" or node.text == "":
         closed.add("S104", f"the setting `{name}` is one value", node.span, f"found {describe(node)}")
         return None

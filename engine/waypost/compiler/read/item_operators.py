@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from waypost import plan as p
+from waypost.compiler.read import several
 from waypost.compiler.read.document import Map, Node, Scalar
 from waypost.compiler.read.source import Span
 from waypost.compiler.read.values import Place, Values
@@ -18,7 +19,8 @@ NOTHING = p.Const(value=None)
 
 
 def each(values: Values, node: Map, held: Node, place: Place) -> Val:
-    of, inner = values.value(held, place), place.with_entry()
+    of = values.value(held, place)
+    inner = place.with_entry(several.part_of(values.settings, of.node))
     to = _needed(values, node, "to", inner, "say what each item becomes, such as `to: $item.id`")
     key_node, where_node = node.get("key"), node.get("where")
     key = _name(values, key_node, inner) if key_node is not None else None
@@ -45,7 +47,8 @@ def each(values: Values, node: Map, held: Node, place: Place) -> Val:
 
 
 def find(values: Values, node: Map, held: Node, place: Place) -> Val:
-    of, inner = values.value(held, place), place.with_entry()
+    of = values.value(held, place)
+    inner = place.with_entry(several.part_of(values.settings, of.node))
     where_node, to_node = node.get("where"), node.get("to")
     if where_node is None:
         help_text = 'say which item is meant, such as `where: item.type = "home"`; the first of all is `| first`'

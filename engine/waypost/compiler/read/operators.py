@@ -25,6 +25,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$use": (),
     "$first": (),
     "$pick": ("keys",),
+    "$drop": ("keys",),
     "$each": ("to", "where", "key", "single"),
     "$find": ("where", "to"),
     "$get": ("key",),

@@ -12,15 +12,17 @@ from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.compose.reuse import Blocks, Layer, check_own_omits, is_omit, lay_actions, lay_over
+from waypost.compiler.read import several
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.integrations import read_names
 from waypost.compiler.read.request import read_auth, read_request
+from waypost.compiler.read.settings_block import read_settings
 from waypost.compiler.read.source import Span
 from waypost.compiler.read.value_operators import values_reader
 from waypost.compiler.read.values import MAPPING, TRIGGER, Place, Values
 from waypost.compiler.report.diagnostic import Fix, Report
-from waypost.compiler.spec import ActionSpec, Located, RequireSpec, SettingSpec, Spec, Val
+from waypost.compiler.spec import ActionSpec, Located, RequireSpec, Spec, Val
 
 VERSION = 1
 TOP = (
@@ -40,9 +42,7 @@ TOP = (
 )
 BLOCK = ("require", "mapping", "request", "each", "where")
 ACTION = ("title", "description", "trigger", "use", "like", "enabled", *BLOCK)
-SETTING = ("type", "choices", "default", "optional", "secret", "label", "description")
 REQUIRE = ("any", "if", "message")
-SETTING_TYPES = ("string", "integer", "number", "boolean", "url")
 
 SPEC_NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 
@@ -55,7 +55,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         return None
     closed.keys(top, TOP, "a spec")
     _version(top, closed)
-    settings = _settings(top.get("settings"), closed)
+    settings = read_settings(top.get("settings"), closed)
     values = values_reader(report, {name: item.setting for name, item in settings.items()})
     values.named.read(top.get("values"))
     check_node = closed.map(top.get("check"), "`check`")
@@ -95,95 +95,6 @@ def _version(top: Map, closed: Closed) -> None:
         "upgrade waypost" if newer else f"write `spec: {VERSION}`",
         Fix(node.span, str(VERSION), safe=True) if isinstance(node, Scalar) and node.text == str(VERSION) else None,
     )
-
-
-def _settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
-    held = closed.map(node, "`settings`")
-    found: dict[str, SettingSpec] = {}
-    for name, value in held.entries if held else ():
-        if name.text.startswith("x-"):
-            continue
-        closed.name(name, "a setting")
-        inner = closed.map(value, f"the setting `{name.text}`")
-        if inner is not None:
-            found[name.text] = SettingSpec(
-                Located(name.text, name.span),
-                _setting(name, inner, closed),
-                {key.text: item.span for key, item in inner.entries},
-            )
-    return found
-
-
-def _setting(name: Scalar, node: Map, closed: Closed) -> p.Setting:
-    closed.keys(node, SETTING, f"the setting `{name.text}`")
-    choices = _choices(node.get("choices"), closed)
-    kind = (
-        "choice"
-        if node.get("choices") is not None
-        else closed.one_of(node.get("type"), SETTING_TYPES, "`type`", "string")
-    )
-    if node.get("type") is None and node.get("choices") is None:
-        closed.add(
-            "S103",
-            f"the setting `{name.text}` needs `type` or `choices`",
-            name.span,
-            "missing here",
-            f"the types are {', '.join(SETTING_TYPES)}",
-        )
-    if node.get("type") is not None and node.get("choices") is not None:
-        closed.add(
-            "S108",
-            f"the setting `{name.text}` has both `type` and `choices`",
-            (node.key("type") or name).span,
-            help="remove `type`",
-        )
-    default_node = node.get("default")
-    default = None
-    if default_node is not None:
-        default = (
-            closed.one_of(default_node, choices, "`default`", "") or None
-            if kind == "choice"
-            else _default(default_node, kind, closed)
-        )
-    return p.Setting(
-        type=kind,
-        label=closed.text(node.get("label"), "`label`"),
-        description=closed.text(node.get("description"), "`description`"),
-        secret=closed.boolean(node.get("secret"), "`secret`", False),
-        optional=closed.boolean(node.get("optional"), "`optional`", False),
-        default=default,
-        choices=choices,
-    )
-
-
-def _default(node: Node, kind: str, closed: Closed) -> Any:
-    fits = {
-        "string": ("text",),
-        "url": ("text",),
-        "integer": ("int",),
-        "number": ("int", "float"),
-        "boolean": ("bool",),
-    }[kind]
-    if isinstance(node, Scalar) and node.kind in fits:
-        return closed.constant(node)
-    closed.wrong(f"the default of a setting of type {kind} is of that type", node, fits)
-    return None
-
-
-def _choices(node: Node | None, closed: Closed) -> dict[str, dict[str, Any]]:
-    listed = node.items if isinstance(node, Seq) else ()
-    words = ", ".join(f"{item.text}: {{label: {item.text}}}" for item in listed if isinstance(item, Scalar))
-    held = closed.map(node, "`choices`", f"write `choices: {{{words or 'eu: {label: Europe}'}}}`")
-    found: dict[str, dict[str, Any]] = {}
-    if held is not None and not held.entries:
-        closed.add("S104", "`choices` names at least one", held.span, "found none")
-    for name, value in held.entries if held else ():
-        if isinstance(value, Scalar) and value.kind == "text":
-            found[name.text] = {"label": value.text}
-            continue
-        data = closed.map(value, f"the choice `{name.text}`")
-        found[name.text] = {key.text: closed.constant(item) for key, item in data.entries} if data else {}
-    return found
 
 
 def _actions(top: Map, closed: Closed, values: Values, layer: Layer) -> dict[str, ActionSpec]:
@@ -270,8 +181,8 @@ def _action(name: Scalar, node: Map, request: Map | None, values: Values) -> Act
         )
     trigger = values.condition(trigger_node, TRIGGER, "`trigger`") if trigger_node is not None else None
     each_node, where_node = node.get("each"), node.get("where")
-    place: Place = MAPPING.with_item() if each_node is not None else MAPPING
     each = values.value(each_node, MAPPING) if each_node is not None else None
+    place: Place = MAPPING if each is None else MAPPING.with_item(several.part_of(values.settings, each.node))
     where = values.condition(where_node, place, "`where`") if where_node is not None else None
     read = _request(name, node, request, values)
     mapping = _mapping(name, node, values, place, needed=read is None or read.sends_messages)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from waypost import plan as p
-from waypost.compiler.read import foreign_words, item_operators, units
+from waypost.compiler.read import foreign_words, item_operators, several, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
@@ -79,15 +79,35 @@ def first(values: Values, node: Map, held: Node, place: Place) -> Val:
 
 
 def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
+    return _keyed(values, node, held, place, p.Pick, "`$pick`", "take", "picked")
+
+
+def drop(values: Values, node: Map, held: Node, place: Place) -> Val:
+    return _keyed(values, node, held, place, p.Drop, "`$drop`", "leave out", "dropped")
+
+
+def _keyed(
+    values: Values,
+    node: Map,
+    held: Node,
+    place: Place,
+    make: type[p.Pick] | type[p.Drop],
+    what: str,
+    verb: str,
+    done: str,
+) -> Val:
     of = values.value(held, place)
     keys = node.get("keys")
     if keys is None:
-        values.add("S103", "`$pick` needs `keys`", node.entries[0][0].span, "missing here", "list the keys to take")
+        values.add("S103", f"{what} needs `keys`", node.entries[0][0].span, "missing here", f"list the keys to {verb}")
+    if isinstance(keys, Scalar) and "{{" in keys.text:
+        setting = _setting(values, keys, place, "keys")
+        return Val(make(of=of.node, keys=[], keys_of=setting), node.span, (of,), words=_spans(node))
     names = values.closed.texts(keys, "`keys`")
     seen: set[str] = set()
     for name in names:
         if name.text in seen:
-            values.add("M211", f"the key `{name.text}` is picked twice", name.span, help="remove one of the two")
+            values.add("M211", f"the key `{name.text}` is {done} twice", name.span, help="remove one of the two")
         seen.add(name.text)
         no_path(values, name, "`keys` holds names of keys")
         if isinstance(of.node, p.Path) and not of.node.path.startswith("$item"):
@@ -95,10 +115,11 @@ def pick(values: Values, node: Map, held: Node, place: Place) -> Val:
                 jsonpath.parse(of.node.path).steps or ("?",) if of.node.path != "$" else (), name.text, name.span
             )
     return Val(
-        p.Pick(of=of.node, keys=list(dict.fromkeys(name.text for name in names))),
+        make(of=of.node, keys=list(dict.fromkeys(name.text for name in names))),
         node.span,
         (of,),
         keys={name.text: name.span for name in names},
+        words=_spans(node),
     )
 
 
@@ -123,6 +144,9 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
         values.add(
             "S103", "`$lookup` needs `in`", node.entries[0][0].span, "missing here", "write `in: {key: constant}`"
         )
+    table_of = None
+    if isinstance(table_node, Scalar) and "{{" in table_node.text:
+        table_of, table_node = _setting(values, table_node, place, "in"), None
     table = values.closed.map(table_node, "`in`")
     for name, _ in table.entries if table else ():
         values.fixed_key(name)
@@ -132,7 +156,7 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
     other = values.value(else_node, place) if else_node is not None else None
     parts = (of,) if other is None else (of, other)
     return Val(
-        p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None),
+        p.Lookup(of=of.node, table=constants, otherwise=other.node if other else None, table_of=table_of),
         node.span,
         parts,
         keys={name.text: name.span for name, _ in table.entries} if table else {},
@@ -216,6 +240,12 @@ def filtered(values: Values, of: Val, node: Node | None, place: Place) -> Val:
     return Val(made, node.span, (of,), scalar=node if alone else None)
 
 
+def _setting(values: Values, node: Scalar, place: Place, word: str) -> p.Ref | None:
+    """The setting that a template behind `keys` or `in` names."""
+    found = values.template(node, place)
+    return None if found is None else several.named(values.closed, values.settings, found.node, node, word)
+
+
 def _pattern(values: Values, node: Node | None) -> str | None:
     """A pattern that can be read."""
     text = values.closed.text(node, "`pattern`")
@@ -277,6 +307,7 @@ READERS: dict[str, Reader] = {
     "$use": use,
     "$first": first,
     "$pick": pick,
+    "$drop": drop,
     "$each": item_operators.each,
     "$find": item_operators.find,
     "$get": item_operators.get,

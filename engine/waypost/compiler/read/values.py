@@ -13,6 +13,7 @@ from typing import Any
 
 from waypost import plan as p
 from waypost.compiler.check import event_fields
+from waypost.compiler.read import several
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.named_values import NamedValues
@@ -62,13 +63,15 @@ class Place:
     messages: bool = False
     body: bool = False
     fql_roots: frozenset[str] = fql.TRIGGER_ROOTS
+    part: p.Setting | None = None
+    """What the item is, where it is a part of a setting."""
 
-    def with_item(self) -> Place:
-        return replace(self, item=True, roots=(*self.roots, "item"), fql_roots=self.fql_roots | {"item"})
+    def with_item(self, part: p.Setting | None = None) -> Place:
+        return replace(self, item=True, roots=(*self.roots, "item"), fql_roots=self.fql_roots | {"item"}, part=part)
 
-    def with_entry(self) -> Place:
+    def with_entry(self, part: p.Setting | None = None) -> Place:
         """Within `$each` and `$find`, where an item may be an object's entry."""
-        inner = self.with_item()
+        inner = self.with_item(part)
         return replace(inner, key=True, roots=(*inner.roots, "key"), fql_roots=inner.fql_roots | {"key"})
 
 
@@ -239,6 +242,8 @@ class Values:
             return None
         if expr.root == "event":
             self.known_fields(expr.parts, node, 0)
+        elif not several.known(self.closed, place.part, expr.parts, node.span):
+            return None
         return Val(p.Path(path=expr.text), node.span, scalar=node)
 
     def of_no_event(self, node: Scalar) -> None:
@@ -302,7 +307,7 @@ class Values:
             self.named_anyhow(node)
             self.lang_fault(codes, error, node)
             return None
-        self._names(found, node)
+        self._names(found, node, place)
         return Val(found, node.span, scalar=node)
 
     def filters(self, node: Scalar, of: p.Value, place: Place) -> p.Value | None:
@@ -315,22 +320,26 @@ class Values:
             self.lang_fault(codes, error, node)
             return None
         # What the value itself names has been judged.
-        self._names(p.rewrite(found, lambda held: p.Const(value=None) if held is of else None), node)
+        self._names(p.rewrite(found, lambda held: p.Const(value=None) if held is of else None), node, place)
         return found
 
-    def _names(self, found: p.Value, node: Scalar) -> None:
-        """The event fields and settings that a template names."""
+    def _names(self, found: p.Value, node: Scalar, place: Place) -> None:
+        """The event fields, settings and fields of rows that a template names."""
 
         def look(inner: p.Value) -> None:
             if isinstance(inner, p.Path) and inner.path.startswith("$."):
                 parts = jsonpath.parse(inner.path).parts
                 whole = node.text.find(".".join(["event", *map(str, parts)]))
                 self.known_fields(parts, node, max(whole, node.text.find("event")) + len("event"))
+            elif isinstance(inner, p.Path):
+                several.known(self.closed, place.part, jsonpath.parse(inner.path, item=True).parts, node.span)
             elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
                 start = node.text.find(inner.name)
                 self.setting(inner.name, node.locate(start, start + len(inner.name)) if start >= 0 else node.span)
             elif isinstance(inner, p.Filter) and inner.name in ("replace", "split"):
                 self.plain(inner, node)
+            elif isinstance(inner, p.Text):
+                several.refuse_text(self.closed, self.settings, inner.parts, node)
 
         p.rewrite(found, look)
 
@@ -447,7 +456,10 @@ class Values:
                 Fix(node.span, f'"{{{{ {named} }}}}"', safe=bool(found)),
             )
             return nothing
-        return self.template(node, place) or nothing
+        found_val = self.template(node, place)
+        if found_val is not None:
+            several.refuse_text(self.closed, self.settings, [found_val.node], node)
+        return found_val or nothing
 
     # Conditions.
 
@@ -495,6 +507,9 @@ class Values:
                     self.add("Q112", "`settings` is used as `settings.name`", node.locate(*path.span))
                 else:
                     self.setting(".".join(map(str, path.steps[:3])), node.locate(*path.span))
+            if path.steps[0] == "item" and "item" in place.fql_roots:
+                several.known(self.closed, place.part, path.steps[1:], node.locate(*path.span))
+        broken = several.refuse_condition(self.closed, self.settings, tree, node) or broken
         # A field that the specification does not name may be excused, so it is judged no further.
         return None if broken else Condition(tree, node)
 

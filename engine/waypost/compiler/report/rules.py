@@ -42,6 +42,7 @@ P104 item-outside-each | `$item` is the item of an `$each`; elsewhere there is n
 P105 near-field | The context is open, but this name is a letter or two from a field that the specification names: most likely a slip.
 P106 field-of-other-type | By the specification no event type that the trigger takes carries this field: the trigger would always see null.
 P107 key-outside-each | `$key` is the name of an entry that `$each` or `$find` goes over; elsewhere there is none.
+P108 row-field | The item is a part of a setting, which says what fields it has: another one would always be missing.
 T101 template-syntax | The template cannot be read.
 T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
 T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).
@@ -57,6 +58,7 @@ T112 template-in-key | A key is sent as it is written: a template in it would be
 T113 pattern-as-text | `replace` and `split` take plain text: what looks like a pattern is found nowhere.
 T114 never-a-value | A filter or sign that can take nothing of what stands beside it: every event would be rejected.
 T115 filter-after-arithmetic | A filter binds tighter than `+ - * /`: `a * 100 | round` would round the 100. Parentheses say what it takes.
+T116 several-in-text | A list or a map has no form as text: what the destination would get is anybody's guess.
 M201 never-holds | The value can never be of the type or shape that is asked for: every event would be rejected.
 M202 check-without-effect | The check judges text, and the type is none.
 M203 contradicting-constants | A default or enum that the type, another check, or each other excludes.
@@ -76,6 +78,7 @@ M217 no-value | Nothing behind a key is null to YAML; a value that was forgotten
 M218 path-as-constant | `default`, `enum`, `keys`, `in` and `$literal` hold constants: what looks like more would be sent as the text it is.
 M219 never-reached | What stands behind a constant in `$first` is never reached, for a constant is never missing.
 M220 constant-refused | A constant that the checks of its own field refuse: every event that it is for would be rejected.
+M221 no-names | `keys` and `in` hold constants, or name a setting that holds them: a list of names, a map.
 M230 single-without-list | `single: wrap` makes a list of one value: it stands where a list is meant, and a list's items have no names.
 M231 one-name | `key` of `$each` names every entry; one name for all leaves only the last.
 Q101 trigger-syntax | The condition cannot be fully read; a trigger never sends on a guess.
@@ -125,6 +128,7 @@ X103 credential-in-spec | A credential in a file that is committed is no secret 
 X104 secret-not-marked | A setting that is named like a credential and is not `secret: true` may reach logs, plans and messages.
 X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
 X106 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
+X107 secret-in-several | The values of a list or map are shown, and stand in a connection's plan: a secret is a setting of its own.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from waypost.compiler.compose.reuse import METHODS
-from waypost.compiler.read import connections_file, integrations, request, responses, spec_reader, units
+from waypost.compiler.read import connections_file, integrations, request, responses, settings_block, spec_reader, units
 from waypost.compiler.read.closed_maps import NAME
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
@@ -27,6 +27,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PRIVATE = {"^x-": True}
 _OMIT: Schema = {"const": "$omit", "description": "No such key, wherever it would come from."}
 _ANY_OF_MAP: Schema = {"type": "object"}
+_TYPE_OR_CHOICES: Schema = {"oneOf": [{"required": ["type"]}, {"required": ["choices"]}]}
+_SETTING_VALUE: Schema = {"type": ["string", "number", "boolean", "array", "object"]}
+"""One value, or the list or map that the setting is."""
 
 
 def destination() -> Schema:
@@ -58,7 +61,7 @@ def connections() -> Schema:
             "sources": words,
             "order_by": _ref("value"),
             "integrations": {"anyOf": [{"const": integrations.IGNORE}, _integrations()]},
-            "settings": {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")},
+            "settings": {"type": "object", "additionalProperties": _SETTING_VALUE},
             "tls": tls,
             "plain_http": {"type": "boolean"},
             "request": _ref("request"),
@@ -97,7 +100,7 @@ def connections() -> Schema:
 
 def tests() -> Schema:
     """The schema of tests.yaml."""
-    settings: Schema = {"type": "object", "additionalProperties": _scalar("string", "number", "boolean")}
+    settings: Schema = {"type": "object", "additionalProperties": _SETTING_VALUE}
     status = {"status": _scalar("integer", "string"), "headers": _ANY_OF_MAP}
     reply = _closed("a reply", DOCS["a reply"], status)
     expectation = _closed(
@@ -163,21 +166,43 @@ def _integrations() -> Schema:
 
 
 def _setting() -> Schema:
-    choice = {"anyOf": [{"type": "string"}, _ANY_OF_MAP]}
+    part = _part("a part of a setting", settings_block.PART)
+    field = _part("a field", settings_block.FIELD)
+    row = {**_named(field), "minProperties": 1}
     found = _closed(
         "a setting",
-        spec_reader.SETTING,
+        settings_block.SETTING,
         {
-            "type": _one_of(spec_reader.SETTING_TYPES, "the type of a setting"),
-            "choices": {"type": "object", "minProperties": 1, "additionalProperties": choice},
-            "default": _scalar("string", "number", "boolean"),
-            "optional": {"type": "boolean"},
+            **_typed(settings_block.SETTING_TYPES),
+            "default": _SETTING_VALUE,
             "secret": {"type": "boolean"},
-            "label": _ref("text"),
-            "description": _ref("text"),
+            "of": {"anyOf": [part, row]},
+            "value": {"anyOf": [part, row]},
+            "key": _closed("`key`", settings_block.KEY, dict.fromkeys(settings_block.KEY, _ref("text"))),
         },
     )
-    return {**found, "oneOf": [{"required": ["type"]}, {"required": ["choices"]}]}
+    several = [
+        {"if": {"properties": {"type": {"const": kind}}, "required": ["type"]}, "then": {"required": [word]}}
+        for kind, word in (("list", "of"), ("map", "value"))
+    ]
+    return {**found, **_TYPE_OR_CHOICES, "allOf": several}
+
+
+def _typed(types: Iterable[str]) -> dict[str, Schema]:
+    """What a setting, a part of one and a field have in common."""
+    choice = {"anyOf": [{"type": "string"}, _ANY_OF_MAP]}
+    return {
+        "type": _one_of(types, "the type of a setting"),
+        "choices": {"type": "object", "minProperties": 1, "additionalProperties": choice},
+        "optional": {"type": "boolean"},
+        "label": _ref("text"),
+        "description": _ref("text"),
+    }
+
+
+def _part(place: str, words: Iterable[str]) -> Schema:
+    shapes = {**_typed(settings_block.ONE_TYPES), "default": _scalar("string", "number", "boolean")}
+    return {**_closed(place, words, shapes), **_TYPE_OR_CHOICES}
 
 
 def _auth() -> Schema:
@@ -404,9 +429,17 @@ def _operator(name: str) -> Schema:
         "where": condition,
         "then": value,
         "else": value,
-        "in": _ANY_OF_MAP,
+        "in": {"anyOf": [_ANY_OF_MAP, _ref("template")]},
     }
-    needs = {"$pick": "keys", "$each": "to", "$find": "where", "$get": "key", "$when": "then", "$lookup": "in"}
+    needs = {
+        "$pick": "keys",
+        "$drop": "keys",
+        "$each": "to",
+        "$find": "where",
+        "$get": "key",
+        "$when": "then",
+        "$lookup": "in",
+    }
     found: Schema = {
         "type": "object",
         "required": [name, *([needs[name]] if name in needs else [])],

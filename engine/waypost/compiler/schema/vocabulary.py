@@ -24,13 +24,31 @@ a spec
   shared | Blocks that several actions take with `use`.
   actions | What is sent, and when. Every action whose trigger matches sends, in written order.
 a setting
-  type | What a user may give: string, integer, number, boolean or url.
+  type | What a user may give: string, integer, number, boolean or url; `list` and `map` hold several values.
   choices | A closed list: key -> label and data. `settings.NAME` is the chosen key, `settings.NAME.KEY` its data.
   default | What holds when the user gives nothing. Without it the setting is required.
   optional | Whether the setting may be left out without a default.
   secret | Never shown or stored; may reach only auth, url, headers and query.
   label | The setting's name for people.
   description | What to fill in, and where to find it.
+  of | What each item of a list is: `{type: string}`, or the fields of a row, each with its type.
+  key | What the keys of a map are: a label and a description.
+  value | What each value of a map is: `{type: string}`, or the fields of a row.
+a part of a setting
+  type | What each of them is: string, integer, number, boolean or url.
+  choices | A closed list: word -> label.
+  label | Its name for people.
+  description | What to fill in.
+a field
+  type | What it holds: string, integer, number, boolean or url.
+  choices | A closed list: word -> label.
+  label | Its name for people.
+  description | What to fill in.
+  default | What holds in a row that does not have it. Without it the field is required.
+  optional | Whether a row may leave it out without a default.
+`key`
+  label | What a key is to people.
+  description | What to fill in.
 an action
   title | The action's name for people.
   description | What the action does at the destination.
@@ -129,6 +147,8 @@ the type of a setting
   number | A number.
   boolean | true or false.
   url | An https url.
+  list | A list of values, or of rows with named fields.
+  map | Values by a key, which is text.
 a value
   $literal | This value as it stands: the only way to write a string constant.
   $merge | These objects first, shallow, later wins; then the keys written beside it.
@@ -136,6 +156,7 @@ a value
   $use | A value of `values:`, put in as it is written there.
   $first | The first that is neither missing nor null.
   $pick | Those keys of an object.
+  $drop | All but those keys of an object.
   $each | One value an item of a list, or a value of an object; with `key`, an object.
   $find | The first item of a list, or value of an object, for which a condition holds.
   $get | The member of an object by a name that another value gives; missing when there is none.
@@ -159,7 +180,9 @@ a value
   default | A constant for what is missing.
   required | Whether the event is a dead letter without it.
 `$pick`
-  keys | The keys to take.
+  keys | The keys to take, or a setting that lists them.
+`$drop`
+  keys | The keys to leave out, or a setting that lists them.
 `$each`
   to | What each item (`$item`) becomes.
   where | Which items are taken, in FQL over `item` and `key`.
@@ -174,7 +197,7 @@ a value
   then | The value when the condition holds.
   else | The value when it does not.
 `$lookup`
-  in | Key -> constant.
+  in | Key -> constant, or a setting that is such a map.
   else | The value for a key that is not in the table.
 the type of a value
   string | Text; a number becomes its digits (12345.0 is 12345), booleans are refused.

@@ -129,7 +129,7 @@ class Values:
 
     def picked_slots(self, node: p.Pick) -> dict[str, Expr] | None:
         """The slots of the members that are picked from a plain path, with a test that it is an object; None for any other value."""
-        if not isinstance(node.of, p.Path) or not all(map(nameable, node.keys)):
+        if not isinstance(node.of, p.Path) or not node.keys or not all(map(nameable, node.keys)):
             return None
         base = () if node.of.path == "$" else plain_names(node.of.path)
         if base is None:

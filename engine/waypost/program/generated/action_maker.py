@@ -17,6 +17,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped
 from waypost.lang import fql
 from waypost.lang.values import MISSING
+from waypost.program import put_in
 from waypost.program.generated import conditions, expressions
 from waypost.program.generated.access import Scope, Values
 from waypost.program.generated.layout import Layout, nameable
@@ -131,7 +132,7 @@ class Maker:
         held: list[str] = []
         for part in self.grouping.parts:
             with v.w.field(part.place):
-                held.append(v.assign(v.decoded(v.value(part.node)), "value").text)
+                held.append(v.assign(v.decoded(v.value(put_in.value(part.node, v.scope.settings))), "value").text)
         return v.assign(f"{v.w.bind('group', self.grouping)}({', '.join(held)})", "value", "group").text
 
     def _deliver(self, v: Values) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from waypost.lang import fql, values
+from waypost.lang import fql, shapes, values
 from waypost.lang.values import MISSING, Num
+from waypost.program import put_in
 from waypost.program.generated.access import Values
 from waypost.program.generated.layout import nameable
 from waypost.program.generated.writer import Expr
@@ -34,6 +35,9 @@ NAMES: dict[str, Any] = {
 
 def condition(node: fql.Node, v: Values) -> str:
     """The text of an expression that is true when the condition holds. May write statements that fetch fields."""
+    known = put_in.decided(node, v.scope.settings)
+    if known is not None:
+        return str(known)
     if isinstance(node, fql.And):
         return "(" + " and ".join(condition(inner, v) for inner in node.of) + ")"
     if isinstance(node, fql.Or):
@@ -48,12 +52,33 @@ def condition(node: fql.Node, v: Values) -> str:
 
 
 def _membership(node: fql.In, v: Values) -> str:
+    if isinstance(node.right, fql.PathRef) and node.right.steps[0] == "settings":
+        return _in_setting(node.left, node.right, v)
     if isinstance(node.right, fql.PathRef):
         return f"fql_contains(fql_list({_operand(node.right, v)}), {_operand(node.left, v)})"
     if isinstance(node.left, fql.PathRef):
         return "(" + " or ".join(_equals(node.left, literal, v) for literal in node.right) + ")"
     members = v.w.bind("members", [literal.value for literal in node.right])
     return f"fql_contains({members}, {_operand(node.left, v)})"
+
+
+def _in_setting(left: fql.Operand, setting: fql.PathRef, v: Values) -> str:
+    """Membership in a list of the settings, or among the keys of a map: of texts, which are usual, one look at a set."""
+    held = put_in.members(setting, v.scope.settings)
+    if not all(isinstance(member, str) for member in held):
+        return f"fql_contains({v.w.bind('members', held)}, {_operand(left, v)})"
+    members = v.w.bind("members", frozenset(held))
+    field = _field(left, v) if isinstance(left, fql.PathRef) else None
+    if field is not None and field.form in ("slot", "text"):
+        return f"({field.text}.__class__ is str and {field.text} in {members})"
+    return f"in_texts({members}, {_operand(left, v)})"
+
+
+def _in_texts(members: frozenset[str], value: Any) -> bool:
+    return isinstance(value, str) and value in members
+
+
+NAMES["in_texts"] = _in_texts
 
 
 def _compare(node: fql.Compare, v: Values) -> str:
@@ -106,7 +131,7 @@ def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
     if isinstance(operand, fql.Call):
         return f"fql_{operand.name}({', '.join(_operand(arg, v) for arg in operand.args)})"
     if operand.steps[0] == "settings":
-        value = v.scope.settings(".".join(map(str, operand.steps)))
+        value = shapes.keys(v.scope.settings(".".join(map(str, operand.steps))))
         return v.w.bind("setting", None if value is MISSING else value)
     if (local := _of_loop(operand, v)) is not None:
         return f"operand(walk({local}, {operand.steps[1:]!r}))"

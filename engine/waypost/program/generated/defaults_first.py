@@ -31,6 +31,7 @@ def fits(node: p.Merge) -> bool:
     # A name that two of them pick would stand where the one stands that has it.
     return len(set(keys)) == len(keys) and all(
         isinstance(pick, p.Pick)
+        and pick.keys
         and isinstance(pick.of, p.Path)
         and _base(pick.of) is not None
         and all(map(nameable, pick.keys))

@@ -69,6 +69,7 @@ NAMES: dict[str, Any] = {
     "BRACE": (123,),
     "PLAIN": mapped_chunk.PLAIN,
     "picked": support.picked,
+    "left": support.left,
     "string_of": support.string_of,
     "filled_string_of": support.filled_string_of,
     "string_or_missing": support.string_or_missing,
@@ -236,6 +237,11 @@ def pick(v: Values, node: p.Pick) -> Expr:
     return whole
 
 
+def drop(v: Values, node: p.Drop) -> Expr:
+    dropped = v.w.bind("keys", frozenset(node.keys))
+    return v.assign(f"left(members({v.operand(node.of)}), {dropped}) or MISSING", "out", "drop")
+
+
 def each_(v: Values, node: p.Each) -> Expr:
     return each.generate(v, node) if each.loops(node) else v.interpreted(node)
 
@@ -327,6 +333,7 @@ GENERATORS: Generators = {
     p.From: checked,
     p.First: first,
     p.Pick: pick,
+    p.Drop: drop,
     p.Each: each_,
     p.Find: find,
     p.Get: get,

@@ -8,12 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from waypost.lang import fql, values
+from waypost.program import put_in
 from waypost.program.generated.conditions import leading_names
 from waypost.program.kernel.machine import Op
 from waypost.program.kernel.rows import Rows, Unfit
 
 SIGNS = {"<": 1, "<=": 3, "=": 2, ">=": 6, ">": 4}
 """Which results of a comparison (less 1, equal 2, greater 4) hold."""
+
+MOST_MEMBERS = 100
+"""A longer list is left to the other ways, which look into a set."""
 
 LONGEST = 15
 """An integer of more digits is left to the other ways."""
@@ -26,6 +30,9 @@ def condition(t: Rows, text: str) -> int:
 
 def test(t: Rows, node: fql.Node) -> int:
     """The test of a condition's tree."""
+    known = put_in.decided(node, t.settings)
+    if known is not None:
+        return t.node(Op.ALL if known else Op.ANY)  # of nothing
     if isinstance(node, (fql.And, fql.Or)):
         rows = [test(t, inner) for inner in node.of]
         return t.node(Op.ALL if isinstance(node, fql.And) else Op.ANY, child=t.chain(rows))
@@ -34,6 +41,8 @@ def test(t: Rows, node: fql.Node) -> int:
     if isinstance(node, fql.In) and isinstance(node.left, fql.PathRef) and isinstance(node.right, tuple):
         rows = [_equals(t, node.left, literal) for literal in node.right]
         return t.node(Op.ANY, child=t.chain(rows))
+    if isinstance(node, fql.In) and isinstance(node.left, fql.PathRef) and isinstance(node.right, fql.PathRef):
+        return _in_setting(t, node.left, node.right)
     if isinstance(node, fql.Compare) and node.sign in ("=", "!="):
         left, right = node.left, node.right
         if isinstance(left, fql.Literal):
@@ -44,6 +53,17 @@ def test(t: Rows, node: fql.Node) -> int:
     if isinstance(node, fql.Compare) and isinstance(node.left, fql.PathRef) and isinstance(node.right, fql.Literal):
         return _compares(t, _field(t, node.left), node.sign, node.right.value)
     raise Unfit("a condition of more than comparisons with a constant, and, or and not")
+
+
+def _in_setting(t: Rows, left: fql.PathRef, setting: fql.PathRef) -> int:
+    """Membership in a list of the settings."""
+    if setting.steps[0] != "settings":
+        raise Unfit("a condition on a list of the event")
+    held = put_in.members(setting, t.settings)
+    if len(held) > MOST_MEMBERS:
+        raise Unfit("a condition on a long list")
+    rows = [_equals(t, left, fql.Literal(member)) for member in held]
+    return t.node(Op.ANY, child=t.chain(rows))
 
 
 def _field(t: Rows, path: fql.PathRef) -> int:

@@ -16,7 +16,7 @@ cpdef enum Op:
     INSTANT         # a: slot
     WHOLE           # a: slot, an object; b: whether it is asked for by its type, in which an empty list is an object
     UNTOUCHED       # a: slot, an object that passes while its guards (children) hold; b: the value where they do not, or -1
-    EDITED          # a: slot, an object; children: SET
+    EDITED          # a: slot, an object; b: without members it is missing; children: SET
     BEHIND          # a: slot, an object; children: what is put behind its members
     MEMBERS         # children: MEMBER; a: whether an object without members stays
     ITEMS           # children: values

@@ -29,6 +29,12 @@ from waypost.program.kernel.rows import Rows, Steps, Unfit
 
 NUMBERS = {"number": 0, "integer": 1}
 LOOKS = {"boolean": Op.BOOLEAN, "datetime": Op.INSTANT, "object": Op.WHOLE}
+MOST_ENTRIES = 200
+"""A longer table is left to the other ways, which do not go through it entry by entry."""
+
+MOST_DROPPED = 100
+"""For each member of the object all of them are gone through."""
+
 CASES = ("lower", "upper", "trim")
 
 
@@ -186,12 +192,21 @@ def _lookup(t: Rows, node: p.Lookup) -> int:
     ]
     if len(entries) < len(node.table):
         raise Unfit("`$lookup` of a text with escapes")
+    if len(node.table) > MOST_ENTRIES:
+        raise Unfit("`$lookup` in a long table")
     other = _rare(t, node.otherwise)
     return t.node(Op.LOOKUP, other, t.chain(entries), child=_read(t, node.of))
 
 
 def _pick(t: Rows, node: p.Pick) -> int:
     return _behind(t, [node], -1, ())
+
+
+def _drop(t: Rows, node: p.Drop) -> int:
+    if not isinstance(node.of, p.Path) or len(node.keys) > MOST_DROPPED:
+        raise Unfit("`$drop` of many keys, or from what is made")
+    omitted: dict[str, p.Value] = {key: p.Omit() for key in node.keys}
+    return _edited(t, p.Merge(of=[node.of], entries=omitted), t.steps(node.of), nothing_left=True)
 
 
 def _merge(t: Rows, node: p.Merge) -> int:
@@ -217,8 +232,8 @@ def _merge(t: Rows, node: p.Merge) -> int:
     return t.node(Op.UNTOUCHED, slot, changed, child=guards)
 
 
-def _edited(t: Rows, node: p.Merge, steps: Steps) -> int:
-    """An object with further keys in it."""
+def _edited(t: Rows, node: p.Merge, steps: Steps, *, nothing_left: bool = False) -> int:
+    """An object with further keys in it; `nothing_left`: one without members is missing."""
     rows = []
     for key, entry in node.entries.items():
         if not nameable(key):
@@ -228,7 +243,7 @@ def _edited(t: Rows, node: p.Merge, steps: Steps) -> int:
         rows.append(t.node(Op.SET, *text, t.slot((*steps, key)), child=made))
     # A comma, quotes and a colon stand with each member in the line as well: the copy is no longer than the object.
     t.copies, t.fixed = t.copies + 1, t.fixed + 2
-    return t.node(Op.EDITED, t.slot(steps), child=t.chain(rows))
+    return t.node(Op.EDITED, t.slot(steps), int(nothing_left), child=t.chain(rows))
 
 
 def _behind(t: Rows, picks: list[p.Pick], slot: int, steps: Steps) -> int:
@@ -290,6 +305,7 @@ _NODES: dict[type, Callable[[Rows, Any], int]] = {
     p.From: _from,
     p.First: _first,
     p.Pick: _pick,
+    p.Drop: _drop,
     p.When: _when,
     p.Lookup: _lookup,
 }

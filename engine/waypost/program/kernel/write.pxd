@@ -447,7 +447,7 @@ cdef inline int _edited(State* s, Node* node) noexcept nogil:
             return NOT_MINE
         at = key.next
     if s.out == was:
-        if slot.kind != OBJECT:
+        if slot.kind != OBJECT or node.b:
             return NONE
         _put_byte(s, c"{")
     was[0] = c"{"

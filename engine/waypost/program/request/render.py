@@ -169,7 +169,7 @@ def _is_now(node: p.Value) -> bool:
 
 
 def _shown_now(node: p.Value) -> p.Value | None:
-    if isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick)) and p.mentions(node, _is_now):
+    if isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick, p.Drop)) and p.mentions(node, _is_now):
         return p.Const(value=NOW)
     return None
 
