@@ -22,6 +22,7 @@ from waypost.plan import Plan
 ROUNDS = 60
 UNUSED_SETTING = "C101"
 REASONS = {UNUSED_SETTING: "for the request, which is to be filled in"}
+UNWRITTEN = "todo: write its value"
 REASON = "as the imported metadata has it"
 
 
@@ -116,8 +117,8 @@ def _take(fields: dict[str, Tree], key: str, why: str) -> None:
     tree = fields[key]
     needed = isinstance(tree, Noted) and any(note.kind == TODO for note in tree.notes)
     note = Note(APPROXIMATION, f"`{key}` cannot be compiled, and has no value: {why}")
-    if needed:
-        del fields[key]
+    if needed or (isinstance(tree, Noted) and tree.comment == UNWRITTEN):
+        del fields[key]  # not even the key can be written
         return
     words = {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, key))))}
-    fields[key] = Noted(dict(words), (note,), "todo: write its value")
+    fields[key] = Noted(dict(words), (note,), UNWRITTEN)
