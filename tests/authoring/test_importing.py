@@ -465,6 +465,15 @@ def test_one_of_several_by_its_name(tmp_path: Path) -> None:
     assert (tmp_path / "specs" / "till" / "destination.yaml").is_file()
 
 
+def test_a_field_whose_key_no_spec_can_hold_is_told(tmp_path: Path) -> None:
+    """Mutation that turns this red: `_take` that deletes without a note."""
+    source = {"@path": "$.userId"}
+    field = {"label": "X", "type": "string"}
+    done = run(tmp_path, described({"{{x}}": field, "kept": field}, {"{{x}}": source, "kept": source}))
+    assert "kept" in (tmp_path / "specs" / "shop" / "destination.yaml").read_text(encoding="utf-8")
+    assert (done.exit_code, "the field `{{x}}` is left out" in done.output) == (1, True), done.output
+
+
 def test_a_folder_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "specs" / "shop").mkdir(parents=True)
     assert "is there already" in run(tmp_path, described({})).output

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waypost.authoring.importing.draft import Draft, Owner, text_lines
+from waypost.authoring.importing.draft import ActionDraft, Draft, Owner, text_lines
 from waypost.authoring.importing.fields import PLACEHOLDER
 from waypost.authoring.importing.sources import Path, path_text
 from waypost.authoring.importing.triggers import placeholder
-from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Line, Note, Noted, Tree
+from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Line, Note, Noted
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.report.diagnostic import Diagnostic, Report
 from waypost.compiler.report.rules import JUDGEMENT
@@ -94,7 +94,7 @@ def _without(draft: Draft, report: Report, schema: str) -> bool:
             continue
         why = f"{item.code} {item.message}"
         if part in action.fields:
-            _take(action.fields, part, why)
+            _take(action, part, why)
         elif part == "trigger" and not action.trigger.open:
             action.trigger = placeholder(name, f"its trigger cannot be compiled: {why}")
         elif part == "request" and action.batch is not None:
@@ -106,19 +106,21 @@ def _without(draft: Draft, report: Report, schema: str) -> bool:
                 Note(APPROXIMATION, f"a condition of `require` cannot be compiled, and is left out: {why} ({lost})")
             )
         elif part in ("mapping", "") and action.fields:
-            _take(action.fields, next(reversed(action.fields)), why)
+            _take(action, next(reversed(action.fields)), why)
         else:
             continue
         return True
     return False
 
 
-def _take(fields: dict[str, Tree], key: str, why: str) -> None:
-    tree = fields[key]
+def _take(action: ActionDraft, key: str, why: str) -> None:
+    tree = action.fields[key]
     needed = isinstance(tree, Noted) and any(note.kind == TODO for note in tree.notes)
     note = Note(APPROXIMATION, f"`{key}` cannot be compiled, and has no value: {why}")
     if needed or (isinstance(tree, Noted) and tree.comment == UNWRITTEN):
-        del fields[key]  # not even the key can be written
+        # Not even the key can be written.
+        del action.fields[key]
+        action.notes.append(Note(APPROXIMATION, f"the field `{key}` is left out, no spec can hold it: {why}"))
         return
     words = {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, key))))}
-    fields[key] = Noted(dict(words), (note,), UNWRITTEN)
+    action.fields[key] = Noted(dict(words), (note,), UNWRITTEN)
