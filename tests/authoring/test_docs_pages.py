@@ -76,6 +76,14 @@ def test_committed_pages_are_those_of_the_specs() -> None:
     assert found == {"README", *(path.parent.name for path in SPECS)}
 
 
+def limits(request: p.Request) -> list[int]:
+    """How many messages a request takes; of several lists, each its own."""
+    if request.batch is None:
+        return []
+    most = request.batch.max_messages
+    return list(most.values()) if isinstance(most, dict) else [most]
+
+
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.parent.name)
 def test_page_says_what_a_user_needs(path: Path) -> None:
     plan = compiled(path)
@@ -88,7 +96,8 @@ def test_page_says_what_a_user_needs(path: Path) -> None:
         assert action.trigger in text
         assert action.description in text
     for request in plan.requests.values():
-        assert request.batch is None or f"{request.batch.max_messages:,}" in text
+        for limit in limits(request):
+            assert f"{limit:,}" in text
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.parent.name)
@@ -272,7 +281,8 @@ def dry_run(page_text: str, cwd: Path, own: str = "") -> tuple[int, str, str]:
     (line,) = re.findall(r"^waypost run .*$", page_text, re.MULTILINE)
     words = shlex.split(line)[1:]
     named = dict.fromkeys(re.findall(r"=env:(\w+)", line), "https://a.example")
-    events = (ROOT / "examples" / "events.ndjson").read_text(encoding="utf-8")
+    lines = (ROOT / "examples" / "events.ndjson").read_text(encoding="utf-8").splitlines(keepends=True)
+    events = "".join(lines[::50])  # a dry run keeps to the rate, and some destinations take one request a second
     today = re.sub(r'("timestamp": ?")[^"]*', rf"\g<1>{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", events)
     (cwd / "events.ndjson").write_text(today + own, encoding="utf-8")
     return waypost(*words, "--dry-run", cwd=cwd, **named)
