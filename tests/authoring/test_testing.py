@@ -128,7 +128,8 @@ async def send_all(plan: Plan, cases: list[Case], receiver: Receiver) -> list[li
             results = [r for line, at in lines for r in program.map(line, at, case.event, case.now)]
             for batch in batches(results, program):
                 kind = program.requests[batch[0].request]
-                wire = kind.render(batch[0].group, [mapped.body for mapped in batch], case.now)
+                messages = kind.by_list((mapped.action, mapped.body) for mapped in batch)
+                wire = kind.render(batch[0].group, messages, case.now)
                 for _ in batch:
                     assert (await transport.send(wire, 5.0)).status == "200"
             found.append(receiver.requests[before:])
@@ -150,7 +151,8 @@ def batches(results: list[Any], program: Program) -> list[list[Mapped]]:
 def assert_same(shown: dict[str, Any], received: Received, given: dict[str, Any]) -> None:
     (method, url), *rest = shown.items()
     assert received.method == method.upper()
-    path = "/" + url.split("://", 1)[1].partition("/")[2]
+    whole = str(given[url[1:-1]]) if re.fullmatch("<[a-z_]+>", url) else url  # the url itself may be the secret
+    path = "/" + whole.split("://", 1)[1].partition("/")[2]
     assert re.fullmatch(pattern(path, given), received.path)
     arrived = {name.lower(): value.encode("latin-1").decode() for name, value in received.headers.items()}
     parts = dict(rest)
@@ -166,7 +168,8 @@ def assert_same(shown: dict[str, Any], received: Received, given: dict[str, Any]
     assert set(arrived) - added <= set(parts["headers"]), "nothing else is sent"
     if "body" in parts:
         body = parts["body"]
-        text = body["before"] + ",".join(body["messages"]) + body["after"]
+        lists = body.get("lists", [body])  # several lists, each with what stands before it
+        text = "".join(part["before"] + ",".join(part["messages"]) for part in lists) + body["after"]
         assert re.fullmatch(pattern(text, given), received.body.decode(), re.DOTALL)
 
 
