@@ -129,9 +129,11 @@ def faulty_render(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def faulty_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = lane.outcome_of
+    real = lane.verdict_of
     monkeypatch.setattr(
-        lane, "outcome_of", lambda policy, answer: boom() if answer.body == b"odd" else real(policy, answer)
+        lane,
+        "verdict_of",
+        lambda policy, answer, *rest: boom() if answer.body == b"odd" else real(policy, answer, *rest),
     )
 
 
