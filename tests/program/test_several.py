@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from ruamel.yaml import YAML
 
@@ -176,6 +177,32 @@ def test_what_is_no_object_is_refused_whatever_the_setting_holds() -> None:
         assert sent({"dropped": keys}, {**EVENT, "properties": [1]}) == ("wrong_shape", "rest")
     for nothing in (None, []):
         assert "rest" not in sent({}, {**EVENT, "properties": nothing})
+
+
+def test_keys_and_tables_of_settings_in_a_request() -> None:
+    """They choose among what the event has: none of them is tried as a part of the url itself.
+
+    Mutation that turns this red: `_of_settings` that looks for values in `keys_of` and `table_of`."""
+    told = '"https://example.com/{{ event.userId }}", query: {q: "{{ event.event }}"}, body: {sent: $messages, how: '
+    told += '{$lookup: $.event, in: "{{ settings.event_names }}"}, who: {$pick: $.context.traits, keys: "{{ settings.allowed_traits }}"}}'
+    plan = plan_of_shop(SHOP.replace('"https://example.com", body: $messages', told))
+    program = link(plan, {"event_names": {"Order": "o"}, "allowed_traits": ["email"]})
+    (found,) = program.map(json.dumps(EVENT).encode())
+    assert isinstance(found, Mapped)
+    wire = program.requests[found.request].render(found.group, [found.body], 0.0)
+    assert wire.url == "https://example.com/u?q=Order"
+    assert {key: held for key, held in json.loads(wire.body).items() if key != "sent"} == {
+        "how": "o",
+        "who": {"email": "e"},
+    }
+    for node in (
+        p.Lookup(of=p.Path(path="$.event"), table={}, table_of=p.Ref(name="settings.event_names")),
+        p.Filter(name="json", of=p.Pick(of=p.Path(path="$"), keys=[], keys_of=p.Ref(name="settings.dropped"))),
+    ):
+        request = msgspec.structs.replace(
+            plan.requests["request"], url=p.Text(parts=[p.Const(value="https://example.com/"), node])
+        )
+        link(p.seal(msgspec.structs.replace(plan, requests={"request": request})), {})
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 101, 5000])

@@ -85,11 +85,14 @@ def _of_settings(value: p.Value, *, whole: bool = True) -> list[p.Value]:
     if not whole and isinstance(value, p.Text):
         return [part for piece in value.parts for part in _of_settings(piece)]
     found: list[p.Value] = []
+    names: list[p.Value | None] = []
+    """Settings that hold the keys or the table of an operator: they choose among what the event has, and are no part of what is made."""
 
     def look(node: p.Value) -> p.Value | None:
         if p.mentions(node, _of_event):
+            names.extend((getattr(node, "keys_of", None), getattr(node, "table_of", None)))
             return None
-        if p.mentions(node, _is_setting):
+        if p.mentions(node, _is_setting) and not any(node is held for held in names):
             found.append(node)
         return node
 
