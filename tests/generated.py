@@ -32,7 +32,7 @@ def update() -> None:
         [*waypost, "compile"],
         [*waypost, "compile", "examples/waypost.yaml"],
         [*waypost, "test", "--update"],
-        [sys.executable, "-m", "pytest", "-q", *(f"tests/{name}.py" for name in TESTS), "--update"],
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", *(f"tests/{name}.py" for name in TESTS), "--update"],
     ):
         subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
