@@ -218,7 +218,7 @@ def _from(node: p.From) -> list[tuple[str, str]]:
 def _coded(node: p.Value) -> bool:
     """Whether a template can hold it."""
     if isinstance(node, p.Path):
-        return jsonpath.parse(node.path, item=True).steps is not None
+        return jsonpath.parse(node.path, item=True, body=True).steps is not None
     if isinstance(node, p.Filter):
         return _coded(node.of)
     if isinstance(node, p.Arith):

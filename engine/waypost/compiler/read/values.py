@@ -331,7 +331,7 @@ class Values:
                 parts = jsonpath.parse(inner.path).parts
                 whole = node.text.find(".".join(["event", *map(str, parts)]))
                 self.known_fields(parts, node, max(whole, node.text.find("event")) + len("event"))
-            elif isinstance(inner, p.Path):
+            elif isinstance(inner, p.Path) and inner.path.startswith("$item"):
                 several.known(self.closed, place.part, jsonpath.parse(inner.path, item=True).parts, node.span)
             elif isinstance(inner, p.Ref) and inner.name.startswith("settings."):
                 start = node.text.find(inner.name)
