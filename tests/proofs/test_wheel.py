@@ -46,5 +46,5 @@ def test_wheel_runs_a_shipped_destination(tmp_path: Path) -> None:
     if shutil.which("cc"):
         run(str(binary / "python"), "-c", "from waypost.program.kernel.machine import Kernel")
     assert "Right:" in run(str(binary / "waypost"), "explain", "M204")
-    run(str(binary / "python"), "-c", "from waypost import catalog; assert catalog.example_events().is_file()")
-    assert "_catalog" in run(str(binary / "python"), "-c", "from waypost import catalog; print(catalog.ROOT)")
+    run(str(binary / "python"), "-c", "from waypost.plan import catalog; assert catalog.example_events().is_file()")
+    assert "_catalog" in run(str(binary / "python"), "-c", "from waypost.plan import catalog; print(catalog.ROOT)")

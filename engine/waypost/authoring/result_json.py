@@ -80,10 +80,14 @@ def without_secrets(program: Program, text: str) -> str:
     return masker(_secrets(program))(text)
 
 
+URL_LEFT_OUT = "https://example.com"
+"""What stands for a url that was left out."""
+
+
 def _secrets(program: Program) -> list[str]:
     """A preview without a secret has its name in its place, which is to be seen."""
     bound = program.settings
-    left_out = {name for name in bound.secret if bound.values.get(name) == f"<{name}>"}
+    left_out = {name for name in bound.secret if bound.values.get(name) in (f"<{name}>", URL_LEFT_OUT)}
     if not left_out:
         return program.secrets
     return secrets_of(program.plan, replace(bound, secret=bound.secret - left_out))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from waypost.authoring.result_json import URL_LEFT_OUT
 from waypost.cli import completion
 from waypost.cli.targets import load_target
 from waypost.lang.hosts import HOST, PORT, SCHEME, origin_of
@@ -72,4 +73,4 @@ def _stand_in(name: str, setting: Setting) -> object:
         return next(iter(setting.choices))
     if setting.type in ("list", "map"):
         return [] if setting.type == "list" else {}
-    return {"integer": 1, "number": 1, "boolean": True, "url": "https://example.com"}.get(setting.type, f"<{name}>")
+    return {"integer": 1, "number": 1, "boolean": True, "url": URL_LEFT_OUT}.get(setting.type, f"<{name}>")
