@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,7 @@ from waypost.events.loss import Loss
 from waypost.http.receiver import Receiver
 from waypost.plan import Connection, Feed, catalog, dump, seal
 from waypost.sources import kinds
-from waypost.sources.kinds import FILES, Around
-from waypost.sources.port import Intake, Opener
+from waypost.sources.port import Opener
 
 
 class ListSource:
@@ -56,38 +55,11 @@ class ListSource:
         return None
 
 
-class ListKind:
+class ListKind(kinds.Kind):
     """`list: [LINE, ...]`."""
 
-    def ends(self, feed: Feed, around: Around) -> str:
-        return FILES
-
-    def journaled(self, feed: Feed, around: Around) -> bool:
-        return False
-
-    def endless(self, feed: Feed) -> bool:
-        return False
-
-    def measured(self, feed: Feed) -> bool:
-        return True
-
-    def from_start(self, feed: Feed) -> bool:
-        return True
-
-    def check(self, feed: Feed, around: Around) -> None:
-        return None
-
-    def door(self, feed: Feed) -> object:
-        return None
-
-    def streams(self, feed: Feed) -> Iterable[tuple[str, str]]:
-        return ()
-
-    def intakes(self, feeds: Sequence[Feed], around: Around) -> list[Intake]:
-        return []
-
-    def inputs(self, feed: Feed, around: Around, added: Callable[[Opener], None]) -> Sequence[Opener]:
-        return [lambda: ListSource(feed.name, feed.other["list"])]
+    def inputs(self, added: Callable[[Opener], None]) -> Sequence[Opener]:
+        return [lambda: ListSource(self.feed.name, self.feed.other["list"])]
 
 
 def run(folder: Path, url: str, lines: list[str]) -> str:
@@ -110,7 +82,7 @@ def test_a_kind_of_source_is_a_class_and_a_line(tmp_path: Path, monkeypatch: pyt
     """With a state, so that a second run goes on behind what has ended.
 
     Mutation that turns this red: `Feed.kind` that knows the three kinds only."""
-    monkeypatch.setitem(kinds.KINDS, "list", ListKind())
+    monkeypatch.setitem(kinds.KINDS, "list", ListKind)
     (tmp_path / "waypost.yaml").write_text("connections: {shop: {}}\n")
     events = [{"id": f"n{n}", "messageId": f"n{n}", "type": "track", "userId": "u", "event": "A"} for n in range(5)]
     lines = [json.dumps(event) for event in events]

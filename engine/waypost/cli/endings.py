@@ -19,10 +19,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from waypost.engine.summary import Summary
-from waypost.sources.kinds import FILES, FOLLOWED, HTTP, JOURNALED_STDIN, STDIN
+from waypost.sources.port import FILES, FOLLOWED, HTTP, JOURNALED_STDIN, STDIN
 
 LETTERS, DRY = "letters", "dry"
-"""Kinds of input beside those of sources/kinds.py: dead letters of a state, and any input of a run that sends nothing."""
+"""Kinds of input beside those of sources/port.py: dead letters of a state, and any input of a run that sends nothing."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from waypost.cli.common import missing_files, read_settings, refuse, refuse_for
 from waypost.cli.connecting import settings_of
 from waypost.cli.endings import DRY, Keeps
 from waypost.cli.logs import note
-from waypost.cli.serving import Service
 from waypost.cli.summary import report
 from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
@@ -31,10 +30,9 @@ from waypost.plan import catalog
 from waypost.program.program import Program, link
 from waypost.program.request.render import Wire
 from waypost.program.settings import SettingError, Way, resolve
-from waypost.sources.kinds import FILES, FOLLOWED, JOURNALED_STDIN, Around
-from waypost.sources.kinds import STDIN as STDIN_INPUT
 from waypost.sources.pattern import openers
-from waypost.sources.port import Source
+from waypost.sources.port import FILES, FOLLOWED, JOURNALED_STDIN, Source
+from waypost.sources.port import STDIN as STDIN_INPUT
 from waypost.sources.stdin import StdinIntake, StdinSource
 from waypost.sources.stream import StreamSource
 from waypost.state.journal import Journal
@@ -318,6 +316,10 @@ def _connections(
     watcher: Watcher | None,
     workers: int,
 ) -> tuple[list[Summary], str, Keeps]:
+    # Late: a run of one destination has neither workers nor a server.
+    from waypost.cli.serving import Service
+    from waypost.sources.kinds import Around
+
     refuse_for_connections(way, path)
     try:
         around = Around(

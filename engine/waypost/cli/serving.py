@@ -27,7 +27,7 @@ from waypost.events.lines import SourceError
 from waypost.plan import Feed, Plan, catalog
 from waypost.program.program import Program, link
 from waypost.program.settings import SettingError, Way
-from waypost.sources.kinds import Around, files_of, intakes_of, kind_of
+from waypost.sources.kinds import Around, Kind, files_of, intakes_of, kind_of
 from waypost.sources.port import Opener
 from waypost.state.journal import Journal
 from waypost.state.journal_source import JournalSource
@@ -57,25 +57,36 @@ class Service:
             refuse(f"no connection of {self.path} is enabled")
         check_settings(plans)
         try:
-            refuse_shared_streams(feeds(plans))
+            refuse_shared_streams(self._kinds(plans))
         except SourceError as error:
             refuse(str(error))
         return plans
 
     @property
     def journaled(self) -> bool:
-        return any(kind_of(feed).journaled(feed, self.around) for feed in feeds(self.plans))
+        return any(kind.journaled for kind in self._kinds(self.plans))
 
     def ends(self) -> dict[str, str]:
         """How the inputs of each source end, for what is said when the run does."""
-        return {feed.name: kind_of(feed).ends(feed, self.around) for feed in feeds(self.plans)}
+        return {kind.feed.name: kind.ends for kind in self._kinds(self.plans)}
+
+    def _doors(self, plans: list[Plan]) -> list[str]:
+        """What a reload cannot change: addresses that are bound, and who may send there."""
+        return sorted(repr(kind.door) for kind in self._kinds(plans) if kind.door is not None)
+
+    def _kind(self, feed: Feed) -> Kind:
+        return kind_of(feed, self.around)
+
+    def _kinds(self, plans: list[Plan]) -> list[Kind]:
+        """The sources of all plans, each once."""
+        return [self._kind(feed) for feed in feeds(plans)]
 
     def size(self) -> int | None:
         """The bytes that all lanes have to read. None where nobody knows: over HTTP, standard input, a file that is followed."""
         total = 0
         for plan in self.plans:
             for feed in plan.connection.sources if plan.connection else ():
-                if not kind_of(feed).measured(feed):
+                if not self._kind(feed).measured:
                     return None
                 for open_source in self._inputs(feed):
                     source = open_source()
@@ -101,11 +112,10 @@ class Service:
                 watching.cancel()
 
     def _open_intakes(self, store: Store | None) -> None:
-        found = feeds(self.plans)
         if store is not None:
-            kept = sum(kind_of(feed).journaled(feed, self.around) for feed in found)
+            kept = sum(kind.journaled for kind in self._kinds(self.plans))
             self.journal = self.around.journal = Journal(store, sources=kept)
-        self.around.intakes = intakes_of(found, self.around)
+        self.around.intakes = intakes_of(feeds(self.plans), self.around)
 
     def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
         """The same by several processes; what events come in comes in here."""
@@ -118,21 +128,22 @@ class Service:
             program = link(plan, given, way=self.way)
             prepare_to_send([program], self.options)
             for feed in plan.connection.sources if plan.connection else ():
-                lane = working.Lane(program, given, feed.name, endless=kind_of(feed).endless(feed))
+                kind = self._kind(feed)
+                lane = working.Lane(program, given, feed.name, endless=kind.endless)
                 lanes.append(lane)
-                if kind_of(feed).journaled(feed, self.around):
-                    lane.news, lane.start = self._news(feed)
+                if kind.journaled:
+                    lane.news, lane.start = self._news(kind)
                 else:
                     lane.files = [str(path) for path in files_of(feed)]
         return working.deliver_all(lanes, workers, store, self.options, self)
 
-    def _news(self, feed: Feed) -> tuple[News, int]:
+    def _news(self, kind: Kind) -> tuple[News, int]:
         """What comes into the journal for a source, and where a new lane of it begins."""
         assert self.journal is not None
-        kind = kind_of(feed)
-        opened = None if kind.endless(feed) else self._inputs(feed)[0]()
+        name = kind.feed.name
+        opened = None if kind.endless else self._inputs(kind.feed)[0]()
         stream = opened if isinstance(opened, JournalSource) else None
-        return News(self.journal, feed.name, stream), 1 if kind.from_start(feed) else self.journal.next(feed.name)
+        return News(self.journal, name, stream), 1 if kind.from_start else self.journal.next(name)
 
     def bind(self) -> None:
         """As the engine's intake: nothing was read yet."""
@@ -159,18 +170,19 @@ class Service:
         return found
 
     def _assignment(self, program: Program, feed: Feed) -> Assignment:
+        kind = self._kind(feed)
         key = msgspec.json.encode(msgspec.structs.replace(feed, emits=[], start="now"))
         return Assignment(
             program,
             feed.name,
             key,
             lambda added: self._inputs(feed, added),
-            endless=kind_of(feed).endless(feed),
-            news=self.journal if kind_of(feed).journaled(feed, self.around) else None,
+            endless=kind.endless,
+            news=self.journal if kind.journaled else None,
         )
 
     def _inputs(self, feed: Feed, added: Callable[[Opener], None] = lambda opener: None) -> Sequence[Opener]:
-        return kind_of(feed).inputs(feed, self.around, added)
+        return self._kind(feed).inputs(added)
 
     # Loading again.
 
@@ -179,12 +191,12 @@ class Service:
         try:
             with context.scope(cleanup=False):
                 plans = self.read()
-                if _doors_of(plans) != _doors_of(self.plans):
+                if self._doors(plans) != self._doors(self.plans):
                     refuse("the sources over HTTP have changed: this needs a restart")
                 assignments = self.assignments(plans)
-                for feed in feeds(plans):
+                for kind in self._kinds(plans):
                     # A source whose files cannot be read is a fault of the file too.
-                    kind_of(feed).check(feed, self.around)
+                    kind.check()
         except click.exceptions.Exit:
             raise Refused(f"{self.path} has findings") from None
         except click.ClickException as error:
@@ -227,8 +239,3 @@ def feeds(plans: list[Plan]) -> list[Feed]:
     """The sources of all plans, each once."""
     found = {feed.name: feed for plan in plans for feed in (plan.connection.sources if plan.connection else ())}
     return list(found.values())
-
-
-def _doors_of(plans: list[Plan]) -> list[str]:
-    """What a reload cannot change: addresses that are bound, and who may send there."""
-    return sorted(repr(door) for feed in feeds(plans) if (door := kind_of(feed).door(feed)) is not None)

@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from waypost.events.lines import SourceError
-from waypost.plan import Feed
-from waypost.sources.kinds import kind_of
+from waypost.sources.kinds import Kind
 
 
-def refuse_shared_streams(feeds: Iterable[Feed]) -> None:
+def refuse_shared_streams(kinds: Iterable[Kind]) -> None:
     readers: dict[str, tuple[str, str]] = {}
-    for feed in feeds:
-        for key, shown in dict(kind_of(feed).streams(feed)).items():
+    for kind in kinds:
+        for key, shown in dict(kind.streams()).items():
             if key in readers:
                 other, as_shown = readers[key]
                 also = "" if as_shown == shown else f" (`{as_shown}` there)"
                 raise SourceError(
-                    f"the sources `{other}` and `{feed.name}` both read {shown}{also}: each line would reach one of them only; "
+                    f"the sources `{other}` and `{kind.feed.name}` both read {shown}{also}: each line would reach one of them only; "
                     "make one source of them, and name it in every connection that wants its events"
                 )
-            readers[key] = feed.name, shown
+            readers[key] = kind.feed.name, shown

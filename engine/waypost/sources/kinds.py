@@ -1,7 +1,7 @@
 """The kinds of sources that a connections file may name, each with how its events are reached: the one place where sources are put together.
 
-Takes a source as a plan has it (`plan.Feed`) and what is around it in this run (`Around`). Gives its kind: a value of KINDS, which says what
-the engine is to know of the source, opens its inputs, and makes what takes its events in. The engine sees inputs (port.py) and intakes only.
+Takes a source as a plan has it (`plan.Feed`) and what is around it in this run (`Around`). Gives a Kind, which says what the engine is to know
+of the source, opens its inputs, and makes what takes its events in. The engine sees inputs (port.py) and intakes only.
 
 To add a kind: a file with a class like those below, and its line in KINDS.
 """
@@ -14,20 +14,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from waypost.events.lines import SourceError
 from waypost.plan import Feed
 from waypost.sources.file import expand
 from waypost.sources.ingest import Ingest, Served
 from waypost.sources.pattern import openers
-from waypost.sources.port import Intake, Opener
+from waypost.sources.port import FILES, FOLLOWED, HTTP, JOURNALED_STDIN, STDIN, Intake, Opener
 from waypost.sources.stdin import StdinIntake, StdinSource
 from waypost.sources.stream import is_stream
 from waypost.state.journal_source import Journal, JournalSource
-
-FILES, FOLLOWED, STDIN, JOURNALED_STDIN, HTTP = "files", "followed", "stdin", "journaled stdin", "http"
-"""How inputs end, which decides what is said when a run ends early (cli/endings.py)."""
 
 
 @dataclass
@@ -48,102 +44,102 @@ class Around:
         return self.journal
 
 
-class Kind(Protocol):
-    """A kind of source. All methods but `intakes` and `inputs` are asked before anything is open."""
+class Kind:
+    """A source as this run sees it. What is said here holds for most kinds: events that can be read at any time, from their start, by
+    everybody. All but `intakes` and `inputs` is asked before anything is open."""
 
-    def ends(self, feed: Feed, around: Around) -> str:
-        """How its inputs end: FILES and its like above."""
+    def __init__(self, feed: Feed, around: Around) -> None:
+        self.feed = feed
+        self.around = around
 
-    def journaled(self, feed: Feed, around: Around) -> bool:
+    @property
+    def ends(self) -> str:
+        """How its inputs end: FILES and its like in port.py."""
+        return FILES
+
+    @property
+    def journaled(self) -> bool:
         """Whether its events are kept in the journal until every lane has passed them."""
-
-    def endless(self, feed: Feed) -> bool:
-        """Whether its lanes wait for more, and for a destination that cannot be reached."""
-
-    def measured(self, feed: Feed) -> bool:
-        """Whether its inputs know their size before they are read."""
-
-    def from_start(self, feed: Feed) -> bool:
-        """Whether a new lane begins with the oldest event that is there, and not with the next one that comes."""
-
-    def check(self, feed: Feed, around: Around) -> None:
-        """Raises SourceError for what cannot be opened, where trying it takes nothing from anybody."""
-
-    def door(self, feed: Feed) -> object:
-        """What is bound when a run begins and cannot be changed by a reload. None where there is nothing."""
-
-    def streams(self, feed: Feed) -> Iterable[tuple[str, str]]:
-        """(what it is, how it is called) of each input that only one source can read."""
-
-    def intakes(self, feeds: Sequence[Feed], around: Around) -> list[Intake]:
-        """What takes in the events of all sources of this kind."""
-
-    def inputs(self, feed: Feed, around: Around, added: Callable[[Opener], None]) -> Sequence[Opener]:
-        """A way to open each input, in order; each that comes later is `added`. Raises SourceError."""
-
-
-class HttpKind:
-    """Events over HTTP, which are answered when they are in the journal."""
-
-    def ends(self, feed: Feed, around: Around) -> str:
-        return HTTP
-
-    def journaled(self, feed: Feed, around: Around) -> bool:
-        return True
-
-    def endless(self, feed: Feed) -> bool:
-        return True
-
-    def measured(self, feed: Feed) -> bool:
         return False
 
-    def from_start(self, feed: Feed) -> bool:
-        return feed.start == "start"
+    @property
+    def endless(self) -> bool:
+        """Whether its lanes wait for more, and for a destination that cannot be reached."""
+        return False
 
-    def check(self, feed: Feed, around: Around) -> None:
+    @property
+    def measured(self) -> bool:
+        """Whether its inputs know their size before they are read."""
+        return True
+
+    @property
+    def from_start(self) -> bool:
+        """Whether a new lane begins with the oldest event that is there, and not with the next one that comes."""
+        return True
+
+    @property
+    def door(self) -> object:
+        """What is bound when a run begins and cannot be changed by a reload. None where there is nothing."""
         return None
 
-    def door(self, feed: Feed) -> object:
-        return feed.name, feed.http, feed.write_keys
-
-    def streams(self, feed: Feed) -> Iterable[tuple[str, str]]:
+    def streams(self) -> Iterable[tuple[str, str]]:
+        """(what it is, how it is called) of each input that only one source can read."""
         return ()
 
-    def intakes(self, feeds: Sequence[Feed], around: Around) -> list[Intake]:
+    def check(self) -> None:
+        """Raises SourceError for what cannot be opened, where trying it takes nothing from anybody."""
+
+    @staticmethod
+    def intakes(feeds: Sequence[Feed], around: Around) -> list[Intake]:
+        """What takes in the events of all sources of this kind."""
+        return []
+
+    def inputs(self, added: Callable[[Opener], None]) -> Sequence[Opener]:
+        """A way to open each input, in order; each that comes later is `added`. Raises SourceError."""
+        raise NotImplementedError
+
+
+class HttpKind(Kind):
+    """Events over HTTP, which are answered when they are in the journal."""
+
+    ends = HTTP
+    journaled = True
+    endless = True
+    measured = False
+
+    @property
+    def from_start(self) -> bool:
+        return self.feed.start == "start"
+
+    @property
+    def door(self) -> object:
+        return self.feed.name, self.feed.http, self.feed.write_keys
+
+    @staticmethod
+    def intakes(feeds: Sequence[Feed], around: Around) -> list[Intake]:
         served = [
             Served(feed.name, feed.http or "", tuple(around.resolve(key) for key in feed.write_keys)) for feed in feeds
         ]
         return [Ingest(served, around.kept, notice=around.notice)] if served else []
 
-    def inputs(self, feed: Feed, around: Around, added: Callable[[Opener], None]) -> Sequence[Opener]:
-        return [partial(JournalSource, around.kept, feed.name, from_start=self.from_start(feed))]
+    def inputs(self, added: Callable[[Opener], None]) -> Sequence[Opener]:
+        return [partial(JournalSource, self.around.kept, self.feed.name, from_start=self.from_start)]
 
 
-class StdinKind:
+class StdinKind(Kind):
     """Standard input, read as it is or through the journal (`--journal`)."""
 
-    def ends(self, feed: Feed, around: Around) -> str:
-        return JOURNALED_STDIN if around.keep_stdin else STDIN
+    measured = False
 
-    def journaled(self, feed: Feed, around: Around) -> bool:
-        return around.keep_stdin
+    @property
+    def ends(self) -> str:
+        return JOURNALED_STDIN if self.around.keep_stdin else STDIN
 
-    def endless(self, feed: Feed) -> bool:
-        return False
+    @property
+    def journaled(self) -> bool:
+        return self.around.keep_stdin
 
-    def measured(self, feed: Feed) -> bool:
-        return False
-
-    def from_start(self, feed: Feed) -> bool:
-        return True
-
-    def check(self, feed: Feed, around: Around) -> None:
-        return None
-
-    def door(self, feed: Feed) -> object:
-        return None
-
-    def streams(self, feed: Feed) -> Iterable[tuple[str, str]]:
+    def streams(self) -> Iterable[tuple[str, str]]:
         yield "stdin", "standard input"
         try:
             own = os.fstat(0)
@@ -151,42 +147,33 @@ class StdinKind:
             return
         yield f"{own.st_dev}:{own.st_ino}", "standard input"
 
-    def intakes(self, feeds: Sequence[Feed], around: Around) -> list[Intake]:
+    @staticmethod
+    def intakes(feeds: Sequence[Feed], around: Around) -> list[Intake]:
         return [StdinIntake(sys.stdin.buffer, around.kept, feed.name) for feed in feeds if around.keep_stdin]
 
-    def inputs(self, feed: Feed, around: Around, added: Callable[[Opener], None]) -> Sequence[Opener]:
-        if around.keep_stdin:
-            return [intake.open for intake in around.intakes if isinstance(intake, StdinIntake)]
+    def inputs(self, added: Callable[[Opener], None]) -> Sequence[Opener]:
+        if self.journaled:
+            return [intake.open for intake in self.around.intakes if isinstance(intake, StdinIntake)]
         return [lambda: StdinSource(sys.stdin.buffer)]
 
 
-class FilesKind:
+class FilesKind(Kind):
     """Files by name or pattern, followed or read to their end. A file is its own journal."""
 
-    def ends(self, feed: Feed, around: Around) -> str:
-        return FOLLOWED if feed.follow else FILES
+    @property
+    def ends(self) -> str:
+        return FOLLOWED if self.feed.follow else FILES
 
-    def journaled(self, feed: Feed, around: Around) -> bool:
-        return False
+    @property
+    def endless(self) -> bool:
+        return self.feed.follow
 
-    def endless(self, feed: Feed) -> bool:
-        return feed.follow
+    @property
+    def measured(self) -> bool:
+        return not self.feed.follow
 
-    def measured(self, feed: Feed) -> bool:
-        return not feed.follow
-
-    def from_start(self, feed: Feed) -> bool:
-        return True
-
-    def check(self, feed: Feed, around: Around) -> None:
-        for opener in self.inputs(feed, around, lambda later: None):
-            opener().close()
-
-    def door(self, feed: Feed) -> object:
-        return None
-
-    def streams(self, feed: Feed) -> Iterable[tuple[str, str]]:
-        for name in feed.files:
+    def streams(self) -> Iterable[tuple[str, str]]:
+        for name in self.feed.files:
             try:
                 paths = expand(name)
             except SourceError:
@@ -197,19 +184,21 @@ class FilesKind:
                     status = path.stat()
                     yield f"{status.st_dev}:{status.st_ino}", str(path)
 
-    def intakes(self, feeds: Sequence[Feed], around: Around) -> list[Intake]:
-        return []
+    def check(self) -> None:
+        for opener in self.inputs(lambda later: None):
+            opener().close()
 
-    def inputs(self, feed: Feed, around: Around, added: Callable[[Opener], None]) -> Sequence[Opener]:
-        return openers(tuple(feed.files), around.steady, around.notice, added, follow=feed.follow)
+    def inputs(self, added: Callable[[Opener], None]) -> Sequence[Opener]:
+        around = self.around
+        return openers(tuple(self.feed.files), around.steady, around.notice, added, follow=self.feed.follow)
 
 
-KINDS: dict[str, Kind] = {"http": HttpKind(), "stdin": StdinKind(), "files": FilesKind()}
+KINDS: dict[str, type[Kind]] = {"http": HttpKind, "stdin": StdinKind, "files": FilesKind}
 """Every kind, by the word that names it in a connections file."""
 
 
-def kind_of(feed: Feed) -> Kind:
-    return KINDS[feed.kind]
+def kind_of(feed: Feed, around: Around) -> Kind:
+    return KINDS[feed.kind](feed, around)
 
 
 def intakes_of(feeds: Sequence[Feed], around: Around) -> list[Intake]:

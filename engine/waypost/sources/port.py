@@ -13,6 +13,9 @@ from typing import Protocol
 from waypost.events.lines import Piece
 from waypost.events.loss import Loss
 
+FILES, FOLLOWED, STDIN, JOURNALED_STDIN, HTTP = "files", "followed", "stdin", "journaled stdin", "http"
+"""How inputs end, which decides what is said when a run ends early (cli/endings.py)."""
+
 
 class Source(Protocol):
     """One input, at a position of it."""
