@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from blocks import read_lines
 from rotations import KINDS, Log, Run
 from waypost.events.file_parts import Part, parts_of, since
+from waypost.events.lines import SourceError
 from waypost.sources import opened
 from waypost.sources.file import FileSource
 from waypost.sources.rotation import located
@@ -169,6 +170,38 @@ def test_a_rotation_between_two_looks_at_the_disk_hides_no_file(
     found += ids(source, ends)
     assert found == log.written
     assert source.losses == []
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_rotated_file_that_cannot_be_opened_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, follow: bool
+) -> None:
+    """Its rights may be another user's. Mutation that turns this red: `_next` that gives up at the first file that it cannot open."""
+    log = Log(tmp_path, "renamed")
+    log.write(2)
+    source = file_source(log.path, follow=follow)
+    found = ids(source)
+    end, identity = source.offset, source.identity
+    for _ in range(2):
+        log.rotate()
+        log.write(1)
+    real = opened._open
+
+    def refused(path: Path) -> Any:
+        if path.name == "app.log.1":
+            raise SourceError(f"cannot read {path}: Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(opened, "_open", refused)
+    if not follow:
+        source.close()
+        source = file_source(log.path)
+        source.resume(end, identity)
+    found += ids(source)
+    assert found == ["n0", "n1", "n3"]
+    (loss,) = source.losses
+    assert "app.log.1 came after what was read and cannot be opened (cannot read" in loss.text
+    assert loss.size == (tmp_path / "app.log.1").stat().st_size
 
 
 def _after(step: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:

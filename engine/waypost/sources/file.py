@@ -14,7 +14,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -56,11 +55,11 @@ class Files(Protocol):
 
 class Following(NamedTuple):
     """What comes after the files that were read: the next one, open; the rotated files that were not read, it among them; those before it that
-    cannot be read; and whether the last that was read is still there."""
+    cannot be read, each with what is to be said of it; and whether the last that was read is still there."""
 
     file: Opened
     rows: list[rotation.Row]
-    sealed: list[rotation.Row]
+    passed: list[tuple[rotation.Row, str]]
     there: bool
 
 
@@ -233,9 +232,9 @@ class FileSource:
         self._before, self._later = [], []
         if settled is not None:
             self._file.close()
-        file, found, sealed, _ = settled or Following(self._file, [], [], there=False)
+        file, found, passed, _ = settled or Following(self._file, [], [], there=False)
         self._start(file, 0)
-        self._miss(sealed)
+        self._miss(passed)
         where = f"starting with {file.path}, which came after it" if found else "starting at its beginning"
         said = f"{self.name} {why}: {where}"
         if gone:
@@ -250,10 +249,9 @@ class FileSource:
             self._ahead = self._waiting(found[1:])
         return said
 
-    def _miss(self, sealed: Sequence[rotation.Row]) -> None:
-        for row in sealed:
-            said = f"{self.name}: {row.path} came after what was read and is packed by {row.unreadable}, which cannot be read"
-            self._lose(f"{said}; its {row.size:,} bytes were not delivered: unpack it and name it in a run", row.size)
+    def _miss(self, passed: Sequence[tuple[rotation.Row, str]]) -> None:
+        for row, said in passed:
+            self._lose(f"{self.name}: {said}", row.size)
 
     def _lose(self, text: str, size: int) -> None:
         self.losses.append(Loss(text, self.offset, size))
@@ -340,8 +338,8 @@ class FileSource:
         settled = self._settled(self._file.inode, [*self._before, self._part()])
         if settled is None:
             return
-        file, found, sealed, there = settled
-        self._miss(sealed)
+        file, found, passed, there = settled
+        self._miss(passed)
         if found and not there:
             said = f"{self.name}: the file read before {file.path} is gone, and so may be others between the two"
             self._lose(said, 0)
@@ -368,16 +366,29 @@ class FileSource:
         for _ in range(rotation.LOOKS):
             names = rotation.seen(self._path)
             rows, there = self._unread(inode, read)
-            sealed = list(takewhile(lambda row: row.unreadable, rows))
-            found = [row for row in rows if not row.unreadable]
-            try:
-                file = Opened(found[0].path if found else self._path)
-            except SourceError:
-                continue
+            file, left, passed = self._next(rows)
             if rotation.seen(self._path) == names:
-                return Following(file, found, sealed, there)
-            file.close()
+                return Following(file, left, passed, there) if file is not None else None
+            if file is not None:
+                file.close()
         return None
+
+    def _next(
+        self, rows: Sequence[rotation.Row]
+    ) -> tuple[Opened | None, list[rotation.Row], list[tuple[rotation.Row, str]]]:
+        """The first of these files that can be read, open, else the log; those from it on; and those before it, with what is to be said."""
+        passed: list[tuple[rotation.Row, str]] = []
+        for index, row in enumerate(rows):
+            why = f"is packed by {row.unreadable}, which cannot be read"
+            then = ": unpack it and name it in a run"
+            if not row.unreadable:
+                try:
+                    return Opened(row.path), [other for other in rows[index:] if not other.unreadable], passed
+                except SourceError as error:
+                    why, then = f"cannot be opened ({error})", ""
+            said = f"{row.path} came after what was read and {why}"
+            passed.append((row, f"{said}; its {row.size:,} bytes were not delivered{then}"))
+        return self._log(), [], passed
 
     def _unread(self, inode: str = "", read: Sequence[Part] = ()) -> tuple[list[rotation.Row], bool]:
         """The rotated files that came after those that were read (this one, unless others are named) and are read by nobody else; and whether
