@@ -32,7 +32,7 @@ from waypost.events.lines import LIMIT, Chunk, Cutter, Line, SourceError, TooLon
 from waypost.http.receiver import Receiver
 from waypost.plan import dump
 from waypost.sources.file import FileSource, expand
-from waypost.sources.gunzip import Broken
+from waypost.sources.members import Broken
 from waypost.sources.opened import CHUNK
 from waypost.sources.pattern import LOOK_S, Pattern
 from waypost.sources.stdin import keep

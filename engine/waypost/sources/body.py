@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from waypost.sources.gunzip import Broken, Gunzip
+from waypost.sources.gunzip import Gunzip
+from waypost.sources.members import Broken
 from waypost.sources.tracking_api import Limits, Refused
 
 Receive = Callable[[], Awaitable[Any]]

@@ -8,55 +8,26 @@ from __future__ import annotations
 
 import zlib
 
-MEMBERS = 1000
-"""How many empty members may stand in a row: each costs time and gives nothing."""
-
-
-class Broken(Exception):
-    """Bytes that cannot be unpacked, from the first or from somewhere on."""
-
+from waypost.sources.members import Broken, Members
 
 CHECKS = ("incorrect data check", "incorrect length check")
 """zlib's words for a member that was unfolded whole, and is not what was packed."""
 
 
-class Gunzip:
-    """State: the member under way, the input not yet used, and what is wrong with it. `complete`: the member that is wrong was unfolded whole,
-    and only its checksum is not right."""
+class Gunzip(Members):
+    """State: the member under way, beside that of Members."""
+
+    called = "gzip members"
 
     def __init__(self) -> None:
-        self.complete = False
-        self._wrong = ""
+        super().__init__()
         self._member = zlib.decompressobj(wbits=31)
-        self._input = b""
-        self._begun = False
-        self._ended = 0
-        self._empty = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether a last member has ended: what came so far is a complete stream."""
-        return bool(self._ended) and not self._begun and not self._input
-
-    @property
-    def unused(self) -> int:
-        """How many bytes of the input are not used."""
-        return len(self._input)
-
-    @property
-    def behind(self) -> bool:
-        """Whether what is wrong stands behind the last member."""
-        return bool(self._ended) and not self._begun
-
-    def feed(self, data: bytes) -> None:
-        self._input = self._input + data if self._input else data
 
     def take(self, most: int) -> bytes:
-        """The next plain bytes; empty when more input is needed. Raises Broken."""
         if self._wrong:
             raise Broken(self._wrong)
         while self._input:
-            if self._ended and not self._begun:
+            if self.behind:
                 self._input = self._input.lstrip(b"\0")
                 if not self._input:
                     break
@@ -80,12 +51,7 @@ class Gunzip:
         if plain:
             self._empty = 0
         if self._member.eof:
-            self._input = self._member.unused_data
-            self._begun = False
-            self._ended += 1
-            self._empty += 1
-            if self._empty > MEMBERS:
-                raise Broken(f"more than {MEMBERS} empty gzip members in a row")
+            self._member_over(self._member.unused_data)
             self._member = zlib.decompressobj(wbits=31)
         return plain
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from waypost.events.lines import SourceError
-from waypost.sources.gunzip import Broken
-from waypost.sources.unpack import LONGEST, Unpacks, packing_of, unpacking, unreadable
+from waypost.sources.members import Broken, Members
+from waypost.sources.unpack import LONGEST, packing_of, unpacking, unreadable
 
 CHUNK = 96 << 10
 """Bytes read at a time: few enough that the allocator hands out the same memory again, and that what is made of them stays in the cache."""
@@ -43,7 +43,7 @@ class Opened:
         head = self._file.read(LONGEST)
         self.packing = packing_of(head)
         self.unreadable = unreadable(head, path.name)
-        self._unpacks: Unpacks | None = None
+        self._unpacks: Members | None = None
         self._ended = False
         self._rewind()
 
@@ -145,7 +145,7 @@ class Opened:
             return os.pread(self._file.fileno(), count, 0)
         return b""
 
-    def _unpacked(self, unpacks: Unpacks, most: int) -> bytes:
+    def _unpacked(self, unpacks: Members, most: int) -> bytes:
         while not self._ended:
             try:
                 piece = unpacks.take(most)
@@ -163,7 +163,7 @@ class Opened:
             self._ended = True
         return b""
 
-    def _damaged(self, unpacks: Unpacks) -> None:
+    def _damaged(self, unpacks: Members) -> None:
         self.unread = self._stat().st_size - self._fed + unpacks.unused
         self.whole = unpacks.behind or unpacks.complete
         if unpacks.behind:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import bz2
 import lzma
-from typing import Final, Protocol
+from typing import Final
 
-from waypost.sources.gunzip import MEMBERS, Broken, Gunzip
+from waypost.sources.gunzip import Gunzip
+from waypost.sources.members import Broken, Members
 
 LONGEST: Final = 6
 """So many first bytes tell a packing."""
@@ -35,34 +36,15 @@ MEMORY: Final = 256 << 20
 """What unpacking may take: the greatest preset of xz takes a quarter of it."""
 
 
-class Unpacks(Protocol):
-    """State: what is under way, and the input not yet used. `whole`: what came so far is a complete stream. `behind`: what is wrong stands
-    behind its end; `complete`: what is wrong is a checksum alone; `unused`: so many bytes of the input are not used."""
+class Streams(Members):
+    """bzip2 or xz: a member is called a stream. State: the packing and the stream under way, beside that of Members."""
 
-    complete: bool
-
-    @property
-    def whole(self) -> bool: ...
-    @property
-    def unused(self) -> int: ...
-    @property
-    def behind(self) -> bool: ...
-    def feed(self, data: bytes) -> None: ...
-    def take(self, most: int) -> bytes: ...
-
-
-class Streams:
-    """bzip2 or xz: streams that follow each other. State: see Unpacks."""
+    called = "streams"
 
     def __init__(self, packing: str) -> None:
-        self.complete = False
+        super().__init__()
         self._packing = packing
         self._stream = self._new()
-        self._input = b""
-        self._begun = False
-        self._ended = 0
-        self._empty = 0
-        self._wrong = ""
 
     def _new(self) -> bz2.BZ2Decompressor | lzma.LZMADecompressor:
         if self._packing == "bzip2":
@@ -70,23 +52,7 @@ class Streams:
         form = lzma.FORMAT_ALONE if self._packing == "lzma" else lzma.FORMAT_XZ
         return lzma.LZMADecompressor(form, memlimit=MEMORY)
 
-    @property
-    def whole(self) -> bool:
-        return bool(self._ended) and not self._begun and not self._input
-
-    @property
-    def unused(self) -> int:
-        return len(self._input)
-
-    @property
-    def behind(self) -> bool:
-        return bool(self._ended) and not self._begun
-
-    def feed(self, data: bytes) -> None:
-        self._input += data
-
     def take(self, most: int) -> bytes:
-        """The next plain bytes; empty when more input is needed. Raises Broken."""
         if self._wrong:
             raise Broken(self._wrong)
         while True:
@@ -121,12 +87,7 @@ class Streams:
         if plain:
             self._empty = 0
         if self._stream.eof:
-            self._input = self._stream.unused_data + self._input
-            self._begun = False
-            self._ended += 1
-            self._empty += 1
-            if self._empty > MEMBERS:
-                raise Broken(f"more than {MEMBERS} empty streams in a row")
+            self._member_over(self._stream.unused_data + self._input)
             self._stream = self._new()
         return plain
 
@@ -139,7 +100,7 @@ def packing_of(head: bytes) -> str:
     return next((name for first, name in _READ if head.startswith(first)), "")
 
 
-def unpacking(packing: str) -> Unpacks:
+def unpacking(packing: str) -> Members:
     return Gunzip() if packing == "gzip" else Streams(packing)
 
 
