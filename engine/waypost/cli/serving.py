@@ -46,7 +46,6 @@ class Service:
     options: Options
     around: Around
     plans: list[Plan] = field(default_factory=list)
-    journal: Journal | None = None
 
     def read(self) -> list[Plan]:
         """The enabled connections' plans. Ends the command when there are none."""
@@ -114,7 +113,7 @@ class Service:
     def _open_intakes(self, store: Store | None) -> None:
         if store is not None:
             kept = sum(kind.journaled for kind in self._kinds(self.plans))
-            self.journal = self.around.journal = Journal(store, sources=kept)
+            self.around.journal = Journal(store, sources=kept)
         self.around.intakes = intakes_of(feeds(self.plans), self.around)
 
     def run_by_workers(self, workers: int, store: Store | None) -> list[Summary]:
@@ -139,11 +138,10 @@ class Service:
 
     def _news(self, kind: Kind) -> tuple[News, int]:
         """What comes into the journal for a source, and where a new lane of it begins."""
-        assert self.journal is not None
-        name = kind.feed.name
+        name, journal = kind.feed.name, self.around.kept
         opened = None if kind.endless else self._inputs(kind.feed)[0]()
         stream = opened if isinstance(opened, JournalSource) else None
-        return News(self.journal, name, stream), 1 if kind.from_start else self.journal.next(name)
+        return News(journal, name, stream), 1 if kind.from_start else journal.next(name)
 
     def bind(self) -> None:
         """As the engine's intake: nothing was read yet."""
@@ -178,7 +176,7 @@ class Service:
             key,
             lambda added: self._inputs(feed, added),
             endless=kind.endless,
-            news=self.journal if kind.journaled else None,
+            news=self.around.journal if kind.journaled else None,
         )
 
     def _inputs(self, feed: Feed, added: Callable[[Opener], None] = lambda opener: None) -> Sequence[Opener]:

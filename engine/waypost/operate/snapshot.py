@@ -75,8 +75,6 @@ class Looking:
                 found.append(
                     f"{connection} from {source}: the state cannot be written: {runner.keeping.fault.strerror}"
                 )
-            elif runner.fault:
-                found.append(f"{connection} from {source}: has ended: {runner.fault}")
         if engine.store is not None:
             try:
                 await asyncio.wait_for(engine.store.commit(lambda database: None), COMMIT_S)

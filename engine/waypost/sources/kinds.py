@@ -23,7 +23,8 @@ from waypost.sources.pattern import openers
 from waypost.sources.port import FILES, FOLLOWED, HTTP, JOURNALED_STDIN, STDIN, Intake, Opener
 from waypost.sources.stdin import StdinIntake, StdinSource
 from waypost.sources.stream import is_stream
-from waypost.state.journal_source import Journal, JournalSource
+from waypost.state.journal import Journal
+from waypost.state.journal_source import JournalSource
 
 
 @dataclass
