@@ -65,10 +65,8 @@ class Attempts:
         kind = self._requests[command.request]
         now, masked = self._options.clock(), self._options.masked
         messages = command.joined(kind.layout)
-        began = time.perf_counter()
         try:
-            size = sum([len(piece) for pieces in messages.values() for piece in pieces])
-            if size > BIG and kind.policy.gzip:
+            if kind.policy.gzip and sum([len(piece) for pieces in messages.values() for piece in pieces]) > BIG:
                 wire = await asyncio.to_thread(kind.render, command.group, messages, now, masked=masked)
             else:
                 wire = kind.render(command.group, messages, now, masked=masked)
