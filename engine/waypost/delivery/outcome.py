@@ -113,16 +113,18 @@ def deciding(request: p.Request, answer: Answer) -> Iterator[tuple[str, p.Respon
     for name in (status, general):
         if name == general != status and status in BUILT_IN:
             break
-        rules = request.responses.get(name) or []
+        rules = request.responses.get(name)
+        if not rules:
+            continue
+        resolve = resolver(answer)
         for index, rule in enumerate(rules):
             reads = bool(rule.results) or (rule.test is not None and "body" in rule.test)
             if answer.cut and reads:
                 yield from deciding(request, Answer("unanswered", error=answer.error))
                 return
-            if rule.test is None or _holds(rule.test, answer):
+            if rule.test is None or fql.evaluate(_parsed(rule.test), resolve):
                 yield f"{name} {index}", rule
-        if rules:
-            break
+        break
     yield "", p.ResponseRule(then=BUILT_IN.get(status) or BUILT_IN.get(general, "retry"))
 
 
@@ -162,28 +164,24 @@ def _parsed(test: str) -> fql.Node:
     return fql.parse(test, roots=fql.RESPONSE_ROOTS | {"item"})
 
 
-def _holds(test: str, answer: Answer) -> bool:
-    return fql.evaluate(_parsed(test), resolver(answer))
+def resolver(answer: Answer) -> fql.Resolve:
+    """`status`, `headers.name` (any case) and `body` (JSON, else text) of an answer. The body is read once, when a test asks for it."""
 
-
-def resolver(answer: Answer) -> Callable[[tuple[str | int, ...]], Any]:
-    """`status`, `headers.name` (any case) and `body` (JSON, else text) of an answer."""
+    @functools.cache
+    def body() -> Any:
+        try:
+            return values.decode(answer.body)
+        except (values.Malformed, values.TooDeep):
+            return answer.body.decode(errors="replace")
 
     def resolve(steps: tuple[str | int, ...]) -> Any:
         if steps[0] == "status":
             return int(answer.status) if answer.status.isdecimal() else answer.status
         if steps[0] == "headers":
             return answer.headers.get(str(steps[1]).lower(), MISSING) if len(steps) == 2 else MISSING
-        return fql.walk(_body(answer), steps[1:])
+        return fql.walk(body(), steps[1:])
 
     return resolve
-
-
-def _body(answer: Answer) -> Any:
-    try:
-        return values.decode(answer.body)
-    except (values.Malformed, values.TooDeep):
-        return answer.body.decode(errors="replace")
 
 
 def wait_asked(retry: p.Retry, answer: Answer, now: float) -> float | None:
