@@ -152,7 +152,7 @@ class Flow:
 
     def lists(self, batch: Batch) -> list[str]:
         """Of each message the list of the body that it stands in."""
-        return [self.layout.list_of(run.action) for run in batch.runs for _ in range(run.count)]
+        return [name for run in batch.runs for name in [self.layout.list_of(run.action)] * run.count]
 
     def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
         return self._kind.read(node, answer, item)

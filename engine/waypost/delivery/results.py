@@ -39,7 +39,8 @@ class Named(Struct, frozen=True):
 
 
 class Sent:
-    """The messages of a request, in the order in which they were sent. State: their fields, read when an answer names them by one."""
+    """The messages of a request, in the order in which they were sent. State: their lists and fields, read when an answer names them by
+    one."""
 
     def __init__(
         self, count: int, bodies: Callable[[], Iterable[bytes]], lists: Callable[[], Iterable[str]] = lambda: ()
@@ -50,17 +51,23 @@ class Sent:
         self._bodies = bodies
         self._decoded: list[Any] | None = None
         self._by: dict[str, dict[str, list[int]]] = {}
+        self._by_list: dict[str, list[int]] | None = None
 
     def of_list(self, name: str) -> list[int]:
         """The places of the messages in one of several lists."""
-        return [place for place, own in enumerate(self._lists()) if own == name]
+        if self._by_list is None:
+            self._by_list = {}
+            for place, own in enumerate(self._lists()):
+                self._by_list.setdefault(own, []).append(place)
+        return self._by_list.get(name, [])
 
     def having(self, field: str, value: str) -> list[int]:
         """The places of the messages whose field is this, as text."""
         if field not in self._by:
             found: dict[str, list[int]] = {}
+            keys = field.split(".")
             for place, message in enumerate(self._messages()):
-                held = as_text(_member(message, field.split(".")))
+                held = as_text(_member(message, keys))
                 if held is not None:
                     found.setdefault(held, []).append(place)
             self._by[field] = found
