@@ -62,8 +62,9 @@ class Program:
     """One linked plan. `requests` renders HTTP requests by the key that a Mapped names; `text` is the generated code."""
 
     def __init__(
-        self, plan: p.Plan, bound: settings.Bound, owner: str, generated: Generated, *, use_kernel: bool = True
+        self, plan: p.Plan, made: p.Plan, bound: settings.Bound, owner: str, generated: Generated, *, use_kernel: bool
     ) -> None:
+        """`made` is the plan with its settings put in (put_in.py), of which `generated` was made."""
         self.plan = plan
         self.owner = owner
         self.settings = bound
@@ -80,7 +81,6 @@ class Program:
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
         express = generated.names[CHUNK], generated.express.decoder
-        made = put_in(plan, bound.get)
         self.kernel = kernel_of(made, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
         self._chunks = Chunks(self.map, self.kernel, *express, guard=self.guard)
 
@@ -286,7 +286,8 @@ def link(
         meta_id=message_ids(owner),
         groupings={name: interpret.grouping_of(request, bound) for name, request in plan.requests.items()},
     )
-    return Program(plan, bound, owner, generate(put_in(plan, bound.get), bindings), use_kernel=use_kernel)
+    made = put_in(plan, bound.get)
+    return Program(plan, made, bound, owner, generate(made, bindings), use_kernel=use_kernel)
 
 
 def _patterns(plan: p.Plan) -> None:
