@@ -134,7 +134,7 @@ def _less(reasons: Iterable[str]) -> Counter[str]:
 
 
 class Moving:
-    """The keeping of a replay (keeping.Keeps). State: letters that died again, and how much of the lane's ledger is in the state already."""
+    """The keeping of a replay (commits.Keeps). State: letters that died again, and how much of the lane's ledger is in the state already."""
 
     def __init__(
         self, connection: str, source: str, letters: list[Letter], store: Store | None, clock: Callable[[], float]

@@ -28,7 +28,7 @@ TELLING = 8
 """A part of a secret url's path that is as long is a secret of its own."""
 
 MAX_URL = 5_000
-"""So many characters of a url may come from settings: events may add `parts.MAX_URL`, and the client sends no more than both."""
+"""So many characters of a url may come from settings: events may add `grouping.MAX_URL`, and the client sends no more than both."""
 
 URL, HEADER, QUERY, JSON = "url", "header", "query", "JSON"
 """What a value becomes where it stands: text but in JSON; a url has no place for a value that is not there."""

@@ -39,7 +39,7 @@ NO_LOOP = object()
 class Env:
     """What an expression may reach. `key` is the name of the entry that is gone over, MISSING in a list.
 
-    `group` holds a request's event parts (parts.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
+    `group` holds a request's event parts (grouping.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
 
     `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
 

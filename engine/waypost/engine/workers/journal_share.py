@@ -1,7 +1,7 @@
 """A worker's part of a journaled source: what the engine has put on disk, read beside it by a connection of its own.
 
 Takes where the lane stands, and from the engine how far the journal goes (`grown`) and how far the run as a whole is (`passed`). Gives the
-rows that fall to this worker: alternate blocks of them, or all where the key of each decides (lane_runner.py). Offsets are sequence numbers, as
+rows that fall to this worker: alternate blocks of them, or all where the key of each decides (lane_mapper.py). Offsets are sequence numbers, as
 one process has them. A worker that is far ahead of the slowest waits.
 """
 

@@ -1,6 +1,6 @@
 """The checks of `$from` as generated statements: text and times in line, any other type through its conversion, the rest through one call.
 
-Takes a From node and the Values that it adds to. Gives the Expr that holds what the checks leave; `default` and `required` are codegen's.
+Takes a From node and the Values that it adds to. Gives the Expr that holds what the checks leave; not `default` and `required`.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def _text_checks(v: Values, node: p.From) -> Expr:
 def _promised(v: Values, node: p.From) -> bool:
     """Notes what a text must be for the fast decoder to take it; whether that can be relied on here.
 
-    A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands; what is read as a
-    elsewhere stays raw.
+    A member of an object that is copied as well is read by a decoder of its own, behind which the general loader stands; what is copied or
+    merged elsewhere stays raw.
     """
     if not isinstance(node.of, p.Path):
         return False
