@@ -15,11 +15,64 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
+
+from waypost.plan.nodes import (
+    Arith,
+    Const,
+    Drop,
+    Each,
+    Filter,
+    Find,
+    First,
+    From,
+    Get,
+    Items,
+    Lookup,
+    Merge,
+    Messages,
+    Node,
+    Object,
+    Omit,
+    Path,
+    Pick,
+    Ref,
+    Text,
+    Value,
+    When,
+    mentions,
+    rewrite,
+)
+
+__all__ = [
+    "Arith",
+    "Const",
+    "Drop",
+    "Each",
+    "Filter",
+    "Find",
+    "First",
+    "From",
+    "Get",
+    "Items",
+    "Lookup",
+    "Merge",
+    "Messages",
+    "Node",
+    "Object",
+    "Omit",
+    "Path",
+    "Pick",
+    "Ref",
+    "Text",
+    "Value",
+    "When",
+    "mentions",
+    "rewrite",
+]
 
 VERSION = 1
 """The plan format. The engine runs this version and refuses a newer one."""
@@ -30,193 +83,6 @@ WIDTH = 120
 
 class PlanError(Exception):
     """A plan file that cannot be run: not JSON, not a plan, or of a newer version. The message says which and what to do."""
-
-
-class Node(Struct, frozen=True, tag_field="op", omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """A value expression. `op` names its kind in JSON; each kind is one row of the table in docs/spec-reference.md."""
-
-
-class Path(Node, tag="path", frozen=True, kw_only=True):
-    """`$.a.b`, `$item.x` (canonical text, see lang/jsonpath.py). Missing stays missing."""
-
-    path: str
-
-
-class Const(Node, tag="const", frozen=True, kw_only=True):
-    """A JSON constant."""
-
-    value: Any
-
-
-class Ref(Node, tag="ref", frozen=True, kw_only=True):
-    """A dotted name outside the event: `settings.endpoint.api`, `meta.id`, `now`."""
-
-    name: str
-
-
-class Text(Node, tag="text", frozen=True, kw_only=True):
-    """A mixed template: the parts' texts joined. A part without a value leaves the whole missing."""
-
-    parts: list[Value]
-
-
-class Filter(Node, tag="filter", frozen=True, kw_only=True):
-    """`of | name(args)`, with name from lang/filters.py."""
-
-    name: str
-    of: Value
-    args: list[Value] = []
-
-
-class Arith(Node, tag="arith", frozen=True, kw_only=True):
-    """`left sign right` on numbers, sign one of + - * /."""
-
-    sign: str
-    left: Value
-    right: Value
-
-
-class Object(Node, tag="object", frozen=True, kw_only=True):
-    """A map in written order; missing entries are left out, and the object is missing when nothing in it is present."""
-
-    entries: dict[str, Value]
-
-
-class Merge(Node, tag="merge", frozen=True, kw_only=True):
-    """`$merge`: the objects of `of`, shallow, later wins; then `entries`, which decide even when they have no value."""
-
-    of: list[Value]
-    entries: dict[str, Value] = {}
-
-
-class Omit(Node, tag="omit", frozen=True, kw_only=True):
-    """`$omit`: no such key. Only as an entry of Object or Merge."""
-
-
-class Items(Node, tag="list", frozen=True, kw_only=True):
-    """A list; missing members are left out, and the list is missing when all are."""
-
-    items: list[Value]
-
-
-class From(Node, tag="from", frozen=True, kw_only=True):
-    """`{$from: V, CHECKS}`; the checks run in the order of these fields (spec-reference, "Checks")."""
-
-    of: Value
-    nulls: str = "keep"
-    empty: str = "keep"
-    single: bool = False
-    type: str | None = None
-    enum: list[Any] | None = None
-    format: str | None = None
-    pattern: str | None = None
-    max_length: int | None = None
-    max_bytes: int | None = None
-    max_age_s: float | None = None
-    max_ahead_s: float | None = None
-    invalid: str = "error"
-    default: Value | None = None
-    required: bool = False
-
-
-class First(Node, tag="first", frozen=True, kw_only=True):
-    """`$first`: the first that is neither missing nor null, else missing."""
-
-    of: list[Value]
-
-
-class Pick(Node, tag="pick", frozen=True, kw_only=True):
-    """`$pick`: those keys of an object. Missing and null give missing; another non-object rejects the event. `keys_of`: a setting holds the
-    keys, a list of texts or a map; `keys` is empty then."""
-
-    of: Value
-    keys: list[str]
-    keys_of: Ref | None = None
-
-
-class Drop(Node, tag="drop", frozen=True, kw_only=True):
-    """`$drop`: all but those keys of an object, else as `$pick`."""
-
-    of: Value
-    keys: list[str]
-    keys_of: Ref | None = None
-
-
-class Each(Node, tag="each", frozen=True, kw_only=True):
-    """`$each`: one `to` an item (`$item` in it); over an object its values, keys kept. `where` is FQL text.
-
-    With `key` it makes an object, of which each entry's name is that value's text. `Ref("key")` in it is the name of the entry that is gone
-    over. `single`: what is no list is a list of one (`single: wrap`)."""
-
-    of: Value
-    to: Value
-    where: str | None = None
-    key: Value | None = None
-    single: bool = False
-
-
-class Find(Node, tag="find", frozen=True, kw_only=True):
-    """`$find`: `to` of the first item for which `where` (FQL text) holds, the item itself without `to`. Items are those of `$each`."""
-
-    of: Value
-    where: str
-    to: Value | None = None
-
-
-class Get(Node, tag="get", frozen=True, kw_only=True):
-    """`$get`: the member of an object whose name is the text of `key`. Missing and null give missing; another non-object rejects the event."""
-
-    of: Value
-    key: Value
-
-
-class When(Node, tag="when", frozen=True, kw_only=True):
-    """`$when`: FQL text over the event; without `otherwise`, missing."""
-
-    test: str
-    then: Value
-    otherwise: Value | None = None
-
-
-class Lookup(Node, tag="lookup", frozen=True, kw_only=True):
-    """`$lookup`: a table from the text of V to a constant; `otherwise` for a value that is not in it. `table_of`: a setting holds the table, a
-    map; `table` is empty then."""
-
-    of: Value
-    table: dict[str, Any]
-    otherwise: Value | None = None
-    table_of: Ref | None = None
-
-
-class Messages(Node, tag="messages", frozen=True, kw_only=True):
-    """`$messages` (many) or `$message` (one): only inside a request's body. `actions`: those whose messages stand here; none: all."""
-
-    many: bool
-    actions: list[str] = []
-
-
-Value = (
-    Path
-    | Const
-    | Ref
-    | Text
-    | Filter
-    | Arith
-    | Object
-    | Merge
-    | Omit
-    | Items
-    | From
-    | First
-    | Pick
-    | Drop
-    | Each
-    | Find
-    | Get
-    | When
-    | Lookup
-    | Messages
-)
 
 
 class Setting(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -469,35 +335,6 @@ def place(source: Source, pointer: str) -> str:
 def fingerprint(data: bytes) -> str:
     """What `Source.inputs` keeps of a file; the same for LF and CRLF, with and without a byte order mark."""
     return hashlib.sha256(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
-
-
-def rewrite(node: Value, change: Callable[[Value], Value | None]) -> Value:
-    """The tree with each outermost node for which `change` gives a node replaced by it. Other nodes are kept."""
-    changed = change(node)
-    if changed is not None:
-        return changed
-    updates: dict[str, Any] = {}
-    for name in node.__struct_fields__:
-        held = getattr(node, name)
-        if isinstance(held, Node):
-            updates[name] = rewrite(held, change)  # type: ignore[arg-type]
-        elif isinstance(held, list) and any(isinstance(item, Node) for item in held):
-            updates[name] = [rewrite(item, change) for item in held]
-        elif isinstance(held, dict) and any(isinstance(item, Node) for item in held.values()):
-            updates[name] = {key: rewrite(item, change) for key, item in held.items()}
-    return msgspec.structs.replace(node, **updates) if updates else node
-
-
-def mentions(node: Value, wanted: Callable[[Value], bool]) -> bool:
-    """Whether any node of the tree is wanted."""
-    found = False
-
-    def look(inner: Value) -> None:
-        nonlocal found
-        found = found or wanted(inner)
-
-    rewrite(node, look)
-    return found
 
 
 def seal(plan: Plan) -> Plan:
