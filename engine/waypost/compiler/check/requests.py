@@ -187,7 +187,7 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
     `retry`, `throttle` and `stop` may be right where a condition tells that nothing was accepted, never for the status as such, and a
     condition over the status alone tells no more than it, as does one that holds whatever else the answer says.
     """
-    if status != "2xx" and not (status.isdecimal() and 200 <= int(status) < 300):
+    if not results.success(status):
         return
     if any(rule.then == "split" for rule in rules):
         _add(
@@ -214,22 +214,18 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
 def _always(status: str, rules: list[p.ResponseRule], others: Collection[str]) -> str:
     """The success on which one of these rules holds whatever else the answer says, "" where there is none.
     `others` are the statuses that have rules of their own."""
-    tests = [fql.read(rule.test) for rule in rules if rule.test is not None]
-    if len(tests) < len(rules) or (tests and not _reads_the_answer(tests[0])):
+    tests = [rule.test for rule in rules if rule.test is not None]
+    if len(tests) < len(rules) or (tests and not results.reads_the_answer(tests[0])):
         return status
     if not tests:
         return ""
-    fails = fql_tree.Not(fql_tree.Or(tuple(tests)))
+    fails = fql_tree.Not(fql_tree.Or(tuple(map(fql.read, tests))))
     numbers = range(200, 300) if status == "2xx" else [int(status)]
     for number in numbers:
         known = fql_tree.Compare("=", fql_tree.PathRef(("status",)), fql_tree.Literal(number))
         if str(number) not in others and fql_sat.conflict(fql_tree.And((known, fails))) is not None:
             return str(number)
     return ""
-
-
-def _reads_the_answer(test: fql.Node) -> bool:
-    return any(path.steps[:1] != ("status",) for path in fql_tree.paths(test))
 
 
 def _dedupe(action: ActionSpec, report: Report) -> None:

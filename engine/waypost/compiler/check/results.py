@@ -11,7 +11,7 @@ from waypost.compiler.check.mappings import produces
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.spec import ActionSpec, ReaderSpec, RequestSpec
-from waypost.lang import fql, fql_tree
+from waypost.lang import fql
 from waypost.lang.bodies.format import lists_of
 
 AGAIN = ("retry", "throttle", "split", "stop")
@@ -22,9 +22,9 @@ def success(status: str) -> bool:
     return status == "2xx" or (status.isdecimal() and 200 <= int(status) < 300)
 
 
-def reads_the_answer(test: str | None) -> bool:
+def reads_the_answer(test: str) -> bool:
     """Whether a condition tells more than the status does."""
-    return test is not None and any(path.steps[:1] != ("status",) for path in fql_tree.paths(fql.read(test)))
+    return any(path.steps[:1] != ("status",) for path in fql.paths(fql.read(test)))
 
 
 def check_request(request: RequestSpec, report: Report) -> None:
@@ -85,11 +85,8 @@ def _then(held: ReaderSpec, report: Report) -> None:
 def _rest(status: str, rule: p.ResponseRule, after: list[p.ResponseRule], held: ReaderSpec, report: Report) -> None:
     thens = {inner.then for reader in rule.results for inner in reader.then}
     positive = thens == {"ok"}
-    if (
-        success(status)
-        and rule.then in AGAIN
-        and (rule.then == "split" or not (positive or reads_the_answer(rule.test)))
-    ):
+    told = positive or (rule.test is not None and reads_the_answer(rule.test))
+    if success(status) and rule.then in AGAIN and (rule.then == "split" or not told):
         _add(
             report,
             "D113",
