@@ -165,11 +165,7 @@ def as_index(value: Any) -> int | None:
 
 def as_text(value: Any) -> str | None:
     """A text, number or boolean as it is compared: 7 and "7" name one message."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    return values.number_as_text(value) if values.is_number(value) else None
+    return values.scalar_text(value)
 
 
 def _member(message: Any, keys: Sequence[str]) -> Any:

@@ -92,10 +92,7 @@ def key_text(value: Any, what: str) -> Any:
     """The text of a name that is made or looked up; MISSING for missing and null. Raises Fault (wrong_type) for a list or an object."""
     if value is MISSING or value is None:
         return MISSING
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if values.is_number(value):
-        return values.number_as_text(value)
-    raise Fault("wrong_type", f"expected text, a number or a boolean as {what}, found {values.typeof(value)}")
+    found = values.scalar_text(value)
+    if found is None:
+        raise Fault("wrong_type", f"expected text, a number or a boolean as {what}, found {values.typeof(value)}")
+    return found

@@ -76,13 +76,10 @@ def apply(name: str, value: Any, args: tuple[Any, ...] = ()) -> Any:
 
 def text_of(value: Any, what: str) -> str:
     """A scalar's text, for filters that join or look up."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if values.is_number(value):
-        return values.number_as_text(value)
-    raise fault(f"{what} takes text, numbers and booleans, found {values.typeof(value)}")
+    found = values.scalar_text(value)
+    if found is None:
+        raise fault(f"{what} takes text, numbers and booleans, found {values.typeof(value)}")
+    return found
 
 
 def _slice(value: Any, start: int, end: int | None = None) -> Any:

@@ -51,14 +51,6 @@ def typeof(value: Any) -> str:
     return {"boolean": "bool", "array": "list", "missing": "null"}.get(kind := values.typeof(value), kind)
 
 
-def _string(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    return values.number_as_text(value) if values.is_number(value) else None
-
-
 def _number(value: Any) -> Any:
     if isinstance(value, str):
         return values.number_token(value) if values.NUMBER.fullmatch(value) else None
@@ -80,7 +72,7 @@ FUNCTIONS: dict[str, Function] = {
     "kebabcase": Function(("any",), False, _of_text(kebabcase)),
     "titlecase": Function(("any",), False, _of_text(titlecase)),
     "typeof": Function(("any",), False, typeof),
-    "string": Function(("any",), False, _string),
+    "string": Function(("any",), False, values.scalar_text),
     "number": Function(("any",), False, _number),
 }
 

@@ -137,6 +137,15 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def scalar_text(value: Any) -> str | None:
+    """The text of a text, a number or a boolean; None for everything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number_as_text(value) if is_number(value) else None
+
+
 def number_text(value: Any) -> str:
     """A number's own token."""
     if isinstance(value, Num):

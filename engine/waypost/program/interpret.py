@@ -149,11 +149,8 @@ def text_of(value: Any) -> Any:
     """A value as part of a mixed template."""
     if value is MISSING or value is None:
         return MISSING
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return values.number_as_text(value) if values.is_number(value) else values.encode(value).decode()
+    found = values.scalar_text(value)
+    return values.encode(value).decode() if found is None else found
 
 
 def _text(node: p.Text, env: Env) -> Any:
