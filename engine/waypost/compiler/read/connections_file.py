@@ -208,7 +208,7 @@ def _source(name: Scalar, node: Map, closed: Closed) -> FeedSpec:
         follow=closed.boolean(node.get("follow"), "`follow`", False),
         start=closed.one_of(node.get("from"), ("start", "now"), "`from`", start),
     )
-    return FeedSpec(Located(name.text, name.span), feed, {key.text: value.span for key, value in node.entries})
+    return FeedSpec(Located(name.text, name.span), feed, node.spans)
 
 
 def _files(node: Node | None, closed: Closed) -> list[str]:

@@ -71,6 +71,11 @@ class Map:
     def names(self) -> list[str]:
         return [name.text for name, _ in self.entries]
 
+    @property
+    def spans(self) -> dict[str, Span]:
+        """Where the value of each key stands."""
+        return {name.text: value.span for name, value in self.entries}
+
 
 @dataclass(frozen=True)
 class Seq:

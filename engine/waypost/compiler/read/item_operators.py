@@ -10,7 +10,6 @@ from collections.abc import Callable
 from waypost import plan as p
 from waypost.compiler.read import several
 from waypost.compiler.read.document import Map, Node, Scalar
-from waypost.compiler.read.source import Span
 from waypost.compiler.read.values import Place, Values
 from waypost.compiler.spec import Val
 from waypost.lang import each_items, template
@@ -39,11 +38,9 @@ def each(values: Values, node: Map, held: Node, place: Place) -> Val:
         values.add("M231", "every entry has the same name", key.span, "only the last would be left", help_text)
     if built.single and each_items.reads_key(built):
         help_text = "leave `single` out to go over an object's entries, or name the entries by what is in the items"
-        values.add(
-            "M230", "an item of a list has no name", _spans(node)["single"], "`key` is always missing", help_text
-        )
+        values.add("M230", "an item of a list has no name", node.spans["single"], "`key` is always missing", help_text)
     parts = (of, to) if key is None else (of, to, key)
-    return Val(built, node.span, parts, words=_spans(node), condition=where)
+    return Val(built, node.span, parts, words=node.spans, condition=where)
 
 
 def find(values: Values, node: Map, held: Node, place: Place) -> Val:
@@ -59,13 +56,13 @@ def find(values: Values, node: Map, held: Node, place: Place) -> Val:
     if where is None:
         return Val(NOTHING, node.span, parts, broken=True)
     built = p.Find(of=of.node, where=where.text, to=to.node if to else None)
-    return Val(built, node.span, parts, words=_spans(node), condition=where)
+    return Val(built, node.span, parts, words=node.spans, condition=where)
 
 
 def get(values: Values, node: Map, held: Node, place: Place) -> Val:
     of = values.value(held, place)
     key = _needed(values, node, "key", place, "say which member is meant, such as `key: $.event`", _name)
-    return Val(p.Get(of=of.node, key=key.node), node.span, (of, key), words=_spans(node))
+    return Val(p.Get(of=of.node, key=key.node), node.span, (of, key), words=node.spans)
 
 
 def single(values: Values, node: Map) -> bool:
@@ -90,7 +87,3 @@ def _needed(values: Values, node: Map, word: str, place: Place, help_text: str, 
         values.add("S103", f"`{operator.text}` needs `{word}`", operator.span, "missing here", help_text)
         return Val(NOTHING, node.span, broken=True)
     return read(values, held, place)
-
-
-def _spans(node: Map) -> dict[str, Span]:
-    return {name.text: value.span for name, value in node.entries}

@@ -178,9 +178,8 @@ class _Status:
             reason=self.text_or_path(reason_node),
             then=rules,
         )
-        spans = {key.text: held.span for key, held in node.entries}
         self.found.readers.append(
-            ReaderSpec(self.status, reader, "", at_node.span, at_node.span, spans, tuple(conditions))
+            ReaderSpec(self.status, reader, "", at_node.span, at_node.span, node.spans, tuple(conditions))
         )
         return [reader]
 

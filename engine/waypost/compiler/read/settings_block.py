@@ -41,7 +41,7 @@ def read_settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
             found[name.text] = SettingSpec(
                 Located(name.text, name.span),
                 _setting(name, inner, closed),
-                {key.text: item.span for key, item in inner.entries},
+                inner.spans,
             )
     return found
 

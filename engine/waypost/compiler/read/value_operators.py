@@ -14,7 +14,6 @@ from waypost.compiler.read import foreign_words, item_operators, several, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
-from waypost.compiler.read.source import Span
 from waypost.compiler.read.values import Place, Values
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
@@ -102,7 +101,7 @@ def _keyed(
         values.add("S103", f"{what} needs `keys`", node.entries[0][0].span, "missing here", f"list the keys to {verb}")
     if isinstance(keys, Scalar) and "{{" in keys.text:
         setting = _setting(values, keys, place, "keys")
-        return Val(make(of=of.node, keys=[], keys_of=setting), node.span, (of,), words=_spans(node))
+        return Val(make(of=of.node, keys=[], keys_of=setting), node.span, (of,), words=node.spans)
     names = values.closed.texts(keys, "`keys`")
     seen: set[str] = set()
     for name in names:
@@ -119,7 +118,7 @@ def _keyed(
         node.span,
         (of,),
         keys={name.text: name.span for name in names},
-        words=_spans(node),
+        words=node.spans,
     )
 
 
@@ -134,7 +133,7 @@ def when(values: Values, node: Map, held: Node, place: Place) -> Val:
     if test is None:
         return Val(p.Const(value=None), node.span, parts, broken=True)
     built = p.When(test=test.text, then=then.node, otherwise=other.node if other else None)
-    return Val(built, node.span, parts, condition=test, words=_spans(node))
+    return Val(built, node.span, parts, condition=test, words=node.spans)
 
 
 def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
@@ -160,7 +159,7 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
         node.span,
         parts,
         keys={name.text: name.span for name, _ in table.entries} if table else {},
-        words=_spans(node),
+        words=node.spans,
     )
 
 
@@ -206,7 +205,7 @@ def checked(values: Values, node: Map, held: Node, place: Place) -> Val:
         default=default,
         required=closed.boolean(node.get("required"), "`required`", False),
     )
-    return Val(built, node.span, (of,), words=_spans(node))
+    return Val(built, node.span, (of,), words=node.spans)
 
 
 def messages(values: Values, node: Map, held: Node, place: Place) -> Val:
@@ -294,10 +293,6 @@ def no_path(values: Values, node: Node, what: str) -> None:
         "this is not evaluated",
         "choose between values with `$first: [ … ]` or `$when`, or excuse the line when it is the text that you send",
     )
-
-
-def _spans(node: Map) -> dict[str, Span]:
-    return {name.text: value.span for name, value in node.entries}
 
 
 READERS: dict[str, Reader] = {
