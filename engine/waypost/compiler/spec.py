@@ -1,7 +1,8 @@
 """A spec, read: every leaf with the place it was written at.
 
-Takes nothing; `reader.py` makes these from the document, `check/` judges them, `lower.py` turns them into a plan. A `Val` holds the plan's own
-node for an expression beside its span and its parts, so that a check walks an expression with positions and lowering has nothing to look up.
+Takes nothing; `read/spec_reader.py` makes these from the document, `check/` judges them, `lower.py` turns them into a plan. A `Val` holds
+the plan's own node for an expression beside its span and its parts, so that a check walks an expression with positions and lowering has
+nothing to look up.
 """
 
 from __future__ import annotations
@@ -176,3 +177,8 @@ class Spec:
     check: RequestSpec | None
     actions: dict[str, ActionSpec]
     texts: dict[str, Any] = field(default_factory=dict)
+
+    def requests(self) -> list[RequestSpec]:
+        """Each request once, however many actions share it; then the check."""
+        own = {id(action.request): action.request for action in self.actions.values()}
+        return [*own.values(), *([self.check] if self.check else [])]

@@ -20,10 +20,7 @@ RETRYABLE = (408, 409, 423, 425, 429)
 
 
 def check(spec: Spec, report: Report) -> None:
-    for request in {
-        id(item): item
-        for item in (*(action.request for action in spec.actions.values()), *([spec.check] if spec.check else []))
-    }.values():
+    for request in spec.requests():
         check_url(spec, request, report)
         _headers(request.headers, request, report)
         _objects(request, report)
@@ -98,8 +95,7 @@ def _twice(spec: Spec, report: Report) -> None:
     if {"basic.username", "bearer"} <= spec.auth.values.keys():
         span = spec.auth.values["bearer"].span
         _add(report, "D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
-    requests = [action.request for action in spec.actions.values()] + ([spec.check] if spec.check else [])
-    for request in requests:
+    for request in spec.requests():
         seen = dict(auth)
         for name in request.headers:
             if name.lower() in seen:

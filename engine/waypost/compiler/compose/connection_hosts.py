@@ -12,11 +12,9 @@ from waypost.lang.hosts import Piece, origin_fault, origin_of, piece_fault
 
 
 def check_hosts(connection: ConnectionSpec, spec: Spec, settings: dict[str, Any], report: Report) -> None:
-    requests = {id(action.request): action.request for action in spec.actions.values()}
-    urls = [request.url for request in (*requests.values(), *([spec.check] if spec.check else []))]
     said: set[str] = set()
-    for url in urls:
-        origin = origin_of(url.node)
+    for request in spec.requests():
+        origin = origin_of(request.url.node)
         if origin is None or origin.based:
             continue
         texts: list[str | None] = []
