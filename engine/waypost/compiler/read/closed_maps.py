@@ -6,7 +6,7 @@ Takes document nodes and a Report; gives Python values. Family S. `x-*` keys are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from waypost.compiler.read import foreign_words, units
@@ -148,6 +148,14 @@ class Closed:
                     key.span,
                     help=f"its keys are {', '.join(known)}; a private note begins with `x-`",
                 )
+
+    def named(self, node: Node | None, what: str, kind: str) -> Iterator[tuple[Scalar, Node]]:
+        """The entries of a map whose keys are names of the author's, without private notes; a key that is no name is reported."""
+        held = self.map(node, what)
+        for name, value in held.entries if held else ():
+            if not name.text.startswith("x-"):
+                self.name(name, kind)
+                yield name, value
 
     def name(self, name: Scalar, what: str) -> None:
         if not re.fullmatch(NAME, name.text):

@@ -94,10 +94,7 @@ def _entries(top: Map, word: str, what: str, closed: Closed) -> Iterable[tuple[S
     node = closed.map(closed.need(top, word, "a connections file", f"name at least one {word[:-1]}"), f"`{word}`")
     if node is not None and not node.entries:
         closed.add("S103", f"`{word}` needs at least one {word[:-1]}", node.span, "found none")
-    for name, value in node.entries if node else ():
-        if name.text.startswith("x-"):
-            continue
-        closed.name(name, what)
+    for name, value in closed.named(node, f"`{word}`", what):
         held = closed.map(value, f"the {word[:-1]} `{name.text}`")
         if held is not None:
             yield name, held

@@ -20,12 +20,8 @@ class NamedValues:
         self._reading: list[str] = []
 
     def read(self, node: Node | None) -> None:
-        closed = Closed(self.report)
-        held = closed.map(node, "`values`")
-        for name, value in held.entries if held else ():
-            if not name.text.startswith("x-"):
-                closed.name(name, "a value")
-                self._held[name.text] = (name, value)
+        for name, value in Closed(self.report).named(node, "`values`", "a value"):
+            self._held[name.text] = (name, value)
 
     def begin(self, name: Scalar) -> Node | None:
         """The value of that name, which is being read until `end`; None for what cannot be had, which is reported."""

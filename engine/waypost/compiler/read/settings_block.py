@@ -30,12 +30,8 @@ WHICH = f"write `{{type: string}}`, or the fields of a row: `{ROW}`"
 
 
 def read_settings(node: Node | None, closed: Closed) -> dict[str, SettingSpec]:
-    held = closed.map(node, "`settings`")
     found: dict[str, SettingSpec] = {}
-    for name, value in held.entries if held else ():
-        if name.text.startswith("x-"):
-            continue
-        closed.name(name, "a setting")
+    for name, value in closed.named(node, "`settings`", "a setting"):
         inner = closed.map(value, f"the setting `{name.text}`")
         if inner is not None:
             found[name.text] = SettingSpec(
@@ -158,10 +154,7 @@ def _is_row(node: Map) -> bool:
 
 def _row(key: Scalar, node: Map, closed: Closed) -> p.Setting:
     fields: dict[str, p.Setting] = {}
-    for name, value in node.entries:
-        if name.text.startswith("x-"):
-            continue
-        closed.name(name, "a field")
+    for name, value in closed.named(node, "a row", "a field"):
         inner = closed.map(value, f"the field `{name.text}`", f"write `{name.text}: {{type: string}}`")
         if inner is not None:
             fields[name.text] = _one(name, f"the field `{name.text}`", inner, FIELD, closed)

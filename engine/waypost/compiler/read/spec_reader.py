@@ -154,12 +154,8 @@ def _shared(top: Map, layer: Layer, closed: Closed) -> tuple[dict[str, Map], dic
 
 
 def _blocks(node: Node | None, closed: Closed) -> dict[str, Map]:
-    held = closed.map(node, "`shared`")
     found: dict[str, Map] = {}
-    for name, value in held.entries if held else ():
-        if name.text.startswith("x-"):
-            continue
-        closed.name(name, "a shared block")
+    for name, value in closed.named(node, "`shared`", "a shared block"):
         block = closed.map(value, f"the shared block `{name.text}`")
         if block is not None:
             closed.keys(block, BLOCK, f"the shared block `{name.text}`")
