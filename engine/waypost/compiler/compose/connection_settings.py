@@ -21,7 +21,6 @@ from waypost.lang import shapes
 from waypost.lang.urls import is_plain, url_fault
 
 _KINDS = {"integer": ("int",), "number": ("int", "float"), "boolean": ("bool",)}
-_ARTICLES = {"integer": "an integer", "number": "a number", "boolean": "true or false"}
 
 
 def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], report: Report) -> dict[str, Any]:
@@ -71,7 +70,9 @@ def _value(name: str, node: Node, setting: p.Setting, closed: Closed, plain_http
     if setting.type in _KINDS:
         if node.kind in _KINDS[setting.type]:
             return closed.constant(node)
-        closed.add("S104", f"the setting `{name}` is {_ARTICLES[setting.type]}", node.span, f"found {describe(node)}")
+        closed.add(
+            "S104", f"the setting `{name}` is {shapes.ARTICLES[setting.type]}", node.span, f"found {describe(node)}"
+        )
         return None
     if setting.type == "url":
         fault = url_fault(node.text, plain_http=plain_http)
