@@ -1,6 +1,7 @@
 """What people write in conditions who know another notation, and what they are told.
 
-Takes a condition's text and where in it reading stopped. Gives words and LangErrors for fql_parser.py, which decides that it cannot go on.
+Takes a condition's text and where in it reading stopped. Gives words and LangErrors for fql_tokens.py and fql_parser.py, which decide that it
+cannot go on.
 """
 
 from __future__ import annotations
