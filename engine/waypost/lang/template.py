@@ -15,14 +15,16 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 from jinja2 import nodes as j
 
 from waypost import plan as p
-from waypost.lang import filters, jsonpath, patterns, phones, template_scan, values
+from waypost.lang import jsonpath, template_filters, template_habits, template_scan, values
 from waypost.lang.errors import LangError
+
+T = TypeVar("T")
 
 ROOTS = ("event", "item", "key", "settings", "meta", "now", "body", "signature")
 META = ("id",)
@@ -64,45 +66,6 @@ class Piece:
 
 def has_template(text: str) -> bool:
     return "{{" in text
-
-
-_SYNONYMS = {
-    "upcase": "upper",
-    "uppercase": "upper",
-    "downcase": "lower",
-    "lowercase": "lower",
-    "strip": "trim",
-    "to_json": "json",
-    "tojson": "json",
-    "parse_json": "from_json",
-    "str": "string",
-    "to_string": "string",
-    "int": "integer",
-    "float": "number",
-    "to_number": "number",
-    "strftime": "format_time",
-    "date": "format_time",
-    "iso8601": "datetime",
-    "timestamp": "unix",
-    "hash": "sha256",
-    "b64encode": "base64",
-    "base64encode": "base64",
-    "urlencode": "url",
-    "size": "length",
-    "count": "length",
-    "uniq": "unique",
-    "coalesce": "default",
-    "match": "matches",
-    "test": "matches",
-    "regex": "matches",
-    "extract": "capture",
-    "regex_extract": "capture",
-    "regex_replace": "replace_pattern",
-    "replace_regex": "replace_pattern",
-    "gsub": "replace_pattern",
-    "truncate": "truncate_bytes",
-}
-"""Names of filters elsewhere -> ours."""
 
 
 def parse(text: str, roots: frozenset[str] | tuple[str, ...] = ROOTS) -> p.Value:
@@ -213,12 +176,12 @@ class _Reader:
             raise self.fault(
                 "syntax", "the template is empty", 0, len(code), help="name a path, such as `{{ event.userId }}`"
             )
-        self.hyphens(code)
+        self.scanned(template_habits.check_hyphens, ROOTS)
         self.scanned(template_scan.check_numbers)
         try:
             tree = _ENVIRONMENT.parse("{{" + template_scan.for_jinja(code) + "}}")
         except jinja2.TemplateSyntaxError as error:
-            raise self.syntax(str(error.message)) from None
+            raise self.placed(template_habits.unread(code, str(error.message))) from None
         except (RecursionError, MemoryError):
             raise self.fault("syntax", "the expression is nested too deeply", 0, len(code)) from None
         output = tree.body[0] if len(tree.body) == 1 else None
@@ -234,38 +197,16 @@ class _Reader:
         self.scanned(template_scan.check_filters)
         return found
 
-    def scanned(self, check: Callable[[str], None]) -> None:
-        """A look at the code besides Jinja's, its fault at its place in the template."""
+    def scanned(self, look: Callable[..., T], *given: Any) -> T:
+        """What is seen in the code besides Jinja's tree, a fault at its place in the template."""
         try:
-            check(self.piece.text)
+            return look(self.piece.text, *given)
         except LangError as error:
-            error.start, error.end = error.start + self.piece.start, error.end + self.piece.start
-            raise
+            raise self.placed(error) from None
 
-    def hyphens(self, code: str) -> None:
-        """`event.traits.address-2`: to Jinja a subtraction, and where no space stands beside the sign the name of a field."""
-        for found in _HYPHENED.finditer(_blank_quotes(code)):
-            name = found["name"]
-            head, _, last = name.rpartition("-")
-            follows = code[found.end() :]
-            if last in ROOTS and follows[:1] in (".", "["):
-                name = head
-            elif last.isdecimal() and re.match(r"\.\d", follows):
-                continue
-            if "-" not in name:
-                continue
-            path = code[found.start() : found.start("name") - 1]
-            start, end = found.start(), found.start("name") + len(name)
-            written = f'{path}["{name}"]'
-            raise self.fault(
-                "hyphen",
-                f"`{code[start:end]}` is a subtraction: names with a hyphen stand in brackets",
-                start,
-                end,
-                help=f"write `{written}`; a subtraction has spaces: `{path}.{name.replace('-', ' - ')}`",
-                replacement=written,
-                certain=not name.rpartition("-")[2].isdecimal(),
-            )
+    def placed(self, error: LangError) -> LangError:
+        error.start, error.end = error.start + self.piece.start, error.end + self.piece.start
+        return error
 
     def expression(self, node: Any) -> p.Value:
         self.depth += 1
@@ -408,100 +349,15 @@ class _Reader:
         of = self.expression(node.node)
         name = node.name
         span = self.find(name, after=r"\|\s*")
-        row = filters.FILTERS.get(name)
-        if row is None:
-            near = [_SYNONYMS[name]] if name in _SYNONYMS else difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
-            raise self.fault(
-                "unknown_filter",
-                f"there is no filter `{name}`",
-                *span,
-                help=f"did you mean `{near[0]}`?" if near else f"the filters are {', '.join(filters.FILTERS)}",
-                replacement=near[0] if near else None,
-            )
+        row = self.scanned(template_filters.row_of, name, span)
         named = {held.key: held.value for held in node.kwargs}
         if row.flag and list(named) == [row.flag] and len(node.args) == len(row.args) - 1:
             node.args.append(named[row.flag])
         elif node.kwargs or node.dyn_args or node.dyn_kwargs:
             raise self.fault("filter_args", f"`{name}` takes its arguments by place, not by name", *span)
         args = [self.expression(arg) for arg in node.args]
-        self.check_args(name, row, args, span)
-        if name == "e164":
-            self.check_phone(args[0], span)
+        self.scanned(template_filters.check, name, row, args, span)
         return p.Filter(name=name, of=of, args=args)
-
-    def check_args(self, name: str, row: filters.Filter, args: list[p.Value], span: tuple[int, int]) -> None:
-        least, most = len(row.args) - row.optional, len(row.args)
-        if not least <= len(args) <= most:
-            wanted = f"{least}" if least == most else f"{least} to {most}"
-            raise self.fault(
-                "filter_args", f"`{name}` takes {wanted} argument{'s' * (most != 1)}, found {len(args)}", *span
-            )
-        for kind, arg in zip(row.args, args, strict=False):
-            if kind == "any" or (kind == "text" and not isinstance(arg, p.Const)):
-                continue
-            found = arg.value if isinstance(arg, p.Const) else None
-            fits = (
-                isinstance(found, bool)
-                if kind == "flag"
-                else isinstance(found, int) and not isinstance(found, bool)
-                if kind == "integer"
-                else isinstance(found, str)
-            )
-            if not fits:
-                shape = {
-                    "integer": "a whole number",
-                    "path": "a path in quotes",
-                    "format": "a format in quotes",
-                    "text": "text in quotes",
-                    "pattern": "a pattern in quotes",
-                    "replacement": "text in quotes",
-                    "flag": f"`{row.flag}: true`",
-                }[kind]
-                raise self.fault("filter_args", f"`{name}` takes {shape} here", *span)
-            if kind == "pattern":
-                self.check_pattern(str(found), span)
-            self.check_text(name, kind, found, span)
-        if name == "replace_pattern":
-            self.check_replacement(args, span)
-
-    def check_pattern(self, pattern: str, span: tuple[int, int]) -> None:
-        """A pattern that RE2 refuses, at its place in the code."""
-        try:
-            patterns.check_filter(pattern)
-        except LangError as error:
-            held = (found for found in template_scan.PATTERN.finditer(self.piece.text) if found.end() > span[0])
-            quoted = next(held, None)
-            at = quoted.start("text") if quoted is not None and quoted["text"] == pattern else None
-            start, end = (at + error.start, at + error.end) if at is not None else span
-            raise self.fault("filter_args", error.message, start, end, help=error.help) from None
-
-    def check_phone(self, country: p.Value, span: tuple[int, int]) -> None:
-        try:
-            phones.check(country.value if isinstance(country, p.Const) else None)
-        except LangError as error:
-            raise self.fault("filter_args", error.message, *span, help=error.help) from None
-
-    def check_replacement(self, args: list[p.Value], span: tuple[int, int]) -> None:
-        pattern, to = (arg.value if isinstance(arg, p.Const) else "" for arg in args)
-        try:
-            patterns.check_replacement(pattern, to)
-        except LangError as error:
-            raise self.fault("filter_args", error.message, *span, help=error.help) from None
-
-    def check_text(self, name: str, kind: str, found: Any, span: tuple[int, int]) -> None:
-        try:
-            if kind == "format":
-                filters.check_format(found)
-            elif kind == "path":
-                jsonpath.parse(found if found.startswith("$") else f"$.{found}")
-            elif name == "split" and not found:
-                raise LangError("filter_args", "the separator of `split` is empty", 0, 0)
-            elif name == "truncate_bytes" and isinstance(found, int) and found < 0:
-                raise LangError("filter_args", "`truncate_bytes` takes 0 or more here", 0, 0)
-            elif name in ("hash_id", "round") and isinstance(found, int) and not 0 <= found <= 52:
-                raise LangError("filter_args", f"`{name}` takes 0 to 52 here", 0, 0)
-        except LangError as error:
-            raise self.fault("filter_args", error.message, *span, help=error.help) from None
 
     def find(self, name: str, after: str = "") -> tuple[int, int]:
         """The next place of a name in the code; names are met in written order."""
@@ -511,25 +367,6 @@ class _Reader:
             return self.construct(None)
         self.at = max(self.at, match.end("name"))
         return match.span("name")
-
-    def syntax(self, message: str) -> LangError:
-        """Jinja's complaint in our words, at the sign it names where that is found."""
-        code = self.piece.text
-        for habit, fault in _HABITS:
-            if (found := habit.search(_blank_quotes(code))) is not None:
-                return self.fault("syntax", **fault(code, found))
-        quoted = re.search(r"unexpected '(.+?)'|near '(.+?)'|unexpected char '(.+?)'", message)
-        sign = next((part for part in quoted.groups() if part), None) if quoted else None
-        at = code.find(sign) if sign else -1
-        instead = re.match(r"\s*([\w.]+)-[a-zA-Z]", code)
-        help_text = (
-            f'`-` subtracts; write a name with a dash as `{instead[1].rsplit(".", 1)[0]}["…"]`' if instead else ""
-        )
-        if at >= 0 and sign:
-            return self.fault("syntax", f"`{sign}` is not expected here", at, at + len(sign), help=help_text)
-        stripped = code.strip()
-        start = code.index(stripped)
-        return self.fault("syntax", f"this is no expression: {message}", start, start + len(stripped), help=help_text)
 
     def fault(
         self,
@@ -544,59 +381,6 @@ class _Reader:
     ) -> LangError:
         at = self.piece.start
         return LangError(kind, message, at + start, at + end, help=help, replacement=replacement, certain=certain)
-
-
-_HYPHENED = re.compile(r"(?<![\w.])(?:event|item)(?:\.\w+|\[[^\]]*\])*\.(?P<name>[A-Za-z_]\w*(?:-\w+)+)(?![\w(])")
-"""A path that goes on with a name in which a hyphen stands."""
-
-
-def _blank_quotes(code: str) -> str:
-    """The code with everything in quotes blanked, at the same offsets."""
-    return re.sub(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", lambda found: "_" * len(found[0]), code)
-
-
-def _sign_in_name(code: str, found: re.Match[str]) -> dict[str, Any]:
-    """`properties.$current_url`: a name with a sign stands in brackets."""
-    fixed = f'["{found["name"]}"]'
-    return {
-        "message": f"`{found['name']}` is not a name that can follow a dot",
-        "start": found.start(),
-        "end": found.end(),
-        "help": f"write `{found['before']}{fixed}`",
-        "replacement": f"{found['before']}{fixed}",
-    }
-
-
-def _either(code: str, found: re.Match[str]) -> dict[str, Any]:
-    """`a || b` and `a ?? b`, which say elsewhere "the first that is there"."""
-    return {
-        "message": f"`{found[0]}` is not part of the template language",
-        "start": found.start(),
-        "end": found.end(),
-        "help": "use `{$first: [ … ]}`, or `| default( … )`",
-    }
-
-
-def _colon(code: str, found: re.Match[str]) -> dict[str, Any]:
-    """`default: 'x'`, as Liquid gives a filter its arguments."""
-    args = code[slice(*found.span("args"))].rstrip()
-    end = found.start("args") + len(args)
-    fixed = f"{found['filter']}({args})"
-    return {
-        "message": f"the arguments of `{found['filter']}` stand in parentheses",
-        "start": found.start("filter"),
-        "end": end,
-        "help": f"write `{fixed}`",
-        "replacement": fixed,
-    }
-
-
-_HABITS = (
-    (re.compile(r"(?P<before>[A-Za-z_][\w.\[\]]*)\.(?P<name>[\w-]*[$@#][\w$@#-]*)"), _sign_in_name),
-    (re.compile(r"\|\||\?\?"), _either),
-    (re.compile(r"\|\s*(?P<filter>\w+)\s*:\s*(?P<args>[^|\s][^|]*)"), _colon),
-)
-"""How other languages write what Jinja cannot read -> the fault in our words."""
 
 
 def _quoted(step: str | int) -> str:
