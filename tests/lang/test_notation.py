@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from waypost import plan as p
 from waypost.compiler.read import document
+from waypost.compiler.read.places import BODY, TEXT
 from waypost.compiler.read.source import Source
 from waypost.compiler.read.value_operators import values_reader
-from waypost.compiler.read.values import BODY, TEXT
 from waypost.compiler.report.diagnostic import Report
 from waypost.lang import fql, jsonpath, notation
 from waypost.lang.formats import TEXT_FORMATS

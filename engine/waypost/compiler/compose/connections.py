@@ -19,9 +19,9 @@ from waypost.compiler.compose.overlay import Destination, overlay, read_destinat
 from waypost.compiler.lower import lower
 from waypost.compiler.read import document
 from waypost.compiler.read.connections_file import ConnectionsFile, ConnectionSpec, read_connections
+from waypost.compiler.read.places import Place
 from waypost.compiler.read.source import Source, joined
 from waypost.compiler.read.value_operators import values_reader
-from waypost.compiler.read.values import Place
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.report.suppress import excuse

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from waypost import plan as p
 from waypost.compiler.read import several
 from waypost.compiler.read.document import Map, Node, Scalar
-from waypost.compiler.read.values import Place, Values
+from waypost.compiler.read.places import Place
+from waypost.compiler.read.values import Values
 from waypost.compiler.spec import Val
 from waypost.lang import each_items, template
 

@@ -15,9 +15,10 @@ from waypost.compiler.compose.reuse import METHODS, is_omit
 from waypost.compiler.read import units
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
+from waypost.compiler.read.places import AUTH, BODY, OBJECTS, TEXT, Place
 from waypost.compiler.read.responses import read_responses
 from waypost.compiler.read.source import Span
-from waypost.compiler.read.values import AUTH, BODY, OBJECTS, TEXT, Place, Values
+from waypost.compiler.read.values import Values
 from waypost.compiler.spec import AuthSpec, Located, RequestSpec, Val
 from waypost.lang.bodies import FORMATS
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from waypost import plan as p
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
-from waypost.compiler.read.values import RESPONSE, RESULT, Values
+from waypost.compiler.read.places import RESPONSE, RESULT
+from waypost.compiler.read.values import Values
 from waypost.compiler.report.diagnostic import Fix
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Condition, ReaderSpec

@@ -16,11 +16,12 @@ from waypost.compiler.read import several
 from waypost.compiler.read.closed_maps import Closed, describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.integrations import read_names
+from waypost.compiler.read.places import MAPPING, TRIGGER, Place
 from waypost.compiler.read.request import read_auth, read_request
 from waypost.compiler.read.settings_block import read_settings
 from waypost.compiler.read.source import Span
 from waypost.compiler.read.value_operators import values_reader
-from waypost.compiler.read.values import MAPPING, TRIGGER, Place, Values
+from waypost.compiler.read.values import Values
 from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.spec import ActionSpec, Located, RequireSpec, Spec, Val
 
@@ -73,7 +74,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         auth=read_auth(top.get("auth"), values),
         check=read_request(check_node, values, probe=True) if check_node is not None else None,
         actions=_actions(top, closed, values, layer),
-        texts={"used_settings": values.used_settings} if isinstance(top.get("actions"), Map) else {},
+        texts={"used_settings": values.names.used_settings} if isinstance(top.get("actions"), Map) else {},
     )
     if found.actions:
         values.named.unused()

@@ -13,8 +13,10 @@ from waypost import plan as p
 from waypost.compiler.read import foreign_words, item_operators, several, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.lang_faults import report_fault
 from waypost.compiler.read.operators import OPERATORS
-from waypost.compiler.read.values import Place, Values
+from waypost.compiler.read.places import Place
+from waypost.compiler.read.values import Values
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Val
@@ -110,7 +112,7 @@ def _keyed(
         seen.add(name.text)
         no_path(values, name, "`keys` holds names of keys")
         if isinstance(of.node, p.Path) and not of.node.path.startswith("$item"):
-            values.known_field(
+            values.names.known_field(
                 jsonpath.parse(of.node.path).steps or ("?",) if of.node.path != "$" else (), name.text, name.span
             )
     return Val(
@@ -253,7 +255,7 @@ def _pattern(values: Values, node: Node | None) -> str | None:
             patterns.compiled(text)
     except LangError as error:
         if isinstance(node, Scalar):
-            values.lang_fault({"pattern": "M214"}, error, node)
+            report_fault(values.closed, {"pattern": "M214"}, error, node)
         return None
     return text or None
 
