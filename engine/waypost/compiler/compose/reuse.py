@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
+from waypost.compiler.read.operators import is_operator
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
@@ -27,11 +28,7 @@ def is_omit(node: Node) -> bool:
 
 def is_plain_map(node: Node) -> bool:
     """A map of ordinary keys, also beside `$merge`: what is joined key by key."""
-    return isinstance(node, Map) and not any(_is_operator(name) for name in node.names if name != "$merge")
-
-
-def _is_operator(name: str) -> bool:
-    return name.startswith("$") and not name.startswith("$$")
+    return isinstance(node, Map) and not any(is_operator(name) for name in node.names if name != "$merge")
 
 
 @dataclass(frozen=True)

@@ -33,3 +33,8 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "$lookup": ("in", "else"),
     "$messages": (),
 }
+
+
+def is_operator(name: str) -> bool:
+    """Whether a key is a word of the language: `$$` begins a key that is sent with one `$`."""
+    return name.startswith("$") and not name.startswith("$$")

@@ -14,7 +14,7 @@ from waypost.compiler.read import foreign_words, item_operators, several, units
 from waypost.compiler.read.closed_maps import describe
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.lang_faults import report_fault
-from waypost.compiler.read.operators import OPERATORS
+from waypost.compiler.read.operators import OPERATORS, is_operator
 from waypost.compiler.read.places import Place
 from waypost.compiler.read.values import Values
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
@@ -271,7 +271,7 @@ def constant(values: Values, node: Node, what: str) -> Any:
         return as_it_is(values, node.entries[0][1])
     found: dict[str, Any] = {}
     for name, held in node.entries:
-        if name.text.startswith("$") and not name.text.startswith("$$"):
+        if is_operator(name.text):
             values.add(
                 "M218",
                 f"{what}, so `{name.text}` is only a key here",
@@ -320,7 +320,7 @@ def values_reader(report: Report, settings: dict[str, p.Setting]) -> Values:
 
 
 def read_map(values: Values, node: Map, place: Place) -> Val:
-    operators = [name for name, _ in node.entries if name.text.startswith("$") and not name.text.startswith("$$")]
+    operators = [name for name, _ in node.entries if is_operator(name.text)]
     if not operators:
         return values.object(node, place)
     if len(operators) > 1:
