@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.authoring.given import given_value
 from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.lang.shapes import is_reference
 from waypost.plan import Plan, PlanError, catalog
 from waypost.plan import load as load_plan
 from waypost.program import program as programs
 from waypost.program.program import Program
-from waypost.program.settings import SettingError, is_reference, local_url
+from waypost.program.settings import SettingError, local_url
 
 if TYPE_CHECKING:
     from waypost.compiler.report.diagnostic import Report

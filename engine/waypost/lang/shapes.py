@@ -152,9 +152,14 @@ class _Reader:
         return found
 
 
+def is_reference(value: Any) -> bool:
+    """Whether a value stands for that of a variable or a file: `env:NAME`, `file:PATH`."""
+    return isinstance(value, str) and value.startswith(("env:", "file:"))
+
+
 def reference(value: Any, *, hidden: bool = False) -> str | None:
     """What is wrong with a reference within a list or map: it would be sent as it is written."""
-    if not isinstance(value, str) or not value.startswith(("env:", "file:")):
+    if not is_reference(value):
         return None
     what = "a reference" if hidden else f"`{shown(value, SHOWN)}`"
     return f"is {what}, and a reference stands only for a whole setting, not within one"

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waypost.lang import shapes
-from waypost.lang.shapes import shown
+from waypost.lang.shapes import is_reference, shown
 from waypost.lang.urls import base_url
 from waypost.lang.values import MISSING
 from waypost.plan import Plan, Setting, Tls
@@ -129,10 +129,6 @@ def wrong(
         except SettingError as error:
             found.append(str(error))
     return found
-
-
-def is_reference(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("env:", "file:"))
 
 
 def resolve(text: str, largest: int = LARGEST) -> tuple[str, bool]:

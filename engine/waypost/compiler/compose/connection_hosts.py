@@ -9,6 +9,7 @@ from waypost.compiler.read.connections_file import ConnectionSpec
 from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
 from waypost.compiler.spec import Spec
 from waypost.lang.hosts import Piece, origin_fault, origin_of, piece_fault
+from waypost.lang.shapes import is_reference
 
 
 def check_hosts(connection: ConnectionSpec, spec: Spec, settings: dict[str, Any], report: Report) -> None:
@@ -44,7 +45,7 @@ def _written(piece: Piece, spec: Spec, settings: dict[str, Any]) -> tuple[str, s
     _, name, *rest = piece.node.name.split(".")
     setting = spec.settings[name].setting
     value = settings.get(name, setting.default)
-    if value is None or (isinstance(value, str) and value.startswith(("env:", "file:"))):
+    if value is None or is_reference(value):
         return name, None
     return name, str(setting.choices.get(value, {}).get(rest[0], "")) if rest else str(value)
 

@@ -58,12 +58,12 @@ def read_settings(connection: ConnectionSpec, settings: dict[str, SettingSpec], 
 
 
 def _value(name: str, node: Node, setting: p.Setting, closed: Closed, plain_http: bool) -> Any:
-    if setting.type in shapes.SEVERAL and not (isinstance(node, Scalar) and re.match(r"(env|file):", node.text)):
+    if setting.type in shapes.SEVERAL and not (isinstance(node, Scalar) and shapes.is_reference(node.text)):
         return read_value(node, name, setting, closed, plain_http=plain_http)
     if not isinstance(node, Scalar) or node.kind == "null" or node.text == "":
         closed.add("S104", f"the setting `{name}` is one value", node.span, f"found {describe(node)}")
         return None
-    if setting.secret or re.match(r"(env|file):", node.text):
+    if setting.secret or shapes.is_reference(node.text):
         return node.text if is_reference(node, f"the setting `{name}`", name, closed) else None
     if setting.type == "choice":
         return closed.one_of(node, setting.choices, f"the setting `{name}`", "")

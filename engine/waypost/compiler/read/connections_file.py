@@ -19,7 +19,7 @@ from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import Located
-from waypost.lang import fql
+from waypost.lang import fql, shapes
 from waypost.lang.urls import LOOPBACK
 
 TOP = ("connections", "sources")
@@ -254,7 +254,7 @@ def is_reference(node: Scalar, what: str, name: str, closed: Closed) -> bool:
         return True
     meant = _MEANT.fullmatch(node.text)
     reference = f"env:{(meant[1] or meant[2]) if meant else re.sub(r'[^A-Z0-9]', '_', name.upper())}"
-    looks_like_one = re.match(r"(env|file):", node.text) is not None
+    looks_like_one = shapes.is_reference(node.text)
     closed.report.add(
         Diagnostic(
             "X106",
