@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from waypost import plan as p
-from waypost.compiler.read.source import Span
-from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.report.diagnostic import Report
 from waypost.compiler.report.suggest import nearest
 from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 from waypost.lang.bodies import FORMATS
@@ -25,10 +24,6 @@ def check(spec: Spec, report: Report) -> None:
             _not_sent(action, report)
 
 
-def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
-    report.add(Diagnostic(code, message, Label(span, label), help))
-
-
 def _messages(request: RequestSpec, report: Report) -> bool:
     """Whether anything is wrong with where they stand."""
     span = request.spans.get(request.word, request.method.span)
@@ -36,9 +31,7 @@ def _messages(request: RequestSpec, report: Report) -> bool:
     if request.body is None or not request.sends_messages:
         if batched:
             where, help = request.spans["batch key"], "remove `batch:`, or put `$messages` into the body"
-            _add(
-                report, "D106", "there are no messages in the request to batch", where, "one event is one request", help
-            )
+            report.say("D106", "there are no messages in the request to batch", where, "one event is one request", help)
             return True
         if request.body is None:
             return False
@@ -46,11 +39,11 @@ def _messages(request: RequestSpec, report: Report) -> bool:
         return True
     wrong = request.method.value == "get"
     if wrong:
-        _add(report, "D106", "a GET request has no body", span)
+        report.say("D106", "a GET request has no body", span)
     for node, message, help in FORMATS[request.word].faults(request.body.node, batched=batched):
         wrong = True
         held = next((val.span for val in request.body.walk() if val.node is node), span)
-        _add(report, "D106", message, held, help=help)
+        report.say("D106", message, held, help=help)
     return wrong
 
 
@@ -63,9 +56,7 @@ def _lists(request: RequestSpec, body: Val, actions: list[ActionSpec], spec: Spe
             span = request.spans.get(f"batch.max_messages.{name} key", request.span)
             near = nearest(name, names)
             help = f"its lists are {', '.join(names)}" if names else "give one number: the body has one list"
-            _add(
-                report, "D104", f"the body has no list `{name}`", span, f"did you mean `{near}`?" if near else "", help
-            )
+            report.say("D104", f"the body has no list `{name}`", span, f"did you mean `{near}`?" if near else "", help)
     if not names:
         return
     seen: dict[str, str] = {}
@@ -75,16 +66,16 @@ def _lists(request: RequestSpec, body: Val, actions: list[ActionSpec], spec: Spe
                 near = nearest(action, spec.actions)
                 label = f"did you mean `{near}`?" if near else ""
                 help = f"the actions are {', '.join(spec.actions)}"
-                _add(report, "D116", f"there is no action `{action}`", span, label, help)
+                report.say("D116", f"there is no action `{action}`", span, label, help)
                 # The one that was meant is not missing as well.
                 seen[near or action] = action
             elif action in seen:
-                _add(report, "D116", f"the messages of `{action}` stand in two lists", span, help="name it in one")
+                report.say("D116", f"the messages of `{action}` stand in two lists", span, help="name it in one")
             seen.setdefault(action, action)
     for held in actions:
         if held.name.value not in seen:
             help = f"add it to one of the body's lists: {', '.join(names)}"
-            _add(report, "D116", f"`{held.name.value}` stands in no list of its request", held.name.span, help=help)
+            report.say("D116", f"`{held.name.value}` stands in no list of its request", held.name.span, help=help)
 
 
 def _auth(request: RequestSpec, spec: Spec, report: Report) -> None:
@@ -99,12 +90,12 @@ def _auth(request: RequestSpec, spec: Spec, report: Report) -> None:
         help = (
             "write the body as a map around the messages" if form.members else f"a body of {form.name} has no members"
         )
-        _add(report, "D110", "`auth: body` has no object to add its members to", span, help=help)
+        report.say("D110", "`auth: body` has no object to add its members to", span, help=help)
     elif isinstance(held.node, p.Object):
         for name, val in added.items():
             if name in held.node.entries:
                 where = f"the request's `{request.word}` sets it"
-                _add(report, "D111", f"`{name}` of the body comes from two places", val.span, where, "keep one")
+                report.say("D111", f"`{name}` of the body comes from two places", val.span, where, "keep one")
 
 
 def _not_sent(action: ActionSpec, report: Report) -> None:
@@ -114,8 +105,7 @@ def _not_sent(action: ActionSpec, report: Report) -> None:
     if empty or action.require or action.request.sends_messages or action.mapping.broken:
         return
     word = "the body holds no message" if action.request.body is not None else "the request has no body"
-    _add(
-        report,
+    report.say(
         "D115",
         f"the mapping of `{action.name.value}` is not sent: {word}",
         action.mapping.span,
@@ -132,8 +122,7 @@ def content_type(form: BodyFormat, name: str, val: Val, report: Report) -> None:
     if not form.kinds.fullmatch(kind):
         other = next((held for held in FORMATS.values() if held is not form and held.kinds.fullmatch(kind)), None)
         wanted = f"write `{other.word}:` for such a body" if other is not None else "remove the header"
-        _add(
-            report,
+        report.say(
             "D114",
             f"the body is {form.name}, and `{name}` says `{kind}`",
             val.span,

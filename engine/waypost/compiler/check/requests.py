@@ -10,7 +10,7 @@ from waypost.compiler.check import bodies, results
 from waypost.compiler.check.mappings import kind
 from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
-from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.report.diagnostic import Report
 from waypost.compiler.spec import ActionSpec, RequestSpec, Spec, Val
 from waypost.lang import fql, fql_sat, fql_tree
 from waypost.lang.bodies import FORMATS
@@ -40,10 +40,6 @@ def check(spec: Spec, report: Report) -> None:
     bodies.check(spec, report)
 
 
-def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
-    report.add(Diagnostic(code, message, Label(span, label), help))
-
-
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
     for name in headers:
         _header(name, request.spans.get(f"headers.{name} key", request.span), report)
@@ -58,7 +54,7 @@ def _objects(request: RequestSpec, report: Report) -> None:
             found = kind(val)
             if found not in (None, "object"):
                 span, label = val.span, f"always {found}"
-                _add(report, "M201", f"`{word}` takes objects, and this is never one", span, label)
+                report.say("M201", f"`{word}` takes objects, and this is never one", span, label)
             entries = val.node.entries if isinstance(val.node, (p.Object, p.Merge)) else ()
             for name in entries if word == "headers" else ():
                 _header(name, val.keys.get(name, val.span), report)
@@ -66,10 +62,9 @@ def _objects(request: RequestSpec, report: Report) -> None:
 
 def _header(name: str, span: Span, report: Report) -> None:
     if not TOKEN.fullmatch(name):
-        _add(report, "D103", f"`{name}` is not a header name", span)
+        report.say("D103", f"`{name}` is not a header name", span)
     elif name.lower() in OURS:
-        _add(
-            report,
+        report.say(
             "D103",
             f"the header `{name}` is set by the engine",
             span,
@@ -84,8 +79,7 @@ def _twice(spec: Spec, report: Report) -> None:
         group, _, key = name.partition(".")
         if group == "headers":
             if key.lower() in auth:
-                _add(
-                    report,
+                report.say(
                     "D111",
                     f"the header `{key}` comes from two places",
                     val.span,
@@ -94,34 +88,32 @@ def _twice(spec: Spec, report: Report) -> None:
             auth[key.lower()] = "`auth`"
     if {"basic.username", "bearer"} <= spec.auth.values.keys():
         span = spec.auth.values["bearer"].span
-        _add(report, "D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
+        report.say("D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
     for request in spec.requests():
         seen = dict(auth)
         for name in request.headers:
             if name.lower() in seen:
                 span = request.spans.get(f"headers.{name} key", request.span)
                 where = seen[name.lower()]
-                _add(report, "D111", f"the header `{name}` comes from two places", span, f"{where} sets it", "keep one")
+                report.say("D111", f"the header `{name}` comes from two places", span, f"{where} sets it", "keep one")
             seen[name.lower()] = f"`{name}`"
 
 
 def _limits(request: RequestSpec, report: Report) -> None:
     batch, spans = request.plain.batch, request.spans
     if batch is not None and batch.max_bytes and batch.max_message_bytes and batch.max_message_bytes > batch.max_bytes:
-        _add(
-            report,
+        report.say(
             "D104",
             "`max_message_bytes` is more than `max_bytes`",
             spans["batch.max_message_bytes"],
             "no such message fits a batch",
         )
     if batch is not None and not {"batch.max_messages", "batch.max_bytes"} & spans.keys():
-        _add(report, "D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
+        report.say("D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
     retry, dedupe = request.plain.retry, request.plain.dedupe
     if dedupe is not None and retry.for_s > dedupe.within_s > 0:
         span = spans.get("retry.for") or spans.get("dedupe.within") or request.span
-        _add(
-            report,
+        report.say(
             "D105",
             f"retries go on for {retry.for_s:g} s, and the destination deduplicates for {dedupe.within_s:g} s",
             span,
@@ -129,7 +121,7 @@ def _limits(request: RequestSpec, report: Report) -> None:
             "retry for less: `retry: {for: …}`",
         )
     if request.plain.timeout_s <= 0 or request.plain.timeout_s > 3600:
-        _add(report, "D104", "`timeout` is from 1 ms to 1 h", spans.get("timeout", request.span))
+        report.say("D104", "`timeout` is from 1 ms to 1 h", spans.get("timeout", request.span))
 
 
 def _outcomes(request: RequestSpec, report: Report) -> None:
@@ -140,15 +132,14 @@ def _outcomes(request: RequestSpec, report: Report) -> None:
         whole = [rule for rule in rules if not rule.results]
         _accepted(status, whole, span, report, request.plain.responses.keys() - {status})
         if len(rules) > 1 and any(rule.test is None and not rule.results for rule in rules[:-1]):
-            _add(report, "D108", "what follows an outcome without `if` is never reached", span)
+            report.say("D108", "what follows an outcome without `if` is never reached", span)
 
 
 def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: Report, *, named: bool = False) -> None:
     """`named`: it is the outcome of those that an answer does not name, who go again without the others."""
     refused = status == "4xx" or (status.isdecimal() and 400 <= int(status) < 500 and int(status) not in RETRYABLE)
     if then in ("retry", "throttle") and refused and not named:
-        _add(
-            report,
+        report.say(
             "D107",
             f"a {status} says that the request is wrong: sending it again gives the same answer",
             span,
@@ -156,11 +147,10 @@ def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: R
             "use `reject` or `split`",
         )
     if then == "split" and request.plain.batch is None:
-        _add(report, "D108", "`split` halves a batch, and there is no `batch:`", span, help="use `reject`")
+        report.say("D108", "`split` halves a batch, and there is no `batch:`", span, help="use `reject`")
     failed = status in ("unsent", "unanswered") or status == "5xx" or (status.isdecimal() and int(status) >= 500)
     if then == "ok" and failed:
-        _add(
-            report,
+        report.say(
             "D112",
             f"`ok` on {status} counts messages as delivered that were not taken",
             span,
@@ -168,7 +158,7 @@ def _outcome(request: RequestSpec, status: str, then: str, span: Span, report: R
             "use `reject`, which keeps them, or `retry`",
         )
     if then in ("split", "throttle") and status in ("unsent", "unanswered"):
-        _add(report, "D108", f"`{then}` needs an answer, and `{status}` has none", span)
+        report.say("D108", f"`{then}` needs an answer, and `{status}` has none", span)
 
 
 def _by_name(path: str) -> str:
@@ -186,8 +176,7 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
     if not results.success(status):
         return
     if any(rule.then == "split" for rule in rules):
-        _add(
-            report,
+        report.say(
             "D113",
             f"`split` on {status} sends accepted messages again",
             span,
@@ -197,8 +186,7 @@ def _accepted(status: str, rules: list[p.ResponseRule], span: Span, report: Repo
     again = list(itertools.takewhile(lambda rule: rule.then in ("retry", "throttle", "stop"), rules))
     sure = _always(status, again, others)
     if sure:
-        _add(
-            report,
+        report.say(
             "D113",
             f"`{again[0].then}` on every {sure} sends accepted messages again",
             span,
@@ -234,8 +222,7 @@ def _dedupe(action: ActionSpec, report: Report) -> None:
                 break
             node = node.entries.get(key) if isinstance(node, (p.Object, p.Merge)) else None
             if node is None:
-                _add(
-                    report,
+                report.say(
                     "D109",
                     f"`{action.name.value}` never produces `{path}`",
                     action.request.spans.get("dedupe.by", action.request.span),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from waypost import plan as p
 from waypost.compiler.check.mappings import produces
-from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
 from waypost.compiler.spec import ActionSpec, ReaderSpec, RequestSpec
 from waypost.lang import fql
@@ -33,7 +32,7 @@ def check_request(request: RequestSpec, report: Report) -> None:
         _list(held, lists, report)
         _then(held, report)
         if held.status in ("unsent", "unanswered"):
-            _add(report, "D108", f"`results` needs an answer, and `{held.status}` has none", held.span)
+            report.say("D108", f"`results` needs an answer, and `{held.status}` has none", held.span)
     for status, rules in request.plain.responses.items():
         for index, rule in enumerate(rules):
             readers = [held for held in request.readers if held.status == status and held.reader in rule.results]
@@ -62,24 +61,24 @@ def _list(held: ReaderSpec, lists: list[str], report: Report) -> None:
     span = held.spans.get("list", held.spans.get("index", held.span))
     if held.reader.index is not None and named is None and lists:
         help_text = f"add `list:`, the name of one ({', '.join(lists)}), or where the item says it"
-        _add(report, "D108", "the body has several lists, and `index` counts in one of them", span, help=help_text)
+        report.say("D108", "the body has several lists, and `index` counts in one of them", span, help=help_text)
     elif named is not None and (held.reader.index is None or not lists):
         why = "the body has one list" if not lists else "`list` stands beside `index`"
-        _add(report, "D108", f"{why}: there is nothing to choose", span, help="remove `list`")
+        report.say("D108", f"{why}: there is nothing to choose", span, help="remove `list`")
     elif isinstance(named, p.Const) and named.value not in lists:
-        _add(report, "D108", f"the body has no list `{named.value}`", span, help=f"its lists are {', '.join(lists)}")
+        report.say("D108", f"the body has no list `{named.value}`", span, help=f"its lists are {', '.join(lists)}")
 
 
 def _then(held: ReaderSpec, report: Report) -> None:
     span = held.spans.get("then", held.span)
     then = held.reader.then
     if any(rule.then == "split" for rule in then):
-        _add(report, "D108", "`split` looks for a message, and here it is named", span, help="use `reject`")
+        report.say("D108", "`split` looks for a message, and here it is named", span, help="use `reject`")
     if any(rule.test is None for rule in then[:-1]):
-        _add(report, "D108", "what follows an outcome without `if` is never reached", span)
+        report.say("D108", "what follows an outcome without `if` is never reached", span)
     elif then[-1].test is not None:
         label = "a message may be named while no `if` holds"
-        _add(report, "D108", "`then` ends with an outcome without `if`", span, label, "add one, such as `reject`")
+        report.say("D108", "`then` ends with an outcome without `if`", span, label, "add one, such as `reject`")
 
 
 def _rest(status: str, rule: p.ResponseRule, after: list[p.ResponseRule], held: ReaderSpec, report: Report) -> None:
@@ -87,8 +86,7 @@ def _rest(status: str, rule: p.ResponseRule, after: list[p.ResponseRule], held: 
     positive = thens == {"ok"}
     told = positive or (rule.test is not None and reads_the_answer(rule.test))
     if success(status) and rule.then in AGAIN and (rule.then == "split" or not told):
-        _add(
-            report,
+        report.say(
             "D113",
             f"`rest: {rule.then}` on {status} sends accepted messages again",
             held.rest_span,
@@ -96,8 +94,7 @@ def _rest(status: str, rule: p.ResponseRule, after: list[p.ResponseRule], held: 
             "use `ok`, or `reject`, which keeps them with the answer",
         )
     if success(status) and positive and rule.then != "ok" and not any(next_.test is None for next_ in after):
-        _add(
-            report,
+        report.say(
             "D121",
             f"a {status} that names nobody is `ok` for all",
             held.rest_span,
@@ -105,15 +102,10 @@ def _rest(status: str, rule: p.ResponseRule, after: list[p.ResponseRule], held: 
             f"say what then: `{status}: [{{results: …, rest: {rule.then}}}, reject]`",
         )
     if rule.then in AGAIN[:2] and thens <= set(AGAIN[:2]) and status.startswith("4") and status not in ("408", "429"):
-        _add(
-            report,
+        report.say(
             "D107",
             f"every message of a {status} would be sent again",
             held.rest_span,
             f"those that it names (`then`) and the others (`rest: {rule.then}`)",
             "use `then: reject` for those that it names",
         )
-
-
-def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
-    report.add(Diagnostic(code, message, Label(span, label), help))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from waypost import plan as p
 from waypost.compiler.read.source import Span
-from waypost.compiler.report.diagnostic import Diagnostic, Label, Report
+from waypost.compiler.report.diagnostic import Report
 from waypost.compiler.spec import RequestSpec, SettingSpec, Spec
 from waypost.lang.hosts import HOST, PORT, SCHEME, Origin, Piece, host_fault, of_settings, origin_of, piece_fault
 from waypost.lang.urls import LOOPBACK, url_fault
@@ -34,11 +34,7 @@ def check_url(spec: Spec, request: RequestSpec, report: Report) -> None:
         _origin(spec, origin, span, report)
     spaced = not origin.based and re.search(r"\s", _text(origin.rest[0]) if origin.rest else "")
     if spaced or any("#" in _text(piece) for piece in origin.rest):
-        _add(report, "D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
-
-
-def _add(report: Report, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
-    report.add(Diagnostic(code, message, Label(span, label), help))
+        report.say("D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
 
 
 def _text(piece: p.Value) -> str:
@@ -53,14 +49,14 @@ def _no_origin(spec: Spec, pieces: list[p.Value], span: Span, report: Report) ->
             _based(spec, first, span, report)
         else:
             label = "else it would become part of the host"
-            _add(report, "D102", "what follows the base url must begin with `/`", span, label)
+            report.say("D102", "what follows the base url must begin with `/`", span, label)
         return
     label, help = "", ""
     # Of a url with a scheme something else than a setting stands in the host; without one that is not yet the question.
     if any(not of_settings(piece) for piece in pieces) and not _text(first).startswith("/"):
         label, help = "the host may not come from an event", "write `https://host/…` or `{{ settings.endpoint.api }}/…`"
     message = "a url begins with its scheme and host, or with a setting that holds them"
-    _add(report, "D102", message, span, label, help or "write `https://host/…` or `{{ settings.endpoint.api }}/…`")
+    report.say("D102", message, span, label, help or "write `https://host/…` or `{{ settings.endpoint.api }}/…`")
 
 
 def _is_base(item: SettingSpec, name: str) -> bool:
@@ -86,17 +82,17 @@ def _origin(spec: Spec, origin: Origin, span: Span, report: Report) -> None:
     except ValueError:
         fault = "its host or port cannot be read"
     if "@" in authority or re.search(r"\s", text):
-        _add(report, "D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
+        report.say("D102", "a url holds no user, fragment or spaces", span, help="put credentials into `auth`")
     elif scheme not in ("http", "https") or not host or fault:
-        _add(report, "D102", "a url begins with its scheme and host, or with a setting that holds them", span, fault)
+        report.say("D102", "a url begins with its scheme and host, or with a setting that holds them", span, fault)
     elif origin.chosen and (wrong := host_fault(re.sub(r":\d*$", "", authority))) is not None:
         message = "a url begins with its scheme and host, or with a setting that holds them"
-        _add(report, "D102", message, span, f"the host {wrong}")
+        report.say("D102", message, span, f"the host {wrong}")
     elif (
         scheme == "http" and host not in LOOPBACK and not any(piece.place in (SCHEME, HOST) for piece in origin.chosen)
     ):
         # A whole host that a setting chooses may be a loopback one: that is asked when it is known.
-        _add(report, "D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
+        report.say("D101", "this url is not https", span, "`http://` is accepted for loopback hosts only")
 
 
 def _names(node: p.Value) -> Iterator[str]:
@@ -119,7 +115,7 @@ def _piece(spec: Spec, piece: Piece, name: str, span: Span, report: Report) -> N
     setting = item.setting
     if setting.secret:
         help = "where the url itself is the secret (an incoming webhook), it is `type: url, secret: true`, and the url begins with it"
-        _add(report, "X101", f"the secret `{first}` would choose the host", span, help=help)
+        report.say("X101", f"the secret `{first}` would choose the host", span, help=help)
         return
     if setting.type not in KINDS:
         what = "holds its scheme itself" if setting.type == "url" else f"is of type {setting.type}"
@@ -128,8 +124,7 @@ def _piece(spec: Spec, piece: Piece, name: str, span: Span, report: Report) -> N
             if setting.type == "url"
             else ""
         )
-        _add(
-            report,
+        report.say(
             "D102",
             f"the setting `{first}` is no part of a host",
             span,
@@ -145,7 +140,7 @@ def _piece(spec: Spec, piece: Piece, name: str, span: Span, report: Report) -> N
         if fault is not None:
             what = f"the choice `{key}` of `{first}`" if key else f"the default of `{first}`"
             where = item.spans.get("choices" if key else "default", span)
-            _add(report, "D102", f"{what} is no part of a host", where, f"`{value}` {fault}")
+            report.say("D102", f"{what} is no part of a host", where, f"`{value}` {fault}")
 
 
 def _known(item: SettingSpec, rest: list[str]) -> Iterator[tuple[str, object]]:
@@ -163,11 +158,11 @@ def _known(item: SettingSpec, rest: list[str]) -> Iterator[tuple[str, object]]:
 def _based(spec: Spec, node: p.Value, span: Span, report: Report) -> None:
     """A url that begins with a setting, which holds scheme and host."""
     if not isinstance(node, p.Ref):
-        _add(report, "D102", "a url begins with its scheme and host, or with a setting that holds them", span)
+        report.say("D102", "a url begins with its scheme and host, or with a setting that holds them", span)
         for name in _names(node):
             item = spec.settings.get(name.split(".")[1])
             if item is not None and item.setting.secret:
-                _add(report, "X101", f"the secret `{name.split('.')[1]}` would choose the host", span)
+                report.say("X101", f"the secret `{name.split('.')[1]}` would choose the host", span)
         return
     _, first, *rest = node.name.split(".")
     item = spec.settings.get(first)
@@ -175,18 +170,16 @@ def _based(spec: Spec, node: p.Value, span: Span, report: Report) -> None:
         return
     if item.setting.secret and item.setting.type != "url":
         help = "where the url itself is the secret (an incoming webhook), it is `type: url, secret: true`"
-        _add(report, "X101", f"the secret `{first}` would choose the host", span, help=help)
+        report.say("X101", f"the secret `{first}` would choose the host", span, help=help)
         return
     if not rest and item.setting.type != "url":
         label = f"it is of type {item.setting.type}"
-        _add(
-            report, "D102", f"the setting `{first}` begins a url, and is no url", span, label, _url_advice(first, item)
-        )
+        report.say("D102", f"the setting `{first}` begins a url, and is no url", span, label, _url_advice(first, item))
     for key, data in item.setting.choices.items() if rest else ():
         value = data.get(rest[0])
         if not isinstance(value, str) or url_fault(value) is not None:
             where = item.spans.get("choices", span)
-            _add(report, "D101", f"the choice `{key}` of `{first}` is no https url", where, f"found `{value}`")
+            report.say("D101", f"the choice `{key}` of `{first}` is no https url", where, f"found `{value}`")
 
 
 def _url_advice(name: str, item: SettingSpec) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from waypost.compiler.read import foreign_words, units
 from waypost.compiler.read.document import Map, Node, Scalar, Seq, bare_kind, keeps_digits
 from waypost.compiler.read.source import Span
-from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
+from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.lang.words import snakecase
 
@@ -92,7 +92,7 @@ class Closed:
         self.report = report
 
     def add(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
-        self.report.add(Diagnostic(code, message, Label(span, label), help, (), fix))
+        self.report.say(code, message, span, label, help, fix)
 
     def map(self, node: Node | None, what: str, help: str = "") -> Map | None:
         """The node as a map; reports anything else."""

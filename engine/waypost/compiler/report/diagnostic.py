@@ -59,6 +59,10 @@ class Report:
         """A second finding of one rule at one place is the same fault, met on another way (a shared block used twice)."""
         self.found.setdefault((diagnostic.code, diagnostic.label.span), diagnostic)
 
+    def say(self, code: str, message: str, span: Span, label: str = "", help: str = "", fix: Fix | None = None) -> None:
+        """Adds a finding with one label, as most have."""
+        self.add(Diagnostic(code, message, Label(span, label), help, (), fix))
+
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """In order of the file; what only follows from a value that YAML has cut or changed is left out."""
