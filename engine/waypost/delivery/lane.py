@@ -8,40 +8,30 @@ What is held are runs of messages (runs.py), cut where a batch ends. The bytes o
 messages, and one that is split keeps their order (batches.py). With order keys, two messages with equal keys are never in two requests at
 once (order.py). Lanes that share a gate wait for each other there (gate.py): after any answer, each lane of the gate whose `next_wake` has
 come is to be ticked. `stop` a lane that is given up: it then leaves the gate.
-
-What a store keeps, a transaction a step: `settled(source)` gives the cursor (no event before it is still on its way) and what has ended above
-it since the last call: ranges of whole events by offset, and single deliveries (offset, action, item) of events that have others on their
-way. Add these to what is kept, and forget what lies before the cursor. After a crash read from the kept cursor, and `skip` what is kept above
-it before the first offer: what has ended is then not offered again, nor counted. `gaps(source)` gives all ranges, to write the kept ones
-afresh when they have become many.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from waypost.delivery.batches import Batch, Family, Flow, RequestKind
 from waypost.delivery.commands import Broken, Command, Dead, Doubt, Line, Send
-from waypost.delivery.gate import NEVER, Gate
-from waypost.delivery.ledger import Ledger
-from waypost.delivery.order import Order
+from waypost.delivery.gate import NEVER
+from waypost.delivery.holding import Holding
 from waypost.delivery.outcome import Answer, Verdict, backoff, verdict_of, wait_asked
 from waypost.delivery.partial import Portion, portions_of
-from waypost.delivery.progress import Part, Position, Progress, Settled, Skipped, end_all
+from waypost.delivery.progress import Position, Progress, Settled, end_all
 from waypost.delivery.results import Named, Sent
-from waypost.delivery.runs import Alone, Delivery, Idle, Run, Where, one, runs_of
-from waypost.events.guard import REASON, Guard
+from waypost.delivery.runs import Alone, Idle, Run, Where, one, runs_of
+from waypost.events.guard import REASON
 from waypost.events.lines import Chunk
 from waypost.events.mapped_chunk import NO_ACTION, Block
 from waypost.events.results import Filtered, Mapped, Rejected
 
 __all__ = ["Command", "Dead", "Lane", "Position", "RequestKind", "Send", "Settled"]
-
-WINDOW = 64 << 20
-"""So many bytes of messages and their events a lane holds, and reads no more events then."""
 
 LONE_REFUSALS = 8
 """A split whose messages are refused one by one this often, while none is delivered, is a fault of the configuration, not of the data; so is a
@@ -54,135 +44,8 @@ POISON_AFTER = 5
 """After so many failures of one batch, while others are delivered, it is split once: one message may break the destination."""
 
 
-class Lane:
-    """State: open batches and those ready to go (in the flows), those under way, those that wait for another try, and the ledger.
-
-    `stopped` says why the lane sends no more; what was not delivered then stays in flight and is kept for the next run.
-    """
-
-    def __init__(
-        self,
-        requests: dict[str, RequestKind],
-        gates: dict[str, Gate],
-        jitter: Callable[[], float],
-        *,
-        window_bytes: int = WINDOW,
-        shared: bool = False,
-        guard: Guard | None = None,
-    ) -> None:
-        """`shared`: other workers have some of the events (ELSEWHERE), and what lies between events is told as ended too."""
-        self.shared = shared
-        self.ledger = Ledger()
-        self.stopped = ""
-        self._jitter = jitter
-        self.window_bytes = window_bytes
-        self._held = 0
-        self._ids = itertools.count(1)
-        self._guard = guard or Guard()
-        self._flows = {name: Flow(name, kind, gates[name], self._ids, self._guard) for name, kind in requests.items()}
-        self._turns = list(self._flows.values())
-        self._under_way: dict[int, tuple[Flow, Batch]] = {}
-        self._waiting: list[tuple[float, int, Flow, Batch]] = []
-        self._successes = 0
-        self._order = Order()
-        self._ordered = False
-        self._sources: dict[str, Progress] = {}
-
-    # What the engine asks.
-
-    @property
-    def room(self) -> bool:
-        """Whether more events may be offered: what is held in memory is bounded."""
-        return self._held < self.window_bytes and not self.stopped
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not (self._under_way or self._waiting or any(flow.open or flow.ready for flow in self._turns))
-
-    @property
-    def held_bytes(self) -> int:
-        """What is held in memory: messages on their way, with their events."""
-        return self._held
-
-    def oldest(self) -> float | None:
-        """The instant at which the oldest message on its way was put into a batch. Looks at every batch."""
-        opened = [batch.opened for batch in self._closed()]
-        opened += [batch.opened for flow in self._turns for batch in flow.open.values()]
-        return min(opened, default=None)
-
-    def _closed(self) -> list[Batch]:
-        batches = [batch for _, batch in self._under_way.values()] + [row[3] for row in self._waiting]
-        return batches + [batch for flow in self._turns for batch in flow.ready if batch.count]
-
-    def begun(self) -> list[Delivery]:
-        """What is on its way in batches that are closed: whatever has been sent and has not ended is among it."""
-        return [delivery for batch in self._closed() for delivery in batch.deliveries()]
-
-    def under_way(self, batch_id: int) -> list[Delivery]:
-        """What a request that has not been settled carries."""
-        return self._under_way[batch_id][1].deliveries()
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the destination has taken anything in this run."""
-        return self._successes > 0
-
-    def next_wake(self, now: float) -> float | None:
-        """The instant at which `tick` may have something to do, if nothing else happens before."""
-        if self.stopped:
-            return None
-        wakes = [self._waiting[0][0]] if self._waiting else []
-        for flow in self._flows.values():
-            due = flow.oldest_due()
-            if due is not None:
-                wakes.append(due)
-            batch = self._next(flow)
-            if batch is not None:
-                until = flow.gate.ask(now, flow, flow.limit, batch.count)
-                if until != NEVER:
-                    wakes.append(now if until is None else until)
-        return min(wakes) if wakes else None
-
-    # Positions.
-
-    @property
-    def events_on_their_way(self) -> int:
-        return sum(progress.events for progress in self._sources.values())
-
-    @property
-    def sources_on_their_way(self) -> set[str]:
-        return {name for name, progress in self._sources.items() if progress.open}
-
-    def cursor(self, source: str) -> int:
-        """The offset up to which every event of a source has ended: where a next run resumes."""
-        return self._progress(source).cursor
-
-    def settled(self, source: str) -> Settled:
-        """The cursor, and what has ended above it since the last call."""
-        return self._progress(source).settled()
-
-    def gaps(self, source: str) -> list[tuple[int, int]]:
-        """All ranges of whole events that have ended above the cursor."""
-        return self._progress(source).gaps()
-
-    def skip(
-        self, source: str, cursor: int, ranges: Iterable[tuple[int, int]] = (), parts: Iterable[Part] = ()
-    ) -> None:
-        """What a former run had settled: reading resumes at the cursor, and what had ended above it is passed over."""
-        progress = self._progress(source)
-        progress.reached = cursor
-        progress.skipped = Skipped(ranges, parts)
-
-    def caught_up(self, source: str, cursor: int) -> None:
-        """The run as a whole has passed an offset: events of other workers before it are no longer waited for."""
-        self._progress(source).caught_up(cursor)
-
-    def _progress(self, source: str) -> Progress:
-        found = self._sources.get(source)
-        if found is None:
-            found = self._sources[source] = Progress(source)
-        return found
+class Lane(Holding):
+    """What it holds (holding.py), and what moves it: events, the passing of time, answers."""
 
     # Events.
 
@@ -336,6 +199,22 @@ class Lane:
             self._order.park(run)
 
     # Time.
+
+    def next_wake(self, now: float) -> float | None:
+        """The instant at which `tick` may have something to do, if nothing else happens before."""
+        if self.stopped:
+            return None
+        wakes = [self._waiting[0][0]] if self._waiting else []
+        for flow in self._flows.values():
+            due = flow.oldest_due()
+            if due is not None:
+                wakes.append(due)
+            batch = self._next(flow)
+            if batch is not None:
+                until = flow.gate.ask(now, flow, flow.limit, batch.count)
+                if until != NEVER:
+                    wakes.append(now if until is None else until)
+        return min(wakes) if wakes else None
 
     def tick(self, now: float, *, flush: bool = False) -> list[Command]:
         """Closes batches that are old enough (all with `flush`), wakes those that waited, and sends what the gates allow."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from waypost.delivery.lane import WINDOW
+from waypost.delivery.holding import WINDOW
 from waypost.engine.gates import Gates
 from waypost.engine.lane_mapper import MapLines
 from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours

@@ -18,7 +18,8 @@ from typing import Any
 
 from waypost.delivery.commands import Broken, Doubt
 from waypost.delivery.gate import Gate
-from waypost.delivery.lane import WINDOW, Command, Dead, Lane, Send
+from waypost.delivery.holding import WINDOW
+from waypost.delivery.lane import Command, Dead, Lane, Send
 from waypost.delivery.ledger import Ledger
 from waypost.delivery.outcome import Answer
 from waypost.engine.attempts import Attempts, Unsent
