@@ -17,7 +17,7 @@ from waypost.engine.engine import Assignment, Engine, run
 from waypost.engine.options import Options
 from waypost.engine.summary import Summary, status_of
 from waypost.events.guard import SWITCH, Guard
-from waypost.program import interpret
+from waypost.program import interpret_actions
 from waypost.program.program import Program, link
 from waypost.program.request.render import RequestProgram, Wire
 from waypost.sources.file import FileSource
@@ -207,12 +207,12 @@ def test_a_fault_of_the_fast_ways_costs_no_event(
 
 
 def test_an_action_with_each_is_guarded(guarded: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = interpret.map_action
+    real = interpret_actions.map_action
 
     def map_action(plan: p.Plan, name: str, settings: Any, origin: Any, now: float) -> Any:
         return boom() if b'"bad"' in origin.line else real(plan, name, settings, origin, now)
 
-    monkeypatch.setattr(interpret, "map_action", map_action)
+    monkeypatch.setattr(interpret_actions, "map_action", map_action)
     taking = Taking()
     summary, letters, _ = deliver(tmp_path, link(plan_of(each=True), {}), taking)
     assert [row["event"]["messageId"] for row in letters] == [f"m{at}" for at in BAD]

@@ -9,7 +9,7 @@ import pytest
 
 from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Filtered, Mapped, Rejected
-from waypost.program import interpret
+from waypost.program import interpret_actions
 from waypost.program.program import Program, link
 
 SPEC = """
@@ -64,8 +64,8 @@ def mapped(program: Program, event: dict[str, Any]) -> list[Any]:
     results = program.map(line, 5, b"f", 0.0)
     (row,) = program.map_many([line], [5], b"f", 0.0)
     assert results == ([row] if isinstance(row, Mapped) else row)
-    assert results == interpret.map_event(
-        program.plan, program.settings, interpret.Origin(line, 5, b"f", program.owner), 0.0
+    assert results == interpret_actions.map_event(
+        program.plan, program.settings, interpret_actions.Origin(line, 5, b"f", program.owner), 0.0
     )
     return results
 

@@ -19,7 +19,7 @@ from strict_segment import discard_reason
 from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
 from waypost.plan import load
-from waypost.program import interpret
+from waypost.program import interpret_actions
 from waypost.program.program import Program, link
 
 NOW = 1_795_000_000.0
@@ -62,8 +62,8 @@ def all_ways(linked: Both, lines: list[bytes]) -> list[list[Any]]:
         fast = program.map(line, offset, b"first", NOW)
         assert fast == together[offset]
         assert fast == program.map_general(line, offset, b"first", NOW)
-        origin = interpret.Origin(line, offset, b"first", program.owner)
-        slow = interpret.map_event(program.plan, program.settings, origin, NOW)
+        origin = interpret_actions.Origin(line, offset, b"first", program.owner)
+        slow = interpret_actions.map_event(program.plan, program.settings, origin, NOW)
         assert list(map(comparable, fast)) == list(map(comparable, slow)), line
     if not any(b"\n" in line for line in lines) and all(lines):
         assert in_pieces(program, lines) == in_pieces(bare, lines) == in_one(program, lines)
@@ -626,7 +626,9 @@ def test_a_word_that_is_no_json_is_named_in_the_same_words_on_every_way(
     line = f'{{"type":"track","event":{json.dumps(text, ensure_ascii=False)},"{field}":{form % word}}}'.encode()
     [[found]] = all_ways(shipped, [line])
     program = shipped[0]
-    [slow] = interpret.map_event(program.plan, program.settings, interpret.Origin(line, 0, b"first", "x"), NOW)
+    [slow] = interpret_actions.map_event(
+        program.plan, program.settings, interpret_actions.Origin(line, 0, b"first", "x"), NOW
+    )
     assert isinstance(found, Rejected)
     assert isinstance(slow, Rejected)
     assert (found.reason, found.message) == (slow.reason, slow.message)

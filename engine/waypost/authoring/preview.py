@@ -15,7 +15,7 @@ from waypost.authoring import result_json
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING, Fault
-from waypost.program import integrations, interpret
+from waypost.program import integrations, interpret, interpret_actions
 from waypost.program.program import Program
 from waypost.state.dead_letters import field_place
 
@@ -158,7 +158,7 @@ def _rows(
     if action.each is not None:
         held: Any = interpret.evaluate(action.each, env)
         item = held[result.item]
-    origin = interpret.Origin(line, 0, line, program.owner)
+    origin = interpret_actions.Origin(line, 0, line, program.owner)
     meta = origin.meta(env.event, result.action, result.item)
     inner = interpret.Env(env.event, env.settings, env.now, item, meta=meta)
     rows: list[tuple[str, str, str, str]] = []

@@ -26,7 +26,7 @@ from waypost.lang import fql, patterns, phones, values
 from waypost.lang.errors import LangError
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import Fault
-from waypost.program import integrations, interpret, settings
+from waypost.program import integrations, interpret, interpret_actions, settings
 from waypost.program.chunks import Chunks
 from waypost.program.credentials import secrets_of, try_templates
 from waypost.program.generated import layout as layouts
@@ -105,8 +105,8 @@ class Program:
         """An action with `each`: one message an item, by the reference interpreter."""
 
         def run(e: Any, line: bytes, at: At, now: float) -> Any:
-            origin = interpret.Origin(line, at[0], at[1], self.owner)
-            return interpret.map_action(self.plan, name, self.settings, origin, now)
+            origin = interpret_actions.Origin(line, at[0], at[1], self.owner)
+            return interpret_actions.map_action(self.plan, name, self.settings, origin, now)
 
         return run
 
@@ -319,7 +319,7 @@ def _interpreter(node: p.Value, action: str, bound: settings.Bound, owner: str) 
 
     def run(line: bytes, at: tuple[int, bytes], now: float) -> Any:
         event = interpret.decode_event(line)
-        meta = interpret.Origin(line, at[0], at[1], owner).meta(event, action, None)
+        meta = interpret_actions.Origin(line, at[0], at[1], owner).meta(event, action, None)
         return interpret.evaluate(node, interpret.Env(event, bound, int(now * 1000), meta=meta))
 
     return run

@@ -16,7 +16,7 @@ from waypost.authoring.importing.settle import Settled, settle
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Note
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import values
-from waypost.program.interpret import Origin, map_event
+from waypost.program.interpret_actions import Origin, map_event
 from waypost.program.settings import bind
 
 SOME_INSTANT = 1_800_000_000.0

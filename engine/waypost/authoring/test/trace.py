@@ -25,9 +25,10 @@ from waypost.lang.checks import run_checks
 from waypost.lang.each_items import key_text
 from waypost.lang.values import MISSING, Fault, encode
 from waypost.plan import Plan
-from waypost.program import interpret
+from waypost.program import interpret, interpret_actions
 from waypost.program.integrations import switched_off
-from waypost.program.interpret import BadEvent, Env, Origin
+from waypost.program.interpret import BadEvent, Env
+from waypost.program.interpret_actions import Origin
 from waypost.program.put_in import names
 from waypost.program.require import any_present
 from waypost.program.settings import Bound, bind
@@ -79,7 +80,7 @@ class Tracer:
             return
         self._frames = [Frame([])]
         name = action.name.value
-        results = interpret.map_action_on(self.plan, name, bound, event, origin, now, self._watch)
+        results = interpret_actions.map_action_on(self.plan, name, bound, event, origin, now, self._watch)
         assert results is not None, "the spec's trigger and the plan's are one condition"
         items: Iterable[Any] = (MISSING,)
         if action.each is not None:
