@@ -15,6 +15,7 @@ from waypost import plan as p
 from waypost.events.lines import Line
 from waypost.events.masking import masker
 from waypost.events.results import FILTERED, Filtered, Mapped
+from waypost.lang.urls import LEFT_OUT
 from waypost.program.credentials import secrets_of
 from waypost.program.program import Program, Result
 
@@ -80,14 +81,10 @@ def without_secrets(program: Program, text: str) -> str:
     return masker(_secrets(program))(text)
 
 
-URL_LEFT_OUT = "https://example.com"
-"""What stands for a url that was left out."""
-
-
 def _secrets(program: Program) -> list[str]:
     """A preview without a secret has its name in its place, which is to be seen."""
     bound = program.settings
-    left_out = {name for name in bound.secret if bound.values.get(name) in (f"<{name}>", URL_LEFT_OUT)}
+    left_out = {name for name in bound.secret if bound.values.get(name) in (f"<{name}>", LEFT_OUT)}
     if not left_out:
         return program.secrets
     return secrets_of(program.plan, replace(bound, secret=bound.secret - left_out))

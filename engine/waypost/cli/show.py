@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from waypost.authoring.result_json import URL_LEFT_OUT
 from waypost.cli import completion
 from waypost.cli.targets import load_target
 from waypost.lang.hosts import HOST, PORT, SCHEME, origin_of
+from waypost.lang.urls import LEFT_OUT
 from waypost.plan import Plan, Ref, Setting, Value, dump
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _stand_in(name: str, setting: Setting) -> object:
         return next(iter(setting.choices))
     if setting.type in ("list", "map"):
         return [] if setting.type == "list" else {}
-    return {"integer": 1, "number": 1, "boolean": True, "url": URL_LEFT_OUT}.get(setting.type, f"<{name}>")
+    return {"integer": 1, "number": 1, "boolean": True, "url": LEFT_OUT}.get(setting.type, f"<{name}>")

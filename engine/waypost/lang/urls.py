@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+LEFT_OUT = "https://example.com"
+"""What stands for a url that nobody gave, where something is only shown or measured."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine itself, by its name or address: what is sent to it stays here."""
