@@ -6,6 +6,7 @@ that cannot be compiled is taken out, and the import says so: rather a gap that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from waypost.authoring.importing.draft import ActionDraft, Draft, Owner, text_lines
@@ -26,6 +27,10 @@ UNWRITTEN = "todo: write its value"
 REASON = "as the imported metadata has it"
 
 
+Finding = tuple[Diagnostic, Owner, Line]
+"""With whose line it is on, and that line of the draft."""
+
+
 @dataclass(frozen=True)
 class Settled:
     text: str
@@ -37,52 +42,49 @@ class Settled:
 
 def settle(draft: Draft, path: str, schema: str = "") -> Settled:
     allowed: dict[tuple[Owner, str], str] = {}
-    settled = _judged(draft, path, schema, allowed)
+    settled, findings = _judged(draft, path, schema, allowed)
     for _ in range(ROUNDS):
-        fresh = {key: code for key, code in _excusable(draft, settled.report, schema).items() if key not in allowed}
-        if not fresh and not settled.report.diagnostics:
+        fresh = {key: code for key, code in _excusable(findings).items() if key not in allowed}
+        if not fresh and not _without(draft, findings):
             break
         allowed.update(fresh)
-        if not fresh and not _without(draft, settled.report, schema):
-            break
-        settled = _judged(draft, path, schema, allowed)
+        settled, findings = _judged(draft, path, schema, allowed)
     return settled
 
 
-def _judged(draft: Draft, path: str, schema: str, allowed: dict[tuple[Owner, str], str]) -> Settled:
+def _judged(
+    draft: Draft, path: str, schema: str, allowed: dict[tuple[Owner, str], str]
+) -> tuple[Settled, list[Finding]]:
+    written = list(text_lines(draft, schema))
     rows: list[str] = []
     found: list[tuple[int, str, Note]] = []
-    for owner, line in text_lines(draft, schema):
+    for owner, line in written:
         code = allowed.get((owner, line.text))
         rows.append(line.text + (f"   # waypost: allow {code} ({REASONS.get(code, REASON)})" if code else ""))
         found.extend((len(rows), owner[0], note) for note in line.notes)
     text = "\n".join(rows) + "\n"
     plan, report = compile_text(text, path)
-    return Settled(text, plan, report, tuple(found))
+    return Settled(text, plan, report, tuple(found)), list(_owned(report, written))
 
 
-def _owned(draft: Draft, report: Report, schema: str) -> list[tuple[Diagnostic, Owner, Line]]:
-    """Each finding with the line of the draft that it is on."""
-    rows = list(text_lines(draft, schema))
-    found = []
+def _owned(report: Report, written: list[tuple[Owner, Line]]) -> Iterator[Finding]:
     for item in report.diagnostics:
         at = report.source.position(item.label.span.start)[0] - 1
-        owner, line = rows[min(at, len(rows) - 1)]
-        found.append((item, owner, line))
-    return found
+        owner, line = written[min(at, len(written) - 1)]
+        yield item, owner, line
 
 
-def _excusable(draft: Draft, report: Report, schema: str) -> dict[tuple[Owner, str], str]:
+def _excusable(findings: list[Finding]) -> dict[tuple[Owner, str], str]:
     found: dict[tuple[Owner, str], str] = {}
-    for item, owner, line in _owned(draft, report, schema):
+    for item, owner, line in findings:
         if item.code in JUDGEMENT:
             found.setdefault((owner, line.text), item.code)
     return found
 
 
-def _without(draft: Draft, report: Report, schema: str) -> bool:
+def _without(draft: Draft, findings: list[Finding]) -> bool:
     """Takes the first value that cannot be compiled out of the draft. False when there is nothing to take out."""
-    for item, (name, part), _ in _owned(draft, report, schema):
+    for item, (name, part), _ in findings:
         action = next((one for one in draft.actions if one.name == name), None)
         if action is None:
             if part in draft.settings:
