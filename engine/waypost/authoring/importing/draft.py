@@ -1,6 +1,6 @@
 """The draft of a spec: what the metadata says, action by action, in the language of specs.
 
-Takes a Destination. Gives a `Draft`: the parts of the file, and the table of names. `lines` writes it. Nothing here is guessed: what the
+Takes a Destination. Gives a `Draft`: the parts of the file, and the table of names. `text_lines` writes it. Nothing here is guessed: what the
 metadata does not say (the request, a source, the event that sets an action off) stands in it as a `todo`.
 """
 
@@ -14,18 +14,28 @@ from typing import Any
 from waypost.authoring.importing import triggers
 from waypost.authoring.importing.conditions import required_when
 from waypost.authoring.importing.directives import Reader
-from waypost.authoring.importing.fields import Sample, Typed
+from waypost.authoring.importing.fields import UNSOURCED, Sample, Typed, no_source
 from waypost.authoring.importing.metadata import INTERNAL, Action, Destination, Field, Preset, Setting
 from waypost.authoring.importing.names import Names, spec_name
-from waypost.authoring.importing.sources import Constant, Nothing, Path, Source, plain
+from waypost.authoring.importing.sources import Constant, Nothing, Source, plain
 from waypost.authoring.importing.triggers import Trigger
-from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Line, Note, Noted, Tree, lines, notes, printable
+from waypost.authoring.importing.yaml_lines import (
+    APPROXIMATION,
+    SAID,
+    TODO,
+    Line,
+    Note,
+    Noted,
+    Tree,
+    lines,
+    notes,
+    printable,
+)
 from waypost.compiler.check.secrets import named_secret
 from waypost.lang import notation, values
 
 URL = "https://api.example.com/todo"
 BATCH_FIELDS = ("enable_batching", "batch_size", "batch_bytes", "batch_keys")
-SAID = "said"
 
 
 @dataclass
@@ -194,8 +204,8 @@ def _unused(of: Action, names: Names, *, enabled: bool) -> ActionDraft:
 
 
 def _map(made: ActionDraft, mapping: dict[str, Any], action: Action | None) -> None:
-    fields = dict(action.fields) if action else {key: Field(key, "") for key in mapping}
-    _batch(made, mapping, fields)
+    fields = action.fields if action else {key: Field(key, "") for key in mapping}
+    _batch(made, mapping)
     extra = [key for key in mapping if key not in fields and not _internal(key)]
     made.notes.extend(
         Note(APPROXIMATION, f"`{key}` is no field of the action, and is dropped as there") for key in extra
@@ -237,19 +247,18 @@ def _conditionally(made: ActionDraft, of: Field, sources: dict[str, Source], fie
         )
     elif isinstance(test, bool):
         return replace(of, required=test)
-    elif of.key in sources and plain(sources[of.key]) is not None:
-        made.require.append({"any": [notation.quoted(of.key)], "if": notation.condition(test)})
     else:
-        made.fields[of.key] = Noted(
-            plain(Path(("context", "todo", of.key))) or "",
-            (Note(TODO, f"`{of.key}` is required when {test}, and nothing says where its value comes from"),),
-            "todo: name its source",
-        )
+        if of.key not in sources or plain(sources[of.key]) is None:
+            made.fields[of.key] = Noted(
+                no_source(of.key),
+                (Note(TODO, f"`{of.key}` is required when {test}, and nothing says where its value comes from"),),
+                UNSOURCED,
+            )
         made.require.append({"any": [notation.quoted(of.key)], "if": notation.condition(test)})
     return of
 
 
-def _batch(made: ActionDraft, mapping: dict[str, Any], fields: dict[str, Field]) -> None:
+def _batch(made: ActionDraft, mapping: dict[str, Any]) -> None:
     """What is said of batches among the fields belongs to the request."""
     held = {key: Reader().read(mapping[key]) for key in BATCH_FIELDS if key in mapping}
     wanted = held.get("enable_batching", Nothing())
@@ -320,7 +329,10 @@ def _action_lines(of: ActionDraft) -> Iterator[tuple[Owner, Line]]:
     if not of.enabled:
         yield (of.name, ""), Line("    enabled: false   # no preset sets it off")
     comment = "   # todo: the events that set it off" if of.trigger.open else ""
-    yield (of.name, "trigger"), Line(f"    trigger: {scalar(of.trigger.text)}{comment}", list(of.trigger.notes))
+    yield (
+        (of.name, "trigger"),
+        Line(f"    trigger: {notation.condition(of.trigger.text)}{comment}", list(of.trigger.notes)),
+    )
     if of.batch is not None:
         request: Tree = {"body": "$messages", "batch": dict(of.batch)}
         yield from (((of.name, "request"), line) for line in lines("request", request, 4))
@@ -332,8 +344,3 @@ def _action_lines(of: ActionDraft) -> Iterator[tuple[Owner, Line]]:
     yield (of.name, "mapping"), Line("    mapping:")
     for key, tree in of.fields.items():
         yield from (((of.name, key), line) for line in lines(notation.key(key), tree, 6))
-
-
-def scalar(text: str) -> str:
-    """A condition as a value of its own line."""
-    return notation.condition(text)

@@ -28,9 +28,9 @@ from waypost.authoring.importing.sources import (
     Unknown,
     When,
     exists,
-    negated,
     path_text,
     plain,
+    when,
 )
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Note, Noted, Tree
 from waypost.compiler.check import event_fields
@@ -62,6 +62,14 @@ HINTS = ("text", "password", "date-like")
 
 PLACEHOLDER = ("context", "todo")
 """Where a value without a source is looked for: no event has it, so whatever needs it is refused until a source is named."""
+
+
+UNSOURCED = "todo: name its source"
+
+
+def no_source(key: str) -> str:
+    """The path of a field's value there."""
+    return notation.quoted(path_text(Path((*PLACEHOLDER, key))))
 
 
 @dataclass
@@ -100,10 +108,10 @@ class Typed:
 
     def missing(self, of: Field, notes: list[Note] | None = None) -> Tree:
         """A required field that has no source."""
-        words = {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, of.key)))), "required": "true"}
+        words = {"$from": no_source(of.key), "required": "true"}
         label = f" ({of.label})" if of.label and of.label.lower() != of.key.lower() else ""
         note = Note(TODO, f"`{of.key}`{label} is required, and nothing says where its value comes from")
-        return Noted(dict(words), (*(notes or []), note), "todo: name its source")
+        return Noted(dict(words), (*(notes or []), note), UNSOURCED)
 
     # One value.
 
@@ -159,7 +167,7 @@ class Typed:
             notes.append(
                 Note(TODO, f"the constant {notation.constant(held)[:60]} is refused by the field's own type or choices")
             )
-            return {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, of.key)))), "required": "true"}
+            return {"$from": no_source(of.key), "required": "true"}
         return plain(Constant(made))
 
     # Objects.
@@ -181,7 +189,7 @@ class Typed:
             inner = replace(of, required=False)
             then = self._object(source.then, inner, notes, root=root, base=base)
             rest = self._object(source.otherwise, inner, notes, root=root, base=base)
-            return _required(_when(source.test, then, rest), of)
+            return _required(when(source.test, then, rest), of)
         if of.properties and not isinstance(source, Nothing):
             notes.append(
                 Note(APPROXIMATION, "the object is passed on as it is: types and names of its members are not checked")
@@ -244,7 +252,7 @@ class Typed:
         if isinstance(source, When):
             then = self._many(source.then, replace(of, required=False), notes, root=root, base=base)
             rest = self._many(source.otherwise, replace(of, required=False), notes, root=root, base=base)
-            return _required(_when(source.test, then, rest), of)
+            return _required(when(source.test, then, rest), of)
         shape: Source = Path((), item=True)
         if isinstance(source, Each):
             shape, source = source.to, source.of
@@ -287,13 +295,6 @@ def _required(tree: Tree | None, of: Field) -> Tree | None:
     if tree is None or not of.required:
         return tree
     return {"$from": tree, "required": "true"}
-
-
-def _when(test: str, then: Tree | None, rest: Tree | None) -> Tree | None:
-    if then is None:
-        return None if rest is None else {"$when": notation.condition(negated(test)), "then": rest}
-    rows: dict[str, Tree] = {"$when": notation.condition(test), "then": then}
-    return rows if rest is None else {**rows, "else": rest}
 
 
 def _as_choice(source: First) -> Source:

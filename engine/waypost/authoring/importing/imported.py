@@ -16,10 +16,9 @@ from waypost.authoring.importing.settle import Settled, settle
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Note
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import values
+from waypost.program.interpret import SOME_INSTANT
 from waypost.program.interpret_actions import Origin, map_event
 from waypost.program.settings import bind
-
-SOME_INSTANT = 1_800_000_000.0
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,12 @@ class Imported:
     """`tests` is the text of tests.yaml. `notes`: (line of the spec, action, what is to be said)."""
 
     draft: Draft
-    text: str
     tests: str
     settled: Settled
+
+    @property
+    def text(self) -> str:
+        return self.settled.text
 
     @property
     def notes(self) -> tuple[tuple[int, str, Note], ...]:
@@ -44,7 +46,7 @@ class Imported:
 def imported(of: Destination, path: str, schema: str = "") -> Imported:
     made = draft(of)
     settled = settle(made, path, schema)
-    return Imported(made, settled.text, tests_text(made, _expectations(made, settled)), settled)
+    return Imported(made, tests_text(made, _expectations(made, settled)), settled)
 
 
 def _expectations(made: Draft, settled: Settled) -> dict[str, list[dict[str, Any]]]:
@@ -57,7 +59,7 @@ def _expectations(made: Draft, settled: Settled) -> dict[str, list[dict[str, Any
         if action.enabled:
             line = values.encode(sample_event(action))
             origin = Origin(line, 0, line, settled.plan.name)
-            results = map_event(settled.plan, bound, origin, SOME_INSTANT)
+            results = map_event(settled.plan, bound, origin, SOME_INSTANT / 1000)
             found[action.name] = [row for one in results for row in _expected(one, action)]
     return found
 

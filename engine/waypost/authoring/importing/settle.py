@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from waypost.authoring.importing.draft import ActionDraft, Draft, Owner, text_lines
-from waypost.authoring.importing.fields import PLACEHOLDER
-from waypost.authoring.importing.sources import Path, path_text
+from waypost.authoring.importing.fields import no_source
 from waypost.authoring.importing.triggers import placeholder
 from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Line, Note, Noted
 from waypost.compiler.pipeline import compile_text
@@ -124,5 +123,4 @@ def _take(action: ActionDraft, key: str, why: str) -> None:
         del action.fields[key]
         action.notes.append(Note(APPROXIMATION, f"the field `{key}` is left out, no spec can hold it: {why}"))
         return
-    words = {"$from": notation.quoted(path_text(Path((*PLACEHOLDER, key))))}
-    action.fields[key] = Noted(dict(words), (note,), UNWRITTEN)
+    action.fields[key] = Noted({"$from": no_source(key)}, (note,), UNWRITTEN)

@@ -145,14 +145,14 @@ def plain(source: Source) -> Tree | None:
         of, to = plain(source.of), plain(source.to)
         return None if of is None or to is None else {"$each": of, "to": to}
     assert isinstance(source, (When, Text, Filtered))
-    return _chosen(source) if isinstance(source, When) else None
+    return when(source.test, plain(source.then), plain(source.otherwise)) if isinstance(source, When) else None
 
 
-def _chosen(source: When) -> Tree | None:
-    then, otherwise = plain(source.then), plain(source.otherwise)
+def when(test: str, then: Tree | None, otherwise: Tree | None) -> Tree | None:
+    """A choice of two trees; None when there is neither."""
     if then is None:
-        return None if otherwise is None else {"$when": notation.condition(negated(source.test)), "then": otherwise}
-    rows: dict[str, Tree] = {"$when": notation.condition(source.test), "then": then}
+        return None if otherwise is None else {"$when": notation.condition(negated(test)), "then": otherwise}
+    rows: dict[str, Tree] = {"$when": notation.condition(test), "then": then}
     return rows if otherwise is None else {**rows, "else": otherwise}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from waypost.authoring.importing.imported import Imported
-from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO
+from waypost.authoring.importing.yaml_lines import APPROXIMATION, SAID, TODO
 
 EVERYWHERE = (
     "A list of one item where one value is meant is refused here; there its item is taken.",
@@ -43,7 +43,7 @@ def page(of: Imported, spec: str) -> str:
     if of.draft.names:
         out += ["", "## Names", "", "| what | there | here |", "|---|---|---|"]
         out += [f"| {kind} | {_cell(there)} | `{here}` |" for kind, there, here in of.draft.names]
-    for kind, title in ((TODO, "To do"), (APPROXIMATION, "Approximations"), ("said", "Said in other words")):
+    for kind, title in ((TODO, "To do"), (APPROXIMATION, "Approximations"), (SAID, "Said in other words")):
         found = [(line, action, note.text) for line, action, note in of.notes if note.kind == kind]
         if found:
             out += ["", f"## {title}", "", "| line | action | what |", "|---|---|---|"]

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from waypost.authoring.importing.yaml_lines import APPROXIMATION, TODO, Note
+from waypost.authoring.importing.yaml_lines import APPROXIMATION, SAID, TODO, Note
 from waypost.lang import fql, notation
 from waypost.lang.errors import LangError
 from waypost.lang.fql_tree import And, Call, Compare, Literal, Node, Not, Or, nodes
 
-SAID = "said"
 REPAIRS = 24
 
 
@@ -98,8 +97,7 @@ def _words(text: str, notes: list[Note]) -> str:
 
 def _fault(text: str) -> LangError | None:
     try:
-        fql.parse(text)
-        tree = fql.read(text)
+        tree = fql.parse(text)
     except LangError as error:
         return error
     except RecursionError:

@@ -12,6 +12,7 @@ WIDTH = 116
 
 APPROXIMATION = "approximation"
 TODO = "todo"
+SAID = "said"
 
 
 @dataclass(frozen=True)
@@ -57,30 +58,29 @@ def flow(tree: Tree) -> str:
 
 
 def notes(tree: Tree) -> Iterator[Note]:
-    if isinstance(tree, Noted):
-        yield from tree.notes
-        yield from notes(tree.tree)
-    elif isinstance(tree, (dict, list)):
-        for one in tree.values() if isinstance(tree, dict) else tree:
-            yield from notes(one)
+    for one in _noted(tree):
+        yield from one.notes
 
 
-def _comments(tree: Tree) -> Iterator[str]:
+def _comments(tree: Tree) -> list[str]:
+    return [one.comment for one in _noted(tree) if one.comment]
+
+
+def _noted(tree: Tree) -> Iterator[Noted]:
     if isinstance(tree, Noted):
-        if tree.comment:
-            yield tree.comment
-        yield from _comments(tree.tree)
+        yield tree
+        yield from _noted(tree.tree)
     elif isinstance(tree, (dict, list)):
         for one in tree.values() if isinstance(tree, dict) else tree:
-            yield from _comments(one)
+            yield from _noted(one)
 
 
 def _entry(head: str, tree: Tree, indent: int) -> Iterator[Line]:
     short = f"{head} {flow(tree)}"
     inner = tree.tree if isinstance(tree, Noted) else tree
-    inside = list(_comments(inner))
+    inside = _comments(inner)
     if not isinstance(inner, (dict, list)) or not inner or (len(short) <= WIDTH and not inside):
-        yield Line(_commented(short, list(_comments(tree))), list(notes(tree)))
+        yield Line(_commented(short, _comments(tree)), list(notes(tree)))
         return
     own, comment = (list(tree.notes), tree.comment) if isinstance(tree, Noted) else ([], "")
     yield Line(_commented(head, [comment] if comment else []), own)
