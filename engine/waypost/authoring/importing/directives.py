@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from waypost.authoring.importing.liquid import liquid
+from waypost.authoring.importing.liquid import liquid, pieces, text_of
 from waypost.authoring.importing.sources import (
     Constant,
     Each,
@@ -109,10 +109,14 @@ def steps_of(text: str) -> tuple[str | int, ...] | None:
     return tuple(found)
 
 
+def _written(reader: Reader, held: Any) -> Any:
+    """What a directive is about: also a directive that gives a constant."""
+    inner = reader.read(held) if isinstance(held, dict) else None
+    return inner.value if isinstance(inner, Constant) else held
+
+
 def _path(reader: Reader, held: Any) -> Source:
-    if isinstance(held, dict):
-        inner = reader.read(held)
-        held = inner.value if isinstance(inner, Constant) else held
+    held = _written(reader, held)
     if not isinstance(held, str):
         return Unknown("a path that is itself taken from the event")
     steps = steps_of(held)
@@ -131,17 +135,15 @@ _HOLE = re.compile(r"\{\{\{([^}]+)\}\}\}|\{\{([^}]+)\}\}")
 
 
 def _template(reader: Reader, held: Any) -> Source:
-    if isinstance(held, dict):
-        inner = reader.read(held)
-        held = inner.value if isinstance(inner, Constant) else held
+    held = _written(reader, held)
     if not isinstance(held, str):
         return Unknown("a template that is itself taken from the event")
     parts: list[str | Source] = []
-    at = 0
-    for match in _HOLE.finditer(held):
-        if match.start() > at:
-            parts.append(held[at : match.start()])
-        name = (match[1] or match[2]).strip()
+    for piece in pieces(_HOLE, held):
+        if isinstance(piece, str):
+            parts.append(piece)
+            continue
+        name = (piece[1] or piece[2]).strip()
         steps = steps_of(name)
         if name.startswith("$"):
             reader.note(
@@ -149,15 +151,10 @@ def _template(reader: Reader, held: Any) -> Source:
             )
         if steps:
             parts.append(Path(steps, reader.item))
-        at = match.end()
-    if at < len(held):
-        parts.append(held[at:])
-    if all(isinstance(part, str) for part in parts):
-        return Constant("".join(part for part in parts if isinstance(part, str)))
-    if len(parts) == 1 and isinstance(parts[0], Path):
-        return parts[0]
-    reader.note("a template with a part that is missing is missing here; there the part is empty text")
-    return Text(tuple(parts))
+    made = text_of(parts)
+    if isinstance(made, Text):
+        reader.note("a template with a part that is missing is missing here; there the part is empty text")
+    return made
 
 
 def _if(reader: Reader, held: Any) -> Source:

@@ -6,7 +6,7 @@ Takes the template's text. Gives a Source, or Unknown for tags, conditions and f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from waypost.authoring.importing.sources import Constant, Filtered, Path, Source, Text, Unknown
@@ -42,19 +42,30 @@ def liquid(text: str, path: Callable[[str], Path]) -> Source:
     if "{%" in text:
         return Unknown("Liquid's tags have no counterpart")
     parts: list[str | Source] = []
-    at = 0
-    for match in _HOLE.finditer(text):
-        if match.start() > at:
-            parts.append(text[at : match.start()])
-        found = _output(match[1].strip(), path)
+    for piece in pieces(_HOLE, text):
+        found = piece if isinstance(piece, str) else _output(piece[1].strip(), path)
         if isinstance(found, Unknown):
             return found
         parts.append(found)
+    return text_of(parts)
+
+
+def pieces(hole: re.Pattern[str], text: str) -> Iterator[str | re.Match[str]]:
+    """Constant text and holes in a row."""
+    at = 0
+    for match in hole.finditer(text):
+        if match.start() > at:
+            yield text[at : match.start()]
+        yield match
         at = match.end()
     if at < len(text):
-        parts.append(text[at:])
+        yield text[at:]
+
+
+def text_of(parts: list[str | Source]) -> Source:
+    """Constant text and sources in a row: a source alone is itself."""
     if all(isinstance(part, str) for part in parts):
-        return Constant(text)
+        return Constant("".join(part for part in parts if isinstance(part, str)))
     return parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else Text(tuple(parts))
 
 
