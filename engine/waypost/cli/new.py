@@ -95,21 +95,9 @@ def _decoded(file: str, what: str) -> Any:
         held = values.decode(data)
     except (values.Malformed, values.TooDeep, UnicodeDecodeError) as error:
         refuse(f"{what} in {file} is not JSON: {error}")
-    if _deep(held) > DEPTH:
+    if values.deeper(held, DEPTH):
         refuse(f"{what} in {file} is nested more than {DEPTH} levels deep")
     return held
-
-
-def _deep(held: Any) -> int:
-    level, depth = [held], 0
-    while level and depth <= DEPTH:
-        level = [inner for item in level for inner in _inside(item)]
-        depth += 1
-    return depth
-
-
-def _inside(item: Any) -> list[Any]:
-    return list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else []
 
 
 def _event(file: str) -> dict[str, Any]:

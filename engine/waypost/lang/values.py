@@ -133,6 +133,20 @@ def typeof(value: Any) -> str:
     return "object" if isinstance(value, dict) else "array"
 
 
+def deeper(value: Any, most: int) -> bool:
+    """Whether it is nested more than so many levels deep, itself the first."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+        if not level:
+            return False
+    return True
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

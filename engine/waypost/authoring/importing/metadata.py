@@ -94,7 +94,7 @@ class Destination:
 
 def destinations(held: Any) -> list[Destination]:
     """Every destination of a file: one by itself, a list of them, or a list under `destinations`."""
-    if _deeper(held, LEVELS):
+    if values.deeper(held, LEVELS):
         raise Unreadable(f"is nested more than {LEVELS} levels deep")
     listed = held
     if isinstance(held, dict) and isinstance(held.get("destinations"), (list, dict)):
@@ -109,19 +109,6 @@ def destinations(held: Any) -> list[Destination]:
     if not found:
         raise Unreadable("holds no destination: its metadata has `actions`, each with its `fields`")
     return found
-
-
-def _deeper(held: Any, most: int) -> bool:
-    level = [held]
-    for _ in range(most):
-        level = [
-            inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _is_one(held: dict[str, Any]) -> bool:
