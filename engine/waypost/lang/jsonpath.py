@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -303,7 +304,12 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     return name, at + 1
 
 
-def _show(root: str, parts: list[Part]) -> str:
+def path_of(steps: Iterable[str | int], *, item: bool = False) -> str:
+    """The canonical text of a path of these steps, from the event or from an item."""
+    return _show("item" if item else "event", steps)
+
+
+def _show(root: str, parts: Iterable[Part]) -> str:
     """Canonical text: names that can follow a dot do, all others stand in brackets."""
     text = "$" if root == "event" else f"${root}"
     descending = False

@@ -11,7 +11,7 @@ from typing import Any
 
 from waypost import plan as p
 from waypost.authoring.importing.yaml_lines import Tree
-from waypost.lang import jsonpath, notation, values
+from waypost.lang import jsonpath, notation
 from waypost.lang.fql_tree import show_path
 
 Steps = tuple[str | int, ...]
@@ -119,9 +119,7 @@ def node(source: Source) -> p.Value | None:
 
 def path_text(path: Path) -> str:
     """In canonical JSONPath: names that are no words stand in brackets."""
-    root = "$item" if path.item else "$"
-    steps = "".join(f"[{step if isinstance(step, int) else values.encode(step).decode()}]" for step in path.steps)
-    return jsonpath.parse(root + steps, item=path.item).text
+    return jsonpath.path_of(path.steps, item=path.item)
 
 
 def plain(source: Source) -> Tree | None:

@@ -104,8 +104,7 @@ def leaves(held: Any, root: str = "$", steps: tuple[str, ...] = ()) -> Iterator[
         known = kind_of(own) if root == "$" else None
         if known in ("object", "boolean") and values.typeof(value) != known:
             continue
-        text = root + "".join(f"[{values.encode(step).decode()}]" for step in own)
-        yield Leaf(jsonpath.parse(text, item=root == "$item").text, own, value)
+        yield Leaf(jsonpath.path_of(own, item=root == "$item"), own, value)
         yield from leaves(value, root, own)
 
 
