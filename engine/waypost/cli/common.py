@@ -80,6 +80,11 @@ def read_settings(
     return found
 
 
+def local_schema(output: Path) -> Path:
+    """A project that commits its schemas keeps them in docs/schema, beside specs/."""
+    return output.absolute().parent / "docs" / "schema" / "destination.schema.json"
+
+
 def missing_files(names: Iterable[str]) -> list[str]:
     """What is to be said of files that are not there, and of patterns without files."""
     from waypost.events.lines import SourceError

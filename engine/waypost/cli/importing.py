@@ -12,7 +12,7 @@ from waypost.authoring.importing import FORMATS, metadata, told
 from waypost.authoring.importing.imported import Imported, imported
 from waypost.authoring.importing.names import spec_name
 from waypost.authoring.test.suite import GOLDEN, TESTS, Wanted, run_spec
-from waypost.cli.common import FINDINGS, refuse, write_file
+from waypost.cli.common import FINDINGS, local_schema, refuse, write_file
 from waypost.compiler.report.suggest import nearest
 from waypost.lang import values
 from waypost.plan import catalog
@@ -99,7 +99,7 @@ def _chosen(found: list[metadata.Destination], file: str, name: str | None) -> m
 
 def _schema(output: Path, folder: Path) -> str:
     """From the spec to the editors' schema, in a project that commits it."""
-    held = output.absolute().parent / "docs" / "schema" / "destination.schema.json"
+    held = local_schema(output)
     return Path(os.path.relpath(held, folder.absolute())).as_posix() if held.is_file() else ""
 
 

@@ -15,7 +15,7 @@ from waypost.authoring.new.write import EXAMPLE, Brief, Draft, draft, expectatio
 from waypost.authoring.test import golden
 from waypost.authoring.test.suite import GOLDEN, TESTS, Result, Wanted, run_spec
 from waypost.cli import colours
-from waypost.cli.common import FINDINGS, refuse, write_file
+from waypost.cli.common import FINDINGS, local_schema, refuse, write_file
 from waypost.cli.preview import one_event
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
@@ -65,7 +65,7 @@ def command(name: str, event_file: str | None, request_file: str | None, url: st
         click.get_current_context().exit(FINDINGS)
     tests, requests = _tests(plan, brief, made)
     files = {spec: made.text, folder / TESTS: tests, folder / GOLDEN: requests}
-    if not _local_schema(output).is_file():
+    if not local_schema(output).is_file():
         files |= {output / file: schema_text(make()) for file, make in SCHEMAS.items() if not (output / file).exists()}
     for path, text in files.items():
         write_file(path, text)
@@ -120,14 +120,9 @@ def _request(file: str) -> Any:
     return request
 
 
-def _local_schema(output: Path) -> Path:
-    """A project that commits its schemas keeps them in docs/schema, beside specs/."""
-    return output.absolute().parent / "docs" / "schema" / "destination.schema.json"
-
-
 def _schema_path(output: Path, folder: Path) -> str:
     """From the spec to the schema: the project's, else one that is written beside the specs."""
-    held = _local_schema(output)
+    held = local_schema(output)
     target = held if held.is_file() else output.absolute() / "destination.schema.json"
     return Path(os.path.relpath(target, folder.absolute())).as_posix()
 
