@@ -120,8 +120,7 @@ def _result(program: Program, result: Mapped | Rejected | Filtered, env: interpr
         place = f"   ({at})" if at else ""
         sentence = f"{head}: refused before sending ({result.reason}{' at ' + result.field if result.field else ''}): {result.message}{place}"
         return "\n".join([*rows, "", sentence, ""])
-    kind = program.requests[result.request]
-    wire = kind.render(result.group, kind.by_list([(result.action, result.body)]), now, masked=True)
+    wire = result_json.wire(program, result, now)
     request = [f"{wire.method} {wire.url}", *(f"{name}: {value}" for name, value in wire.headers)]
     try:
         body = msgspec.json.format(wire.body, indent=2).decode() if wire.body else ""

@@ -18,6 +18,7 @@ from waypost.events.results import FILTERED, Filtered, Mapped
 from waypost.lang.urls import LEFT_OUT
 from waypost.program.credentials import secrets_of
 from waypost.program.program import Program, Result
+from waypost.program.request.render import Wire
 
 SENT, FILTERED_OUT, REJECTED = "sent", "filtered", "rejected"
 
@@ -50,14 +51,19 @@ def delivery(program: Program, result: Result, now: float) -> dict[str, Any]:
 
 
 def request(program: Program, result: Mapped, now: float) -> dict[str, Any]:
-    kind = program.requests[result.request]
-    wire = kind.render(result.group, kind.by_list([(result.action, result.body)]), now, masked=True)
+    sent = wire(program, result, now)
     return {
-        "method": wire.method,
-        "url": wire.url,
-        "headers": dict(wire.headers),
-        "body": body(wire.body),
+        "method": sent.method,
+        "url": sent.url,
+        "headers": dict(sent.headers),
+        "body": body(sent.body),
     }
+
+
+def wire(program: Program, result: Mapped, now: float) -> Wire:
+    """The request with this message alone, secrets masked."""
+    kind = program.requests[result.request]
+    return kind.render(result.group, kind.by_list([(result.action, result.body)]), now, masked=True)
 
 
 def body(data: bytes) -> Any:
