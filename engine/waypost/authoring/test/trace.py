@@ -85,7 +85,7 @@ class Tracer:
         items: Iterable[Any] = (MISSING,)
         if action.each is not None:
             of = self._frames[0].inner[0][1] if self._frames[0].inner else None
-            items = list(_items(of))
+            items = [item for _, item in _entries(of)]
             self._mark(action, "item" if items else "no item")
         if action.where is not None:
             for item in items:
@@ -249,10 +249,6 @@ def _begun(node: p.Each, frame: Frame) -> int:
     seen = [held for held, _ in frame.inner[1:]]
     within = node.key is not None and seen and seen[-1] is first and frame.inner[-1][1] not in (MISSING, None)
     return sum(held is first for held in seen) + (not within)
-
-
-def _items(of: Any) -> list[Any]:
-    return [item for _, item in _entries(of)]
 
 
 def _entries(of: Any) -> list[tuple[Any, Any]]:
