@@ -48,7 +48,7 @@ Event = bytes | str | Mapping[str, Any]
 
 _LATE = {
     "Report": "waypost.compiler.report.diagnostic",
-    "Summary": "waypost.engine.engine",
+    "Summary": "waypost.engine.summary",
     "StateError": "waypost.state.store",
 }
 
