@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +13,8 @@ from typing import Any
 import pytest
 
 import pki
-from canary import leaks
-from running import Engine, free_port, waypost
+from running import Engine, free_port, waypost, waypost_process
+from waypost.http import trust
 from waypost.http.receiver import Receiver
 
 needs_openssl = pytest.mark.skipif(pki.OPENSSL is None, reason="openssl makes the certificates")
@@ -73,16 +71,10 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, *words: str, **env: str) -> tuple[int, str]:
-    """A command in a process of its own: (status, all that it said)."""
-    clean = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    done = subprocess.run(
-        [sys.executable, "-m", "waypost", *words],
-        cwd=folder, env={**clean, **env}, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    said = (done.stdout + done.stderr).decode()
-    assert "Traceback" not in said, said
-    assert leaks(said) == []
-    return done.returncode, said
+    """(status, all that it said) of a command that has made no context of TLS before. One with workers is a process of its own."""
+    trust._trust_of.cache_clear()
+    status, out, err = (waypost_process if "--workers" in words else waypost)(*words, cwd=folder, **env)
+    return status, out + err
 
 
 ODD: dict[str, dict[str, str]] = {
