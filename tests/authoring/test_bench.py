@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from bench import delivery, growth, inputs, mapping, page, peers, plans, plot
 from bench.__main__ import SECTIONS, WORDS
 from conftest import ROOT
+from running import waypost
 from waypost import plan as p
 from waypost.authoring.bench import ablation, clock, render, sample
 from waypost.authoring.bench.measure import measure, round_trip
@@ -202,23 +201,10 @@ def test_without_orjson_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run([b'{"a":1}', b"{"]) > 0
 
 
-def waypost(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "waypost", "bench", *words],
-        input=stdin,
-        capture_output=True,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "120"},
-        check=False,
-    )
-    assert b"Traceback" not in done.stdout + done.stderr
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
 def test_command_gives_json(tmp_path: Path) -> None:
     spec = tmp_path / "shop.yaml"
     spec.write_text(SPEC, encoding="utf-8")
-    status, out, err = waypost(str(spec), "-", "--json", "--rounds", "3", stdin=b"\n".join(EVENTS))
+    status, out, err = waypost("bench", str(spec), "-", "--json", "--rounds", "3", stdin=b"\n".join(EVENTS))
     assert status == 0, err
     found = json.loads(out)
     assert set(found) >= {"name", "machine", "rounds", "counts", "program", "round_trip", "ratio", "stages", "actions"}
@@ -238,14 +224,14 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "stdin", "wanted", "part"), WRONG)
 def test_command_says_no_in_one_line(words: tuple[str, ...], stdin: bytes, wanted: int, part: str) -> None:
-    status, _, err = waypost(*words, stdin=stdin)
+    status, _, err = waypost("bench", *words, stdin=stdin)
     assert (status, part in err) == (wanted, True), err
 
 
 def test_a_broken_spec_is_findings(tmp_path: Path) -> None:
     spec = tmp_path / "shop.yaml"
     spec.write_text(SPEC.replace("$.name", "$.nam e"), encoding="utf-8")
-    assert waypost(str(spec))[0] == 1
+    assert waypost("bench", str(spec))[0] == 1
 
 
 # What `make bench` is made of (tests/bench); its figures are nobody's test.

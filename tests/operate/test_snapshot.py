@@ -32,7 +32,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_delivery import Engine, orders, write
 
 from kills import SPEC, plan
-from running import KEYS, free_port
+from running import KEYS, free_port, waypost
 from waypost.cli import logs
 from waypost.delivery.ledger import Ledger
 from waypost.delivery.outcome import Answer
@@ -126,12 +126,6 @@ def running(folder: Path, *words: str, **options: Any) -> Iterator[tuple[Engine,
         if engine.process.poll() is None:
             engine.process.kill()
             engine.end()
-
-
-def waypost(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "waypost", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 def following(folder: Path) -> None:
@@ -284,12 +278,12 @@ def test_trouble_is_seen_and_the_engine_stays_ready(script: str, state: str, tmp
             status, ready = port.get("/ready")
             stopped = [f"one from all: {seen['lanes'][0]['stopped']}"] if state == "stopped" else None
             assert (status, json.loads(ready)["ready"], json.loads(ready).get("stopped")) == (200, True, stopped)
-            once = waypost(tmp_path, "top", "--state", "state", "--once")
-            assert once.returncode == 0
-            assert state in once.stdout
-            assert "kB" in once.stdout
+            status, once, _ = waypost("top", "--state", "state", "--once", cwd=tmp_path)
+            assert status == 0
+            assert state in once
+            assert "kB" in once
             if state == "stopped":
-                assert seen["lanes"][0]["stopped"] in once.stdout
+                assert seen["lanes"][0]["stopped"] in once
                 assert engine.heard('"event": "stopped"')
 
 
@@ -622,9 +616,9 @@ def test_top_looks_once(tmp_path: Path) -> None:
         following(tmp_path)
         with running(tmp_path) as (_, port):
             port.until(lambda seen: [lane["delivered"] for lane in seen["lanes"]] == [20, 20])
-            by_state = waypost(tmp_path, "top", "--state", "state", "--json")
-            assert [lane["connection"] for lane in json.loads(by_state.stdout)["lanes"]] == ["one", "two"]
-            table = waypost(tmp_path, "top", port.url).stdout.splitlines()
+            _, by_state, _ = waypost("top", "--state", "state", "--json", cwd=tmp_path)
+            assert [lane["connection"] for lane in json.loads(by_state)["lanes"]] == ["one", "two"]
+            table = waypost("top", port.url, cwd=tmp_path)[1].splitlines()
             assert table[1].split() == [
                 "connection",
                 "source",
@@ -639,13 +633,14 @@ def test_top_looks_once(tmp_path: Path) -> None:
                 "dead",
             ]
             assert table[2].split() == ["one", "all", "running", "0", "B", "0", "closed", "0.0", "s", "20", "0"]
-    gone = waypost(tmp_path, "top", port.url, "--json")
-    assert gone.returncode == 2
-    assert gone.stderr.startswith(f"waypost: no engine answers at {port.url}: ")
+    status, _, said = waypost("top", port.url, "--json", cwd=tmp_path)
+    assert status == 2
+    assert said.startswith(f"waypost: no engine answers at {port.url}: ")
     (tmp_path / "state" / "listening").unlink()
-    assert waypost(tmp_path, "tap", "--state", "state").stderr.startswith("waypost: no engine with --listen is at work")
-    assert "is no address of an engine" in waypost(tmp_path, "top", "nowhere").stderr
-    assert "not both" in waypost(tmp_path, "top", "9090", "--state", "state").stderr
+    _, _, said = waypost("tap", "--state", "state", cwd=tmp_path)
+    assert said.startswith("waypost: no engine with --listen is at work")
+    assert "is no address of an engine" in waypost("top", "nowhere", cwd=tmp_path)[2]
+    assert "not both" in waypost("top", "9090", "--state", "state", cwd=tmp_path)[2]
 
 
 @pytest.mark.parametrize("command", ["top", "tap"])
@@ -734,10 +729,10 @@ def test_log_is_one_object_a_line(tmp_path: Path) -> None:
 
 
 def test_refusal_is_a_record_too(tmp_path: Path) -> None:
-    done = waypost(tmp_path, "run", "segment", "--log", "json", "nowhere.ndjson")
-    assert done.returncode == 2
+    status, _, err = waypost("run", "segment", "--log", "json", "nowhere.ndjson", cwd=tmp_path)
+    assert status == 2
     # All that is missing is told at once: the key and the file.
-    rows = [json.loads(line) for line in done.stderr.splitlines()]
+    rows = [json.loads(line) for line in err.splitlines()]
     assert [(row["level"], row["event"]) for row in rows] == [("error", "text")] * 2
     assert "source_write_key" in rows[0]["message"]
     assert "nowhere.ndjson" in rows[1]["message"]
@@ -796,8 +791,8 @@ def test_sources_that_have_ended_are_shown_beside_one_that_goes_on(kind: str, tm
         assert lanes["web"]["state"] == "running"
         if kind != "refused":
             assert lanes["old"]["lag_bytes"] == 0
-        shown = waypost(tmp_path, "top", port.url, "--once")
-        assert shown.returncode == 0, shown.stderr
+        status, _, said = waypost("top", port.url, "--once", cwd=tmp_path)
+        assert status == 0, said
         engine.process.send_signal(signal.SIGTERM)
         assert engine.end() in (0, 4)
         assert not any("Traceback" in line for line in engine.said)
