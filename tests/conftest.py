@@ -110,6 +110,16 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
     return compare
 
 
+@pytest.fixture(scope="session")
+def shipped() -> Any:
+    """The shipped destination for Segment, linked once (ways.py: `Both`)."""
+    from waypost.plan import load
+    from ways import both
+
+    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
+    return both(plan, {"source_write_key": "k", "endpoint": "europe"})
+
+
 def table(name: str) -> Any:
     """A table of cases: tests/cases/NAME.yaml."""
     return YAML(typ="safe", pure=True).load((CASES / f"{name}.yaml").read_text(encoding="utf-8"))

@@ -30,6 +30,7 @@ from waypost.compiler.pipeline import compile_text
 from waypost.events.lines import Cutter, lines_of
 from waypost.lang import fql
 from waypost.program.program import link
+from ways import NOW
 
 FOLDER = CASES / "diff"
 PAIRS = sorted(FOLDER.iterdir())
@@ -45,7 +46,7 @@ def plan_of(path: Path) -> p.Plan:
 def sampled(old: p.Plan, new: p.Plan, changes: list[Change], data: bytes, examples: int = 3) -> Summary:
     cutter = Cutter()
     lines = lines_of([*cutter.feed(data), *cutter.finish()])
-    sample = Sample(link(old, stand_ins(old)), link(new, stand_ins(new)), changes, examples, random_plans.NOW)
+    sample = Sample(link(old, stand_ins(old)), link(new, stand_ins(new)), changes, examples, NOW)
     sample.take(lines, data.split(b"\n")[0])
     return sample.summary
 

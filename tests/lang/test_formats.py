@@ -7,12 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_differential import all_ways, both
 
 from conftest import table
-from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped, Rejected
 from waypost.lang.formats import TEXT_FORMATS
+from ways import all_ways, both, compiled
 
 SPEC = """spec: 1
 name: shop
@@ -35,8 +34,7 @@ def test_every_format_has_its_texts() -> None:
 @pytest.mark.parametrize("checks", ["format: NAME", "format: NAME, type: string, invalid: omit"])
 def test_which_texts_have_it(name: str, checks: str) -> None:
     """Mutation that turns this red: a search for the format, where the whole text is asked for."""
-    plan, report = compile_text(SPEC.replace("CHECKS", checks.replace("NAME", name)), "destination.yaml")
-    assert plan is not None, report.diagnostics
+    plan = compiled(SPEC.replace("CHECKS", checks.replace("NAME", name)))
     linked = both(plan, {})
     for text, fits in [(text, True) for text in ROWS[name]["fits"]] + [(text, False) for text in ROWS[name]["not"]]:
         line = json.dumps({"type": "track", "messageId": "m", "properties": {"x": text}}).encode()
@@ -51,8 +49,7 @@ def test_which_texts_have_it(name: str, checks: str) -> None:
 
 @pytest.mark.parametrize(("held", "reason"), [("1", "wrong_type"), ("{}", "wrong_type"), ("true", "wrong_type")])
 def test_what_is_no_text(held: str, reason: str) -> None:
-    plan, _ = compile_text(SPEC.replace("CHECKS", "format: email"), "destination.yaml")
-    assert plan is not None
+    plan = compiled(SPEC.replace("CHECKS", "format: email"))
     [[found]] = all_ways(both(plan, {}), [f'{{"type":"track","properties":{{"x":{held}}}}}'.encode()])
     assert isinstance(found, Rejected)
     assert found.reason == reason

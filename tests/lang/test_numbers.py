@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_differential import all_ways, both, plan_of
+from test_differential import plan_of
 
 import hostile
 from conftest import table
@@ -16,8 +16,8 @@ from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
 from waypost.lang import arithmetic, filters, formats, fql, template, values
 from waypost.lang.values import Fault
-from waypost.plan import catalog
 from waypost.program import interpret_numbers
+from ways import Both, all_ways, both
 
 
 def event(pairs: dict[str, str], other: str = "") -> bytes:
@@ -257,11 +257,10 @@ def test_every_function_takes_every_value_or_says_no(names: list[str]) -> None:
         ("9007199254740993.0", "9007199254740993"),
     ],
 )
-def test_one_person_has_one_id_in_the_shipped_destination(name: str, written: str, wanted: str) -> None:
+def test_one_person_has_one_id_in_the_shipped_destination(name: str, written: str, wanted: str, shipped: Both) -> None:
     """However a number is written. Mutation that turns this red: `values` that gives a number's token as text."""
-    plan = p.load(catalog.shipped_plan("segment").read_bytes())
     others = "".join(f',"{one}":"x"' for one in ("userId", "groupId", "messageId") if one != name)
     line = b'{"type":"group","%s":%s%s}' % (name.encode(), written.encode(), others.encode())
-    for result in all_ways(both(plan, {"source_write_key": "k", "endpoint": "europe"}), [line])[0]:
+    for result in all_ways(shipped, [line])[0]:
         assert isinstance(result, Mapped), result
         assert msgspec.json.decode(result.body)[name] == wanted

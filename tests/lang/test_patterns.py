@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from test_differential import all_ways, both
 
 from conftest import CASES
 from waypost import plan as p
@@ -23,6 +22,7 @@ from waypost.lang.errors import LangError
 from waypost.lang.values import Fault
 from waypost.program.program import link
 from waypost.program.settings import SettingError
+from ways import all_ways, both
 
 ROWS: list[dict[str, Any]] = YAML(typ="safe").load(CASES / "patterns.yaml")
 GOOD = [row for row in ROWS if "says" not in row]

@@ -6,7 +6,6 @@ import json
 import sys
 
 import pytest
-from test_differential import all_ways, both
 
 from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped, Rejected
@@ -14,6 +13,7 @@ from waypost.lang import filters
 from waypost.lang.values import Fault
 from waypost.program.program import link
 from waypost.program.settings import SettingError
+from ways import all_ways, both, compiled
 
 SPEC = """spec: 1
 name: shop
@@ -38,8 +38,7 @@ actions:
     ],
 )
 def test_numbers_as_people_write_them(written: object, country: str, wanted: str) -> None:
-    plan, report = compile_text(SPEC.replace("FILTER", f"e164('{country}')"), "destination.yaml")
-    assert plan is not None, report.diagnostics
+    plan = compiled(SPEC.replace("FILTER", f"e164('{country}')"))
     line = json.dumps({"type": "track", "traits": {"phone": written}}).encode()
     [[found]] = all_ways(both(plan, {}), [line])
     assert isinstance(found, Mapped)
@@ -48,8 +47,7 @@ def test_numbers_as_people_write_them(written: object, country: str, wanted: str
 
 @pytest.mark.parametrize("written", ["n/a", "1", "+49", "0" * 400, "12345678901234567890", "\u0000", "+999 1234567"])
 def test_what_is_no_number_rejects_and_is_not_told(written: str) -> None:
-    plan, _ = compile_text(SPEC.replace("FILTER", "e164('DE')"), "destination.yaml")
-    assert plan is not None
+    plan = compiled(SPEC.replace("FILTER", "e164('DE')"))
     [[found]] = all_ways(both(plan, {}), [json.dumps({"type": "track", "traits": {"phone": written}}).encode()])
     assert isinstance(found, Rejected)
     assert (found.reason, found.field) == ("filter", "x")
@@ -71,8 +69,7 @@ def test_a_country_that_there_is_not(country: str) -> None:
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that says what to install, when a spec is compiled and when a plan is linked."""
     text = SPEC.replace("FILTER", "e164('DE')")
-    plan, _ = compile_text(text, "destination.yaml")
-    assert plan is not None
+    plan = compiled(text)
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
     _, report = compile_text(text, "destination.yaml")
     assert [(item.code, "waypost[phone]" in item.message) for item in report.diagnostics] == [("T105", True)]

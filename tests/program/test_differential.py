@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -20,78 +19,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
 from waypost.plan import load
 from waypost.program import interpret_actions
-from waypost.program.program import Program, link
-
-NOW = 1_795_000_000.0
-
-
-def comparable(result: Any) -> Any:
-    """A result with its message as JSON (number tokens kept) instead of bytes; of a rejection what a dead letter is sorted by."""
-    if isinstance(result, Mapped):
-        return (result.action, result.item, result.request, list(map(repr, result.group)), tokens(result.body))
-    if isinstance(result, Rejected):
-        return (result.action, result.item, result.reason, result.field if result.action else "")
-    return result
-
-
-def tokens(body: bytes) -> Any:
-    """JSON with each number as its own text, so that 1.50 is not 1.5, and each object as its members in order."""
-    return json.loads(
-        body,
-        parse_float=lambda text: ("number", text),
-        parse_int=lambda text: ("number", text),
-        object_pairs_hook=lambda pairs: list(dict(pairs).items()),
-    )
-
-
-Both = tuple[Program, Program]
-"""The same plan, linked with the kernel and without."""
-
-
-def both(plan: p.Plan, given: dict[str, Any]) -> Both:
-    return link(plan, given), link(plan, given, use_kernel=False)
-
-
-def all_ways(linked: Both, lines: list[bytes]) -> list[list[Any]]:
-    """Maps lines in every way, asserts that they agree, and gives the results."""
-    program, bare = linked
-    offsets = range(len(lines))
-    together = spread(program.map_many(lines, offsets, b"first", NOW))
-    assert spread(bare.map_many(lines, offsets, b"first", NOW)) == together
-    for offset, line in enumerate(lines):
-        fast = program.map(line, offset, b"first", NOW)
-        assert fast == together[offset]
-        assert fast == program.map_general(line, offset, b"first", NOW)
-        origin = interpret_actions.Origin(line, offset, b"first", program.owner)
-        slow = interpret_actions.map_event(program.plan, program.settings, origin, NOW)
-        assert list(map(comparable, fast)) == list(map(comparable, slow)), line
-    if not any(b"\n" in line for line in lines) and all(lines):
-        assert in_pieces(program, lines) == in_pieces(bare, lines) == in_one(program, lines)
-    return together
-
-
-def spread(rows: Iterable[Any]) -> list[Any]:
-    return [[row] if isinstance(row, Mapped) else row for row in rows]
-
-
-def in_pieces(program: Program, lines: list[bytes]) -> list[Any]:
-    """The rows of the lines as one piece of data, with their offsets in it."""
-    blocks = program.map_data(b"\n".join(lines), 7, b"first", NOW)
-    return spread(row for block in blocks for row in block.rows())
-
-
-def in_one(program: Program, lines: list[bytes]) -> list[Any]:
-    offset, found = 7, []
-    for line in lines:
-        found.append(program.map(line, offset, b"first", NOW))
-        offset += len(line) + 1
-    return found
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Both:
-    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
-    return both(plan, {"source_write_key": "k", "endpoint": "europe"})
+from ways import NOW, Both, all_ways, both
 
 
 def test_three_ways_agree_on_hostile_events(shipped: Both) -> None:
@@ -582,12 +510,11 @@ HALVES = st.lists(
 
 @settings(max_examples=300)
 @given(st.lists(HALVES, min_size=5, max_size=5))
-def test_half_a_surrogate_is_repaired_in_every_way(texts: list[str]) -> None:
+def test_half_a_surrogate_is_repaired_in_every_way(shipped: Both, texts: list[str]) -> None:
     """Mutation that turns this red: `repaired` left out of `map`, `map_general` or the reference interpreter."""
     user, event, key, value, more = texts
-    plan = load((ROOT / "compiled" / "segment.json").read_bytes())
     line = f'{{"type":"track","userId":"u{user}","event":"e{event}","properties":{{"{key}":["{value}"]}},"x":"{more}"}}'
-    [[found]] = all_ways(both(plan, {"source_write_key": "k"}), [line.encode()])
+    [[found]] = all_ways(shipped, [line.encode()])
     assert isinstance(found, Mapped)
     whole = json.loads(line)
     fixed = json.loads(json.dumps(whole).encode().decode("ascii"))

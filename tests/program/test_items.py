@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from test_differential import all_ways, both
 
 from conftest import table
-from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped, Rejected
+from ways import all_ways, both, compiled
 
 SPEC = """\
 spec: 1
@@ -29,8 +28,7 @@ ROWS = [(row["value"], held, wanted) for row in table("items") for held, wanted 
 @pytest.mark.parametrize(("value", "held", "wanted"), ROWS)
 def test_what_becomes_of_a_value(value: str, held: Any, wanted: Any) -> None:
     """Mutations that turn this red: a name that is kept although its entry has no value; a find that goes on behind the first."""
-    plan, report = compile_text(SPEC.replace("VALUE", value), "destination.yaml")
-    assert plan is not None, report.diagnostics
+    plan = compiled(SPEC.replace("VALUE", value))
     line = json.dumps(
         {"type": "track", "event": "A", "messageId": "m", "properties": {"p": held}, "context": {"locale": "en"}}
     )

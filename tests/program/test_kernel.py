@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from test_differential import Both, all_ways, both, constants, event_lines, in_one, in_pieces, plan_of, spread
+from test_differential import constants, event_lines, plan_of
 
 from bench import inputs
 from conftest import CASES, ROOT
@@ -21,6 +21,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped
 from waypost.program.kernel import entry as kernel
 from waypost.program.program import Program, link
+from ways import Both, all_ways, both, in_one, in_pieces, spread
 
 pytestmark = pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 
@@ -101,12 +102,6 @@ def test_several_messages_and_none(shipped: Both) -> None:
     assert [index for index, _, _ in rest] == [2, 5, 6]
     assert encoded == b'{"x":1}\n{"y":"A"}\n{"y":"u"}\n{"x":1}\n{"y":"u"}\n'
     assert in_pieces(program, lines) == in_pieces(bare, lines)
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Both:
-    plan = p.load((ROOT / "compiled" / "segment.json").read_bytes())
-    return both(plan, {"source_write_key": "k"})
 
 
 def test_it_takes_almost_every_event_of_the_mix(shipped: Both) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_differential import all_ways, both
 
-from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped, Rejected
+from ways import all_ways, both, compiled
 
 SPEC = """\
 spec: 1
@@ -37,8 +36,7 @@ WHOLE = ["to: $item", 'to: "{{ item | string }}"', "to: {v: $item}", "to: {$each
 
 
 def mapped(each: str, held: object) -> Mapped | Rejected:
-    plan, report = compile_text(SPEC.replace("EACH", each), "destination.yaml")
-    assert plan is not None, report.diagnostics
+    plan = compiled(SPEC.replace("EACH", each))
     line = json.dumps({"type": "track", "messageId": "m", "properties": {"p": held}}).encode()
     [[found]] = all_ways(both(plan, {}), [line])
     assert isinstance(found, (Mapped, Rejected))
@@ -70,8 +68,7 @@ def test_an_action_with_each() -> None:
     text = SPEC.replace("    mapping:", "    each: $.properties.p\n    mapping:").replace(
         "x: {$each: $.properties.p, EACH}", "x: $item.sku"
     )
-    plan, _ = compile_text(text, "destination.yaml")
-    assert plan is not None
+    plan = compiled(text)
     one, several = (
         json.dumps({"type": "track", "properties": {"p": held}}).encode()
         for held in ({"sku": "A", "price": 1}, {"a": {"sku": "A"}, "b": {"sku": "B"}})

@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from test_connections import TEXT
 from test_connections import compiled as connections
-from test_differential import Both, all_ways, both
 
-from conftest import ROOT, table
+from conftest import table
 from running import waypost
 from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
@@ -21,6 +20,7 @@ from waypost.events.results import Filtered, Mapped
 from waypost.program.integrations import OFF
 from waypost.program.program import link
 from waypost.state.records import Letter
+from ways import Both, all_ways, both, compiled
 
 ROWS = table("integrations")
 SPEC = """\
@@ -33,12 +33,6 @@ actions:
     trigger: type = "track"
     mapping: {id: $.messageId}
 """
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Both:
-    plan = p.load((ROOT / "compiled" / "segment.json").read_bytes())
-    return both(plan, {"source_write_key": "k"})
 
 
 def line(held: str, kind: str = "track") -> bytes:
@@ -76,8 +70,7 @@ def test_a_trigger_and_a_mapping_that_read_it_too(read: str) -> None:
     text = SPEC.replace('type = "track"', f'type = "track" and ({read})').replace(
         "{id: $.messageId}", "{id: $.messageId, all: $.integrations.All, held: $.integrations}"
     )
-    plan, report = compile_text(text, "destination.yaml")
-    assert plan is not None, report.diagnostics
+    plan = compiled(text)
     lines = [
         line(held)
         for held in ('{"All":false}', '{"All":true}', "null", "[]", '"x"', '{"crm":false}', '{"crm":"y"}', "1")
@@ -88,8 +81,7 @@ def test_a_trigger_and_a_mapping_that_read_it_too(read: str) -> None:
 
 def test_an_action_with_each_is_switched_off() -> None:
     text = SPEC.replace("    mapping:", "    each: $.properties.products\n    mapping:")
-    plan, _ = compile_text(text, "destination.yaml")
-    assert plan is not None
+    plan = compiled(text)
     event = b'{"type":"track","properties":{"products":[1,2]},"integrations":{"crm":false}}'
     assert all_ways(both(plan, {}), [event]) == [[OFF]]
 
@@ -105,8 +97,7 @@ def test_an_action_with_each_is_switched_off() -> None:
     ],
 )
 def test_which_names_mean_a_destination(said: str, names: list[str]) -> None:
-    plan, _ = compile_text(SPEC.replace("settings: {}\n", said), "destination.yaml")
-    assert plan is not None
+    plan = compiled(SPEC.replace("settings: {}\n", said))
     assert plan.integrations == names
     assert p.load(p.dump(plan)) == plan
 
@@ -147,16 +138,14 @@ def test_a_connection_has_names_of_its_own(said: str, names: list[str]) -> None:
 
 
 def test_ignored_integrations_switch_nothing_off() -> None:
-    plan, _ = compile_text(SPEC, "destination.yaml")
-    assert plan is not None
+    plan = compiled(SPEC)
     ignoring = p.seal(msgspec.structs.replace(plan, integrations=[]))
     found = all_ways(both(ignoring, {}), [line('{"All":false}'), line('{"crm":false}')])
     assert [type(results[0]) for results in found] == [Mapped, Mapped]
 
 
 def test_a_dead_letter_that_is_switched_off_leaves_with_its_reason() -> None:
-    plan, _ = compile_text(SPEC, "destination.yaml")
-    assert plan is not None
+    plan = compiled(SPEC)
     fields: dict[str, Any] = (
         dict.fromkeys(Letter.__struct_fields__)
         if hasattr(Letter, "__struct_fields__")

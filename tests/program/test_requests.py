@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
-from test_differential import COUNTS, all_ways, both, event_lines, mappings
+from test_differential import COUNTS, event_lines, mappings
 from test_differential import values as expressions
 
 from conftest import table
@@ -24,6 +24,7 @@ from waypost.program import interpret
 from waypost.program.program import Program, link
 from waypost.program.settings import Bound, SettingError
 from waypost.program.support import text_part
+from ways import all_ways, both
 
 NOW = 1_795_000_000.0
 now = p.Ref(name="now")
