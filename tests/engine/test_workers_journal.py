@@ -19,6 +19,7 @@ import pytest
 import test_workers
 from hypothesis import given
 from hypothesis import strategies as st
+from test_delivery import taken
 from test_runs import small_disk
 from test_workers import COUNTED, FALTERING, WORDS, arrived, assert_in_order, letters, rows_of_users
 
@@ -127,15 +128,6 @@ def orders(count: int) -> tuple[list[str], list[bytes]]:
     names = [f"e{number}" for number in range(count)]
     event = {"type": "track", "event": "Order", "userId": "u", "properties": {"total": 1}}
     return names, [json.dumps({**event, "messageId": name}).encode() for name in names]
-
-
-def taken(receiver: Receiver) -> Counter[str]:
-    return Counter(
-        message["key"]
-        for request in list(receiver.requests)
-        if request.status == 200
-        for message in json.loads(request.body)["events"]
-    )
 
 
 def at_work(folder: Path, receiver: Receiver, workers: int, lines: list[bytes]) -> Engine:
