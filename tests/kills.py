@@ -372,6 +372,15 @@ def soak_file(
     kept = Kept(folder / "state", "files", "events.ndjson", wanted.places.__getitem__)
     words = ["run", "plan.json", "--set", "key=env:KEY", "--state", "state", "--drain", "5", "events.ndjson"]
     lulls = some(kills, rng)
+    killed_runs(shop, kept, kills, lulls, rng, words, workers)
+    return judge(kept, shop, wanted, kills, len(lulls))
+
+
+def killed_runs(
+    shop: Shop, kept: Kept, kills: int, lulls: set[int], rng: random.Random, words: list[str], workers: tuple[int, ...]
+) -> int:
+    """Runs over a file, each killed at some moment, then one in peace: its status."""
+    folder = kept.folder.parent
     for run in range(kills):
         with shop.open(run) as receiver:
             each = str(workers[run % len(workers)])
@@ -384,11 +393,10 @@ def soak_file(
             process.wait()
         shop.lull = False
         kept.killed(run)
-    shop.calm = True
+    shop.calm = kills > 0
     with shop.open(kills) as receiver:
         process = engine([*words, "--workers", str(workers[-1]), "--endpoint-override", receiver.url], folder)
-        process.wait(timeout=300)
-    return judge(kept, shop, wanted, kills, len(lulls))
+        return process.wait(timeout=300)
 
 
 def until_some_moment(shop: Shop, receiver: Receiver, rng: random.Random) -> None:

@@ -26,8 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import kills as harness
-from kills import Kept, agrees, engine, events, some, until_some_moment
-from waypost.compiler.pipeline import compile_text
+from kills import Kept, agrees, events, some
 from waypost.events.results import Mapped
 from waypost.http.receiver import Reply
 from waypost.plan import Plan, dump
@@ -107,9 +106,7 @@ class Shape:
     reason: str
 
     def plan(self) -> Plan:
-        compiled, report = compile_text(SPEC.format(responses=self.responses), "specs/shop/destination.yaml")
-        assert compiled is not None, [found.message for found in report.diagnostics]
-        return compiled
+        return harness.plan(SPEC.format(responses=self.responses))
 
 
 SHAPES = {
@@ -231,21 +228,7 @@ def soak(folder: Path, name: str, kills: int, seed: int, per_kill: int = 500) ->
     kept = Kept(folder / "state", "files", "events.ndjson", places.__getitem__)
     words = ["run", "plan.json", "--set", "key=env:KEY", "--state", "state", "--drain", "5", "events.ndjson"]
     lulls = some(kills, rng) if kills else set()
-    for run in range(kills):
-        with shop.open(run) as receiver:
-            process = engine([*words, "--endpoint-override", receiver.url], folder)
-            until_some_moment(shop, receiver, rng)
-            if run in lulls and not shop.late:
-                shop.lull = True
-                shop.late += kept.wait(process, shop.ended_in(run))
-            process.kill()
-            process.wait()
-        shop.lull = False
-        kept.killed(run)
-    shop.calm = kills > 0
-    with shop.open(kills) as receiver:
-        process = engine([*words, "--endpoint-override", receiver.url], folder)
-        status = process.wait(timeout=300)
+    status = harness.killed_runs(shop, kept, kills, lulls, rng, words, (1,))
     return judged(shape, shop, kept, wanted, status)
 
 
