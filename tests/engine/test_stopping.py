@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
-import socketserver
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from raw_server import RawServer
 from running import Engine, free_port, wait_for_port
 
 SPEC = """
@@ -89,38 +88,18 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
-class Destination(socketserver.ThreadingTCPServer):
+class Destination(RawServer):
     """State: how it answers, and whether a request has come."""
 
-    allow_reuse_address = daemon_threads = True
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer = answer
+    def __init__(self, how: Answer) -> None:
+        self.how = how
         self.asked = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__()
 
-    def __exit__(self, *words: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: Destination
-
-    def handle(self) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            row = self.rfile.readline()
-            if not row:
-                return
-            head += row
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        self.rfile.read(int(length[1]) if length else 0)
-        self.server.asked.set()
+    def answer(self, request: bytes, client: socket.socket) -> None:
+        self.asked.set()
         with contextlib.suppress(OSError):
-            self.server.answer(self.connection)
+            self.how(client)
 
 
 def prepare(folder: Path, port: int, count: int = 40) -> None:

@@ -12,8 +12,7 @@ import itertools
 import json
 import re
 import signal
-import socketserver
-import threading
+import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import pytest
 from test_canary import FAST, post, said_by
 
 import canary
+from raw_server import RawServer
 from running import Engine, free_port, wait_for_port
 from waypost.cli.tap import _told as shown_by_tap
 
@@ -142,38 +142,19 @@ STOPS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class Echo(socketserver.ThreadingTCPServer):
+class Echo(RawServer):
     """State: the shapes to come, and the requests as they came."""
 
-    allow_reuse_address = daemon_threads = True
+    patience_s = 10
 
     def __init__(self, shapes: dict[str, Callable[[bytes], bytes]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
         self.shapes = itertools.cycle(shapes.values())
         self.requests: list[bytes] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__()
 
-    def __exit__(self, *words: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-
-class _Answer(socketserver.StreamRequestHandler):
-    server: Echo
-    timeout = 10
-
-    def handle(self) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            row = self.rfile.readline()
-            if not row:
-                return
-            head += row
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        request = head + self.rfile.read(int(length[1]) if length else 0)
-        self.server.requests.append(request)
-        self.wfile.write(next(self.server.shapes)(request))
+    def answer(self, request: bytes, client: socket.socket) -> None:
+        self.requests.append(request)
+        client.sendall(next(self.shapes)(request))
 
 
 @pytest.fixture
