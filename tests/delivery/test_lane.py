@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from waypost import plan as p
 from waypost.delivery.gate import Gate
 from waypost.delivery.lane import LONE_REFUSALS, Dead, Lane, Position, Send
-from waypost.delivery.outcome import Answer, backoff, outcome_of, wait_asked
+from waypost.delivery.outcome import Answer, backoff, verdict_of, wait_asked
+from waypost.delivery.results import Sent
 from waypost.events.results import Filtered, Mapped, Rejected
 
 ENVELOPE = (b'{"batch":[', b'],"sentAt":"2026-11-24T10:00:00.000Z"}')
@@ -337,7 +338,7 @@ RULES: dict[str, list[p.ResponseRule]] = {
 )
 def test_outcome_of_an_answer(answer: Answer, wanted: str) -> None:
     request = p.Request(method="post", url=p.Const(value=""), responses=RULES)
-    assert outcome_of(request, answer) == wanted
+    assert verdict_of(request, answer, Sent(0, tuple), lambda *_: None).outcome == wanted
 
 
 @given(st.integers(1, 1000), st.floats(0, 1))

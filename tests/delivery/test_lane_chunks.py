@@ -291,7 +291,7 @@ def test_unanswered_may_be_at_most_once() -> None:
 
 
 def test_cut_answer_is_one_unless_the_rules_read_its_body() -> None:
-    """P4: an acknowledgement whose body was cut acknowledges. Mutation: `outcome_of` without `answer.cut`."""
+    """P4: an acknowledgement whose body was cut acknowledges. Mutation: `deciding` without `answer.cut`."""
     for test, retried in ((None, False), ("body.ok = false", True)):
         lane = lane_of(responses={"200": [p.ResponseRule(then="reject" if test else "ok", test=test)]})
         offer(lane, 0)

@@ -96,11 +96,6 @@ class Holding:
         """What a request that has not been settled carries."""
         return self._under_way[batch_id][1].deliveries()
 
-    @property
-    def succeeded(self) -> bool:
-        """Whether the destination has taken anything in this run."""
-        return self._successes > 0
-
     # Positions.
 
     @property

@@ -82,11 +82,6 @@ class Verdict:
     """The rule that decided, as `deciding` calls it."""
 
 
-def outcome_of(request: p.Request, answer: Answer) -> str:
-    """The outcome of an answer that names no message. One that was cut is none when the spec's rules for its status read the body."""
-    return next(rule.then for _, rule in deciding(request, answer) if not rule.results)
-
-
 def verdict_of(request: p.Request, answer: Answer, sent: Sent, read: Read) -> Verdict:
     """What an answer means for the messages that were sent."""
     rules = deciding(request, answer)
@@ -104,7 +99,7 @@ def verdict_of(request: p.Request, answer: Answer, sent: Sent, read: Read) -> Ve
 
 def deciding(request: p.Request, answer: Answer) -> Iterator[tuple[str, p.ResponseRule]]:
     """The rules that hold for an answer, in order, each with its key ("STATUS INDEX", "" for the built-in one, which is the last). The first
-    decides; one with `results` only when the answer names a message."""
+    decides; one with `results` only when the answer names a message. An answer that was cut is none where a rule for its status reads it."""
     if answer.hopeless:
         yield "", p.ResponseRule(then="stop")
         return

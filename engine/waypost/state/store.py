@@ -103,7 +103,7 @@ class Store:
             raise
         mark = mark_of(self._database)
         assert mark is not None
-        self._generation, self._synced_at = mark.generation, 0.0
+        self._synced_at = 0.0
         self._note(mark)
         self._waiting: queue.SimpleQueue[tuple[Step[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._giving, self._given_at, self._shrinks = True, 0.0, False
