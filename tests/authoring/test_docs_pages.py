@@ -12,13 +12,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 from ruamel.yaml import YAML
 
 from conftest import CASES, ROOT
 from running import waypost
 from waypost import plan as p
 from waypost.authoring.docs import html, markdown
-from waypost.authoring.docs.blocks import Page
+from waypost.authoring.docs.blocks import Heading, Link, Page, Table
 from waypost.authoring.docs.destination import Sample, calls, page
 from waypost.authoring.docs.directory import directory
 from waypost.cli.docs import samples
@@ -69,6 +70,34 @@ def test_committed_page_is_fresh(path: Path, golden: Callable[[Path, str], None]
 
 def test_committed_directory_is_fresh(golden: Callable[[Path, str], None]) -> None:
     golden(ROOT / "docs" / "destinations" / "README.md", markdown.render(directory(map(compiled, SPECS), "README")))
+
+
+def test_every_shipped_spec_says_its_category() -> None:
+    assert [path.parent.name for path in SPECS if not compiled(path).category] == []
+
+
+def test_directory_is_grouped_by_category() -> None:
+    """A table each, in the language's order; what says none is among the others, and where none says any there are no heads."""
+    plans = [
+        bare_plan(name, category)
+        for name, category in (("z", "crm"), ("a", "crm"), ("b", "analytics"), ("c", ""), ("d", "other"))
+    ]
+    blocks = directory(plans, "README").blocks
+    heads = [block.text for block in blocks if isinstance(block, Heading)]
+    tables = [[row[0][0] for row in block.rows] for block in blocks if isinstance(block, Table)]
+    assert heads == ["Analytics", "CRM", "Other"]
+    assert [[link.page for link in table if isinstance(link, Link)] for table in tables] == [
+        ["b"],
+        ["a", "z"],
+        ["c", "d"],
+    ]
+    bare = directory([plans[3]], "README").blocks
+    assert [block.name for block in bare if isinstance(block, Table)] == ["Destinations"]
+    assert not any(isinstance(block, Heading) for block in bare)
+
+
+def bare_plan(name: str, category: str) -> p.Plan:
+    return p.Plan(name=name, category=category or UNSET, requests={}, actions={})
 
 
 def test_committed_pages_are_those_of_the_specs() -> None:

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from conftest import ROOT
 from waypost.compiler.pipeline import compile_text
 from waypost.compiler.report.diagnostic import Diagnostic, Report
+from waypost.plan import dump, load
 
 CASES: list[dict[str, Any]] = YAML(typ="safe").load(ROOT / "tests/cases/advice.yaml")
 SPEC = """spec: 1
@@ -76,3 +77,35 @@ def test_a_host_of_a_setting_is_told_apart_from_one_of_an_event() -> None:
         text = text.replace("/events\n", '/events"\n').replace("request:", "settings: {shop: {type: string}}\nrequest:")
         found = [item for item in compile_text(text, "shop.yaml")[1].diagnostics if item.code == "D102"]
         assert [words in item.label.text for item in found] == ([True] if words else [])
+
+
+CATEGORIES = [
+    ("analytcis", "analytics"),
+    ("Analytics", "analytics"),
+    ("crms", "crm"),
+    ("Email Marketing", "messaging"),
+    ("ads", "advertising"),
+    ("data_warehouse", ""),
+    ("[crm, support]", ""),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), CATEGORIES)
+def test_a_category_is_one_of_a_closed_list(written: str, meant: str) -> None:
+    text = SPEC.format(trigger='type = "track"', value="$.event") + f"category: {written}\n"
+    (found,) = compile_text(text, "shop.yaml")[1].diagnostics
+    assert found.code == "S105"
+    assert "`category` is one of analytics, crm, advertising, messaging, support, warehouse, other" in found.message
+    assert text[found.label.span.start : found.label.span.end] == written
+    assert (found.fix.text if found.fix else "") == meant
+
+
+def test_a_category_reaches_the_plan_and_its_absence_leaves_the_plan_as_it_was() -> None:
+    text = SPEC.format(trigger='type = "track"', value="$.event")
+    bare, _ = compile_text(text, "shop.yaml")
+    held, _ = compile_text(text + "category: crm\n", "shop.yaml")
+    assert bare is not None
+    assert held is not None
+    assert held.category == "crm"
+    assert b"category" not in dump(bare)
+    assert load(dump(held)) == held

@@ -47,6 +47,7 @@ PLACES = {
     "a response rule": responses.RULE,
     "a reader of `results`": responses.READER,
     "the outcome": responses.OUTCOMES,
+    "the category": spec_reader.CATEGORIES,
     "the type of a setting": settings_block.SETTING_TYPES,
     "the type of a value": tuple(TYPES),
     "the format of a text": tuple(TEXT_FORMATS),

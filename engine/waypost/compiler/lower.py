@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from msgspec import UNSET
+
 from waypost import plan as p
 from waypost.compiler.read.integrations import meaning
 from waypost.compiler.read.source import Source
@@ -42,6 +44,7 @@ def lower(
             title=spec.title,
             description=spec.description,
             docs=spec.docs,
+            category=spec.category or UNSET,
             settings={name: item.setting for name, item in spec.settings.items()},
             auth=_auth(spec.auth),
             check=_probe(spec.check) if spec.check else None,

@@ -171,6 +171,7 @@ class Spec:
     title: str
     description: str
     docs: str
+    category: str
     integrations: list[str] | None
     settings: dict[str, SettingSpec]
     auth: AuthSpec

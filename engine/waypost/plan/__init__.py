@@ -315,6 +315,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     title: str = ""
     description: str = ""
     docs: str = ""
+    category: str | UnsetType = UNSET
     digest: str = ""
     settings: dict[str, Setting] = {}
     auth: Auth = field(default_factory=Auth)

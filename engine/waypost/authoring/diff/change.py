@@ -40,7 +40,7 @@ BREAKING: Final = {
     "id_changed": "a field that identifies a message has another value: what was sent before counts as new",
 }
 TOLD: Final = {
-    "title_changed": "a title, description or link, or a label of a setting",
+    "title_changed": "a title, description, link or category, or a label of a setting",
     "setting_added": "a new setting that need not be given",
     "setting_looser": "a setting need not be given any more, or is a secret now or no longer",
     "choice_added": "a setting has another choice",

@@ -53,11 +53,10 @@ def _plan(sides: Sides) -> Iterator[Change]:
     before, after = _owner(old), _owner(new)
     if before != after:
         yield sides.change("destination_renamed", "another name", "name", field="name", old=before, new=after)
-    for word in ("title", "description", "docs"):
-        if getattr(old, word) != getattr(new, word):
-            yield sides.change(
-                "title_changed", f"another {word}", word, field=word, old=getattr(old, word), new=getattr(new, word)
-            )
+    for word in ("title", "description", "docs", "category"):
+        before, after = (getattr(side, word) or "" for side in (old, new))
+        if before != after:
+            yield sides.change("title_changed", f"another {word}", word, field=word, old=before, new=after)
     if set(old.integrations) != set(new.integrations):
         before, after = (_names(side.integrations) for side in (old, new))
         reason = "other events are sent and held back"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waypost.authoring.new.match import CREDENTIAL, Each, Entry, Field, Leaf, Todo, count, fields, leaves, shown
+from waypost.compiler.read.spec_reader import CATEGORIES
 from waypost.lang import fql, notation, values
 from waypost.lang.errors import LangError
 from waypost.lang.words import snakecase, titlecase, words
@@ -140,6 +141,7 @@ def _head(brief: Brief, settings: list[str], shape: Shape) -> Iterator[str]:
     yield f"name: {brief.name}"
     yield f"title: {notation.quoted(titlecase(brief.name))}"
     yield "description: What this destination is for, in a sentence.   # todo"
+    yield f"category: {CATEGORIES[-1]}   # todo: or {', '.join(CATEGORIES[:-1])}"
     yield ""
     yield "settings:"
     for name in dict.fromkeys(settings):

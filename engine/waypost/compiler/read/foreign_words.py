@@ -93,6 +93,20 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
     "abort": ("stop",),
     "backoff": ("throttle",),
     "partial": ("split",),
+    "tracking": ("analytics",),
+    "cdp": ("warehouse",),
+    "storage": ("warehouse",),
+    "data warehouses": ("warehouse",),
+    "sales": ("crm",),
+    "ads": ("advertising",),
+    "email": ("messaging",),
+    "email marketing": ("messaging",),
+    "marketing": ("messaging",),
+    "push": ("messaging",),
+    "sms": ("messaging",),
+    "chat": ("messaging",),
+    "helpdesk": ("support",),
+    "misc": ("other",),
 }
 """A word for a value elsewhere -> ours."""
 

@@ -32,6 +32,7 @@ TOP = (
     "title",
     "description",
     "docs",
+    "category",
     "integrations",
     "settings",
     "auth",
@@ -41,6 +42,9 @@ TOP = (
     "shared",
     "actions",
 )
+CATEGORIES = ("analytics", "crm", "advertising", "messaging", "support", "warehouse", "other")
+"""What a destination is, in the order of their directory."""
+
 BLOCK = ("require", "mapping", "request", "each", "where")
 ACTION = ("title", "description", "trigger", "use", "like", "enabled", *BLOCK)
 REQUIRE = ("any", "if", "message")
@@ -69,6 +73,7 @@ def read_spec(root: Node, report: Report, layer: Layer = Layer()) -> Spec | None
         title=closed.text(top.get("title"), "`title`"),
         description=closed.text(top.get("description"), "`description`"),
         docs=closed.text(top.get("docs"), "`docs`"),
+        category=closed.one_of(top.get("category"), CATEGORIES, "`category`", ""),
         integrations=read_names(top.get("integrations"), closed),
         settings=settings,
         auth=read_auth(top.get("auth"), values),

@@ -146,6 +146,7 @@ def _top() -> Mapping[str, Schema]:
     return shapes | {
         "spec": {"const": spec_reader.VERSION},
         "name": {"type": "string", "pattern": f"^{spec_reader.SPEC_NAME}$"},
+        "category": _one_of(spec_reader.CATEGORIES, "the category"),
         "integrations": _integrations(),
         "settings": _named(_setting()),
         "auth": _auth(),

@@ -15,6 +15,7 @@ a spec
   title | What people call the destination.
   description | What the destination is for, in a sentence.
   docs | Where the API is documented.
+  category | What kind of destination it is, which is under which head their directory lists it.
   integrations | The names by which an event's `integrations` switches this destination off; without it, its title and name.
   settings | What a user fills in: credentials, a region, an id.
   auth | The credentials that go with every request and with the check.
@@ -23,6 +24,14 @@ a spec
   values | Values with a name, put in with `{$use: NAME}`.
   shared | Blocks that several actions take with `use`.
   actions | What is sent, and when. Every action whose trigger matches sends, in written order.
+the category
+  analytics | Where what people do is counted and looked at.
+  crm | Where people and companies are kept, and their dealings.
+  advertising | Where ads are placed and measured.
+  messaging | What sends messages: email, push, SMS, chat.
+  support | Where people are helped.
+  warehouse | Where data is stored and handed on.
+  other | Anything else.
 a setting
   type | What a user may give: string, integer, number, boolean or url; `list` and `map` hold several values.
   choices | A closed list: key -> label and data. `settings.NAME` is the chosen key, `settings.NAME.KEY` its data.
