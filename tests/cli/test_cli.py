@@ -162,3 +162,24 @@ def test_shipped_tests_pass_and_a_changed_wire_is_shown(tmp_path: Path) -> None:
     assert "FAIL specs/segment/tests.yaml:" in out
     assert "+" in out
     assert "identified" in out
+
+
+def test_a_folder_of_specs_is_all_of_them(tmp_path: Path) -> None:
+    """`test`, `compile` and `docs` take a folder as `lint` does; a folder without any spec is still refused."""
+    for name in ("segment", "slack"):
+        folder = tmp_path / "mine" / name
+        folder.mkdir(parents=True)
+        for file in ("destination.yaml", "tests.yaml", "golden.json"):
+            (folder / file).write_bytes((ROOT / "specs" / name / file).read_bytes())
+    status, out, err = waypost("test", "mine/", "-k", "identify", cwd=tmp_path)
+    assert (status, err) == (0, "")
+    assert "0 failed" in out
+    assert waypost("compile", "mine", cwd=tmp_path)[0] == 0
+    assert sorted(path.name for path in tmp_path.rglob("*.json") if path.name != "golden.json") == [
+        "destination.json",
+        "destination.json",
+    ]
+    assert waypost("compile", "mine", "--check", cwd=tmp_path)[0] == 0
+    (tmp_path / "empty").mkdir()
+    for command in ("test", "compile", "docs"):
+        assert waypost(command, "empty", cwd=tmp_path)[2] == "waypost: the folder empty has no destination.yaml\n"

@@ -102,9 +102,9 @@ def missing_files(names: Iterable[str]) -> list[str]:
 
 
 def spec_targets(specs: tuple[str, ...], *, connections: bool = False) -> list[catalog.Target]:
-    """The specs that were named, or all of specs/ when none was; with `connections` also connections files (./waypost.yaml)."""
+    """The specs that were named, or that folders hold, or all of specs/ when none was; with `connections` also connections files (./waypost.yaml)."""
     try:
-        targets = [catalog.find_spec(text) for text in specs]
+        targets = [target for text in specs for target in catalog.find_specs(text)]
     except catalog.NotFound as error:
         refuse(str(error))
     targets = targets or [*catalog.local_specs(), *(catalog.local_connections() if connections else [])]

@@ -95,9 +95,21 @@ def find_spec(text: str) -> Target:
     raise NotFound(_explain(text))
 
 
+def find_specs(text: str) -> list[Target]:
+    """As `find_spec`; a folder of folders with specs is all of these."""
+    path = Path(text)
+    held = any((path / name).is_file() for name in (SPEC, CONNECTIONS))
+    return (specs_in(path) if path.is_dir() and not held else []) or [find_spec(text)]
+
+
 def local_specs() -> list[Target]:
-    """Every spec of the working folder's specs/, in order of name: what `compile` and `lint` take when nothing is named."""
-    return [Target("spec", path, path.parent.name) for path in sorted(Path("specs").glob(f"*/{SPEC}"))]
+    """The working folder's specs: what `compile` and `lint` take when nothing is named."""
+    return specs_in(Path("specs"))
+
+
+def specs_in(folder: Path) -> list[Target]:
+    """The specs in the folders of a folder, in order of name."""
+    return [Target("spec", path, path.parent.name) for path in sorted(folder.glob(f"*/{SPEC}"))]
 
 
 def local_connections() -> list[Target]:
