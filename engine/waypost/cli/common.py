@@ -102,7 +102,7 @@ def missing_files(names: Iterable[str]) -> list[str]:
 
 
 def spec_targets(specs: tuple[str, ...], *, connections: bool = False) -> list[catalog.Target]:
-    """The specs that were named, by file, folder or folder of folders, or all of specs/; with `connections` also connections files (./waypost.yaml)."""
+    """The specs that were named, by file or folder, or all of specs/; with `connections` also connections files (./waypost.yaml)."""
     try:
         targets = [target for text in specs for target in catalog.find_specs(text)]
     except catalog.NotFound as error:
