@@ -112,6 +112,36 @@ def test_show_and_preview() -> None:
     assert waypost("preview", "segment", stdin=b"[]")[1].startswith("This is no event (not_object)")
 
 
+EXAMPLES = str(ROOT / "examples" / "events.ndjson")
+LINKING = {
+    "run": ("run", "segment", *KEY, "--dry-run"),
+    "show": ("show", "program", "segment"),
+    "bench": ("bench", "segment", EXAMPLES, "--rounds", "3"),
+    "preview": ("preview", "segment", EXAMPLES),
+    "test": ("test", str(ROOT / "specs" / "segment")),
+    "diff": ("diff", "segment", str(ROOT / "specs" / "segment"), "--events", EXAMPLES),
+}
+
+
+@pytest.mark.parametrize("name", LINKING)
+@pytest.mark.parametrize("word", ["no", "OFF", "0"])
+def test_error_kernel_switch_takes_on_and_off(name: str, word: str) -> None:
+    """Mutation that turns this red: any word but `off` leaves the kernel on."""
+    status, out, err = waypost(*LINKING[name], stdin=EVENT, KEY="k", WAYPOST_KERNEL=word)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.endswith("WAYPOST_KERNEL in the environment is neither `on` nor `off`\n")
+
+
+def test_show_and_bench_say_that_the_kernel_is_off() -> None:
+    for name in ("show", "bench"):
+        said = [waypost(*LINKING[name], WAYPOST_KERNEL=word) for word in ("", "off")]
+        assert [(status, "WAYPOST_KERNEL=off switches it off" in out) for status, out, _ in said] == [
+            (0, False),
+            (0, True),
+        ]
+
+
 def test_output_that_nobody_reads_is_quiet() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "waypost", "show", "program", "segment"],

@@ -351,3 +351,11 @@ def test_without_a_kernel_all_is_as_it_was(monkeypatch: pytest.MonkeyPatch, ship
     assert kernel.why_none()
     lines = inputs.events(50)
     assert in_pieces(bare, lines) == in_pieces(shipped[0], lines)
+
+
+def test_the_kernel_is_switched_off_at_run_time(monkeypatch: pytest.MonkeyPatch, shipped: Both) -> None:
+    monkeypatch.setenv(kernel.SWITCH, "off")
+    bare = link(shipped[0].plan, {"source_write_key": "k"})
+    assert bare.kernel is None
+    lines = inputs.events(50)
+    assert in_pieces(bare, lines) == in_pieces(shipped[0], lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.cli import completion
+from waypost.cli.common import refuse
 from waypost.cli.targets import load_target
 from waypost.lang.hosts import HOST, PORT, SCHEME, origin_of
 from waypost.lang.urls import LEFT_OUT
@@ -27,8 +28,12 @@ def command(what: str, target: str) -> None:
         click.echo(dump(plan).decode(), nl=False)
         return
     from waypost.program.program import link
+    from waypost.program.settings import SettingError
 
-    program = link(plan, stand_ins(plan))
+    try:
+        program = link(plan, stand_ins(plan))
+    except SettingError as error:
+        refuse(str(error))
     click.echo(_ways(program), nl=False)
     click.echo(program.text, nl=False)
 

@@ -33,7 +33,7 @@ from waypost.program.generated import layout as layouts
 from waypost.program.generated.action_maker import Bindings
 from waypost.program.generated.chunk_loop import CHUNK
 from waypost.program.generated.generate import OFF, WHERE, Generated, Sign, generate
-from waypost.program.kernel.entry import kernel_of
+from waypost.program.kernel import entry
 from waypost.program.put_in import put_in
 from waypost.program.request import grouping
 from waypost.program.request.render import RequestProgram
@@ -81,7 +81,8 @@ class Program:
         self._code = _compile(generated, plan)
         self._by_type, self._any_type = self._dispatch(generated)
         express = generated.names[CHUNK], generated.express.decoder
-        self.kernel = kernel_of(made, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
+        kernel = entry.kernel_of(made, generated.layout, bound.get, generated.names["meta_id"]) if use_kernel else None
+        self.kernel = kernel
         self._chunks = Chunks(self.map, self.kernel, *express, guard=self.guard)
 
     def _dispatch(self, generated: Generated) -> tuple[dict[str, tuple[Linked, ...]], tuple[Linked, ...]]:
@@ -274,8 +275,10 @@ def link(
 ) -> Program:
     """The program of a plan with these setting values. Raises settings.SettingError for a missing, unknown or ill-typed one.
 
-    Without `use_kernel` generated Python does all the work, as where no compiled kernel is installed: the same bytes, more slowly.
+    Without `use_kernel`, or with WAYPOST_KERNEL=off in the environment, generated Python does all the work, as where no compiled kernel is
+    installed: the same bytes, more slowly.
     """
+    use_kernel = entry.wanted() and use_kernel
     bound = settings.bind(plan, given, way or settings.Way(endpoint_override))
     _patterns(plan)
     owner = connection or (plan.connection.name if plan.connection else plan.name)

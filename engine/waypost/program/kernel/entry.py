@@ -1,15 +1,18 @@
 """The kernel of a plan, where this installation has one.
 
-Takes a plan with its layout and settings. Gives a Kernel, or None: then all lines go another way, to the same messages.
+Takes a plan with its layout and settings. Gives a Kernel, or None: then all lines go another way, to the same messages. WAYPOST_KERNEL=off in
+the environment leaves it out, for an operator who wants to know whether it is to blame.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from waypost import plan as p
 from waypost.program.generated.layout import Layout
+from waypost.program.settings import SettingError
 
 try:
     from waypost.program.kernel import machine
@@ -18,6 +21,17 @@ except ImportError:
 
 if TYPE_CHECKING:
     from waypost.program.kernel.machine import Kernel
+
+
+SWITCH = "WAYPOST_KERNEL"
+
+
+def wanted() -> bool:
+    """Whether the environment leaves the kernel on. Raises SettingError for a word that says neither."""
+    said = os.environ.get(SWITCH) or "on"
+    if said not in ("on", "off"):
+        raise SettingError(f"{SWITCH} in the environment is neither `on` nor `off`")
+    return said == "on"
 
 
 def kernel_of(
@@ -36,5 +50,7 @@ def kernel_of(
 
 
 def why_none() -> str:
-    """Why this installation has no kernel; "" where it has one."""
-    return "" if machine is not None else "it was installed without a C compiler, or with WAYPOST_PURE=1"
+    """Why no plan has a kernel here; "" where one may."""
+    if machine is None:
+        return "it was installed without a C compiler, or with WAYPOST_PURE=1"
+    return "" if wanted() else f"{SWITCH}=off switches it off"
