@@ -44,7 +44,7 @@ def engine() -> str:
 
 def key(path: str, *contents: bytes) -> str:
     """What a judgement of the path depends on."""
-    digest = hashlib.sha256(f"{engine()}\n{path}".encode())
+    digest = hashlib.sha256(f"{engine()}\n".encode() + os.fsencode(path))
     for content in contents:
         digest.update(b"\n%d\n" % len(content) + content)
     return digest.hexdigest()
@@ -80,4 +80,4 @@ def write(path: Path, key: str, found: list[Diagnostic]) -> None:
 def _place(path: Path) -> Path:
     folder = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(folder) if os.path.isabs(folder) else Path.home() / ".cache"
-    return root / "waypost" / "lint" / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.json"
+    return root / "waypost" / "lint" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}.json"

@@ -23,6 +23,7 @@ from waypost.events.loss import Loss
 from waypost.sources import rotation
 from waypost.sources.first_bytes import HEAD, judged
 from waypost.sources.opened import TAIL, Opened, identity_of
+from waypost.sources.port import name_of
 from waypost.sources.unpack import LONGEST, packing_of
 
 REMEMBERED = 1000
@@ -82,7 +83,7 @@ class FileSource:
         pattern: Files | None = None,
         others: frozenset[Path] = frozenset(),
     ) -> None:
-        self.name = str(path)
+        self.name = name_of(path)
         self.waits = follow
         self.offset = 0
         self.losses: list[Loss] = []

@@ -7,7 +7,9 @@ it is on disk with its cursor (state/commits.py); of an input that is `journaled
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from waypost.events.lines import Piece
@@ -15,6 +17,11 @@ from waypost.events.loss import Loss
 
 FILES, FOLLOWED, STDIN, JOURNALED_STDIN, HTTP = "files", "followed", "stdin", "journaled stdin", "http"
 """How inputs end, which decides what is said when a run ends early (cli/endings.py)."""
+
+
+def name_of(path: Path) -> str:
+    """A file's name as text, whatever bytes it is of: cursors, dead letters and lines of JSON hold it."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 class Source(Protocol):

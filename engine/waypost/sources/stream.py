@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from waypost.events.lines import Piece, SourceError
+from waypost.sources.port import name_of
 from waypost.sources.stdin import StdinSource
 
 _OURS = re.compile(r"/dev/stdin|/(?:dev|proc/self)/fd/(\d+)")
@@ -39,7 +40,7 @@ class StreamSource(StdinSource):
 
     def __init__(self, path: Path, open_path: Callable[[Path], BinaryIO] = opened) -> None:
         """Raises SourceError where it could not be read."""
-        self.name = str(path)
+        self.name = name_of(path)
         self.identity = "stream"
         self._path = path
         self._open = open_path

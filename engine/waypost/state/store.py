@@ -265,7 +265,7 @@ def _is_there(path: Path, mark: Mark | None) -> bool:
     """Whether there is a database. Raises Damaged when there was one that had taken something in."""
     try:
         size = path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         size = -1
     if size <= 0 and mark is not None and mark.commits:
         what = "its database is gone" if size < 0 else "its database is empty"
