@@ -25,6 +25,7 @@ LEFT_OUT = "(left out)"
 
 def preview(program: Program, line: bytes, now: float) -> str:
     """The whole story of one event. A line that is no event is told in one sentence."""
+    line = program.redacted(line)
     results = program.map(line, 0, line, now)
     first = results[0]
     if isinstance(first, Rejected) and first.action is None:
@@ -32,6 +33,8 @@ def preview(program: Program, line: bytes, now: float) -> str:
     event = interpret.decode_event(line)
     env = interpret.Env(event, program.settings.masked(), int(now * 1000))
     sections = [_actions(program, env)]
+    if program.plan.connection and program.plan.connection.redact:
+        sections.append(f"taken out of the event: {', '.join(program.plan.connection.redact)}\n")
     if results == [integrations.OFF]:
         return "\n".join([*sections, _switched_off(program.plan, event["integrations"])])
     for result in results:
@@ -41,6 +44,7 @@ def preview(program: Program, line: bytes, now: float) -> str:
 
 def as_data(program: Program, line: bytes, now: float) -> dict[str, Any]:
     """The same as data: the actions, and of each delivery what `told.delivery` says and the fields with their sources."""
+    line = program.redacted(line)
     results = program.map(line, 0, line, now)
     first = results[0]
     if isinstance(first, Rejected) and first.action is None:

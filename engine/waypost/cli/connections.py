@@ -38,6 +38,7 @@ def row(plan: Plan) -> dict[str, Any]:
         "connection": held.name,
         "destination": plan.name,
         "enabled": held.enabled,
+        "redact": held.redact,
         "sources": [{"name": feed.name, "kind": kind(feed), "emits": feed.emits} for feed in held.sources],
         "actions": [
             {
@@ -69,6 +70,8 @@ def shown(item: dict[str, Any]) -> str:
     width = max(len(feed["name"]) for feed in item["sources"])
     for feed in item["sources"]:
         rows.append(f"  from {feed['name']:{width}}  {feed['kind']}  {', '.join(feed['emits']) or 'any event'}")
+    if item["redact"]:
+        rows.append(f"  without {', '.join(item['redact'])}")
     width = max(len(action["name"]) for action in item["actions"])
     reach = {action["name"]: ", ".join(action["reached_by"]) or "no source" for action in item["actions"]}
     wide = max(len(text) for text in ["disabled", *reach.values()])

@@ -442,7 +442,7 @@ def tell_each(program: Program, source: Source, lines: list[Line], now: float) -
     found: list[Any] = []
     for line in lines:
         if line.__class__ is Line:
-            results = program.map(line.data, line.offset, source.first_line, now)
+            results = program.map(line.data, line.offset, program.kept(source.first_line), now)
         else:
             results = [turned_away(line)]
         for result in results:

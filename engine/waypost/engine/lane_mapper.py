@@ -2,7 +2,8 @@
 
 Takes pieces of a source, and the program that maps them. Offers what comes of them to the lane and gives the commands that it answers with.
 Line by line go events that have an order, events of which a part has ended under an earlier plan (that plan maps them), and all of them where
-a run maps in a way of its own (a replay, a dry run that tells of each).
+a run maps in a way of its own (a replay, a dry run that tells of each) or the connection redacts: then what the lane holds of an event, and
+keeps of a dead one, is without the members that are redacted.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class LaneMapper:
 
     def _one_by_one(self, source: Source, chunk: Chunk) -> bool:
         """Whether something is to be known of each line, or one of them is mapped in another way."""
-        if self._key_of is not None or self._map_lines is not None:
+        if self._key_of is not None or self._map_lines is not None or self.program.cut is not None:
             return True
         return any(name == source.name and chunk.offset <= at < chunk.end for name, at in self._older)
 
@@ -79,11 +80,18 @@ class LaneMapper:
         rows = self._mapped(source, lines, keys, now)
         for index, line in enumerate(lines):
             if line.__class__ is not Line and rows[index] is not ELSEWHERE:
-                rows[index] = [turned_away(line)]
+                rows[index] = [turned_away(self._kept(line))]
             elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
-                found = older.map(line.data, line.offset, source.first_line, now)
+                found = older.map(line.data, line.offset, older.kept(source.first_line), now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
-        return lane.offer_many(rows, lines, source.name, steady, keys)
+        return lane.offer_many(rows, [self._kept(line) for line in lines], source.name, steady, keys)
+
+    def _kept(self, line: Line) -> Line:
+        """A line as the lane holds it."""
+        if self.program.cut is None:
+            return line
+        # The head of a line that is too long is no object.
+        return msgspec.structs.replace(line, data=self.program.kept(line.data))
 
     def _key(self, line: Line) -> Any:
         assert self._key_of is not None
@@ -109,7 +117,8 @@ class LaneMapper:
 
 def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
     """The results of a chunk of lines."""
-    return program.map_many([line.data for line in lines], [line.offset for line in lines], source.first_line, now)
+    first_line = program.kept(source.first_line)
+    return program.map_many([line.data for line in lines], [line.offset for line in lines], first_line, now)
 
 
 def turned_away(line: Any) -> Rejected:

@@ -151,7 +151,7 @@ class LaneRunner:
             guard=self._guarded(program),
         )
         self._attempts.link(program, self.lane, self.requests, self.sender)
-        self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.secrets))
+        self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.secrets, program.kept))
 
     def _guarded(self, program: Program) -> Guard:
         """The program's guard: what it catches is told as this lane's."""

@@ -292,7 +292,7 @@ class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The connection a plan was compiled for: its name goes into meta.id, `order_by` keeps equal values out of parallel requests.
 
     `settings` are as they were written: constants, and `env:NAME` or `file:PATH` for what is bound when the plan is linked. `plain_http`:
-    settings may name http urls of other machines, too.
+    settings may name http urls of other machines, too. `redact`: paths of what is taken out of every event before any action.
     """
 
     name: str
@@ -300,6 +300,7 @@ class Connection(Struct, frozen=True, omit_defaults=True, kw_only=True):
     settings: dict[str, Any] = {}
     tls: Tls | None = None
     plain_http: bool = False
+    redact: list[str] = []
     sources: list[Feed] = []
     order_by: Value | None = None
 

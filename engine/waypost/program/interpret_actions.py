@@ -19,6 +19,7 @@ from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.program import integrations
 from waypost.program.interpret import BadEvent, Env, Watch, decode_event, evaluate, group_of, holds
+from waypost.program.redact import redaction
 from waypost.program.require import any_present, require_message
 from waypost.program.settings import Bound
 
@@ -51,7 +52,9 @@ class Origin:
 
 def map_event(plan: p.Plan, settings: Bound, origin: Origin, now: float) -> list[Result]:
     """What Program.map gives for the same line."""
-    origin = replace(origin, line=repaired(origin.line))
+    cut = redaction(plan)
+    line = repaired(origin.line)
+    origin = replace(origin, line=line if cut is None else cut(line) or line)
     try:
         event = decode_event(origin.line)
     except BadEvent as error:

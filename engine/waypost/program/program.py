@@ -7,6 +7,7 @@ and in every run. What an event does wrong becomes a Rejected with the output fi
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ from waypost.program.generated.chunk_loop import CHUNK
 from waypost.program.generated.generate import OFF, WHERE, Generated, Sign, generate
 from waypost.program.kernel import entry
 from waypost.program.put_in import put_in
+from waypost.program.redact import redaction
 from waypost.program.request import grouping
 from waypost.program.request.render import RequestProgram
 from waypost.program.support import message_ids
@@ -74,6 +76,8 @@ class Program:
         self.guard = Guard()
         self.slow = 0
         """How many lines took the general loader."""
+        self.cut = redaction(plan)
+        """Takes out of a line what its connection redacts; None where it redacts nothing."""
         self._fields = generated.fields
         self._off = integrations.switch(plan.integrations) if plan.integrations else None
         self._layout = generated.layout
@@ -121,6 +125,7 @@ class Program:
         `offset` and `first_line` (the first complete line of the source) identify an event that has no messageId; `now` is in Unix
         seconds and serves `max_age` and `max_ahead` only.
         """
+        line = self.redacted(line)
         wrong = _not_utf8(line)
         if wrong is not None:
             return [wrong]
@@ -131,6 +136,14 @@ class Program:
             return self._encoded(self._actions(event, line, (offset, first_line), now))
         except Exception as error:
             return [Rejected(None, None, REASON, self.guard.caught(error, "mapped"))]
+
+    def redacted(self, line: bytes) -> bytes:
+        """The line as it is mapped. One that is no object is mapped to why it is none."""
+        return line if self.cut is None else self.cut(line) or line
+
+    def kept(self, line: bytes) -> bytes:
+        """The line as it is kept, and as the first of its input names others. What cannot be read may hold anything: nothing of it is kept."""
+        return line if self.cut is None else self.cut(line) or b""
 
     def _load(self, line: bytes) -> Any:
         """The decoded event, or why it is none."""
@@ -145,6 +158,7 @@ class Program:
 
     def map_general(self, line: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> list[Result]:
         """`map` without the fast decoder: the two give identical bytes (tests/program/test_differential.py)."""
+        line = self.redacted(line)
         wrong = _not_utf8(line)
         if wrong is not None:
             return [wrong]
@@ -153,6 +167,11 @@ class Program:
 
     def map_data(self, data: bytes, offset: int = 0, first_line: bytes = b"", now: float = 0.0) -> Iterator[Block]:
         """What the program makes of whole lines, a piece at a time. `offset` is that of `data`, which has no line feed at its end."""
+        if self.cut is not None:
+            lines = data.split(b"\n")
+            ends = itertools.accumulate((len(line) + 1 for line in lines), initial=offset)
+            yield self.map_text(data, list(ends), first_line, now)
+            return
         start, size = 0, len(data)
         while start < size:
             stop = data.find(b"\n", start + PIECE)
@@ -169,10 +188,12 @@ class Program:
         self, lines: Sequence[bytes], offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0
     ) -> list[Mapped | list[Result]]:
         """`map` of many lines: for each line its one message, or the list of its results."""
+        lines = lines if self.cut is None else list(map(self.redacted, lines))
         return self._chunks.lines(lines, offsets, first_line, now).rows()
 
     def map_text(self, data: bytes, offsets: Sequence[int], first_line: bytes = b"", now: float = 0.0) -> Block:
         """`map_data` of lines whose offsets do not follow from their bytes: one for each line."""
+        data = data if self.cut is None else b"\n".join(map(self.redacted, data.split(b"\n")))
         return self._chunks.block(data, 0, len(data), offsets, first_line, now)
 
     def _load_general(self, line: bytes) -> Any:

@@ -158,7 +158,7 @@ class Keeping:
             self._writer.plan.digest,
             letter.event,
             self._writer.record(letter, now),
-            origin.first_line if origin is not None else b"",
+            self._writer.kept(origin.first_line) if origin is not None else b"",
         )
 
     def due(self) -> None:

@@ -31,11 +31,12 @@ RESPONSE_LIMIT = 4096
 
 @dataclass(frozen=True)
 class Writer:
-    """Makes the records of one connection."""
+    """Makes the records of one connection. `kept` gives what is kept of a line (`Program.kept`)."""
 
     connection: str
     plan: Plan
     mask: Callable[[str], str]
+    kept: Callable[[bytes], bytes] = bytes
 
     def record(self, letter: Dead, now: float) -> bytes:
         """The record but for its event: one JSON object."""
@@ -87,8 +88,8 @@ def field_place(plan: Plan, action: str, field: str) -> str:
     return next((found for pointer in pointers if (found := place(plan.source, pointer))), "")
 
 
-def writer(connection: str, plan: Plan, secrets: list[str]) -> Writer:
-    return Writer(connection, plan, masker(secrets))
+def writer(connection: str, plan: Plan, secrets: list[str], kept: Callable[[bytes], bytes] = bytes) -> Writer:
+    return Writer(connection, plan, masker(secrets), kept)
 
 
 def line_of(event: bytes, record: bytes) -> bytes:

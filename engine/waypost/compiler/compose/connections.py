@@ -20,6 +20,7 @@ from waypost.compiler.lower import lower
 from waypost.compiler.read import document
 from waypost.compiler.read.connections_file import ConnectionsFile, ConnectionSpec, read_connections
 from waypost.compiler.read.places import Place
+from waypost.compiler.read.redact import read_redact
 from waypost.compiler.read.source import Source, joined
 from waypost.compiler.read.value_operators import values_reader
 from waypost.compiler.report.diagnostic import Diagnostic, Fix, Label, Report
@@ -41,6 +42,7 @@ class Laid:
     spec: Spec
     settings: dict[str, Any]
     order_by: p.Value | None
+    redact: list[str]
 
 
 def compile_connections(text: str, path: str) -> tuple[list[p.Plan], list[Report]]:
@@ -86,11 +88,10 @@ def _lay(connection: ConnectionSpec, destination: Destination | None, report: Re
         return []
     settings = read_settings(connection, spec.settings, report)
     check_hosts(connection, spec, settings, report)
-    order_by = None
-    if connection.order_by is not None:
-        values = values_reader(report, {name: item.setting for name, item in spec.settings.items()})
-        order_by = values.value(connection.order_by, ORDER).node
-    return [Laid(connection, destination, spec, settings, order_by)]
+    values = values_reader(report, {name: item.setting for name, item in spec.settings.items()})
+    order_by = None if connection.order_by is None else values.value(connection.order_by, ORDER).node
+    redact = read_redact(connection.redact, values)
+    return [Laid(connection, destination, spec, settings, order_by, redact)]
 
 
 def _no_destination(connection: ConnectionSpec, report: Report) -> None:
@@ -126,6 +127,7 @@ def _lower(laid: Laid, file: ConnectionsFile, source: Source) -> p.Plan:
             order_by=laid.order_by,
             tls=connection.tls,
             plain_http=connection.plain_http,
+            redact=laid.redact,
         ),
         inputs,
         list(file.connections),

@@ -57,6 +57,7 @@ PLACES = {
     "order_by": "a connection",
     "integrations": "the top level or a connection",
     "tls": "a connection",
+    "redact": "a connection",
     "plain_http": "a connection",
     "certificate": "the `tls` of a connection",
     "write_keys": "a source",

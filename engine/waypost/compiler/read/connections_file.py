@@ -29,6 +29,7 @@ CONNECTION = (
     "sources",
     "order_by",
     "integrations",
+    "redact",
     "settings",
     "tls",
     "plain_http",
@@ -56,8 +57,8 @@ class FeedSpec:
 
 @dataclass(frozen=True)
 class ConnectionSpec:
-    """`settings` and `order_by` are nodes: what they may hold is known once the destination's spec is read. `integrations` is None where the
-    spec's names hold, and empty where events' `integrations` are ignored."""
+    """`settings`, `order_by` and `redact` are nodes: what they may hold is known once the destination's spec is read. `integrations` is None
+    where the spec's names hold, and empty where events' `integrations` are ignored."""
 
     name: Located[str]
     destination: Located[str]
@@ -65,6 +66,7 @@ class ConnectionSpec:
     sources: tuple[Located[str], ...]
     settings: Map | None
     order_by: Node | None
+    redact: Node | None
     integrations: list[str] | None
     layer: Layer
     tls: p.Tls | None = None
@@ -114,6 +116,7 @@ def _connection(name: Scalar, node: Map, sources: dict[str, FeedSpec], closed: C
         sources=tuple(_used(closed.texts(used, "`sources`"), sources, closed)),
         settings=closed.map(node.get("settings"), "`settings`"),
         order_by=node.get("order_by"),
+        redact=node.get("redact"),
         integrations=read_names(node.get("integrations"), closed, may_ignore=True),
         tls=_tls(node.get("tls"), what, closed),
         plain_http=closed.boolean(node.get("plain_http"), "`plain_http`", False),

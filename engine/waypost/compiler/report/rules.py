@@ -43,6 +43,7 @@ P105 near-field | The context is open, but this name is a letter or two from a f
 P106 field-of-other-type | By the specification no event type that the trigger takes carries this field: the trigger would always see null.
 P107 key-outside-each | `$key` is the name of an entry that `$each` or `$find` goes over; elsewhere there is none.
 P108 row-field | The item is a part of a setting, which says what fields it has: another one would always be missing.
+P109 redact-path | `redact` cuts members by their names: anything else would cut nothing, or another thing than was meant.
 T101 template-syntax | The template cannot be read.
 T102 unknown-root | A template names event, settings, meta, item or now; anything else would always be missing.
 T103 root-not-here | The root exists, but not at this place (`now` in a mapping would change a message's bytes at each attempt).

@@ -61,6 +61,7 @@ def connections() -> Schema:
             "sources": words,
             "order_by": _ref("value"),
             "integrations": {"anyOf": [{"const": integrations.IGNORE}, _integrations()]},
+            "redact": {"type": "array", "minItems": 1, "items": _ref("path")},
             "settings": {"type": "object", "additionalProperties": _SETTING_VALUE},
             "tls": tls,
             "plain_http": {"type": "boolean"},

@@ -237,6 +237,7 @@ a connection
   enabled | `false` keeps the connection but sends nothing.
   sources | The sources whose events it takes: a name, or a list.
   integrations | The names by which an event's `integrations` switches this connection off, or `ignore`; without it, the destination's.
+  redact | Members taken out of every event before any action sees it, such as `[$.traits.email, $.properties.products[*].price]`.
   order_by | Two messages with equal values of this are never in two requests at once, such as `$.userId`.
   settings | The destination's settings; a secret is `env:NAME` or `file:PATH`.
   tls | A private authority, and a certificate of one's own.
