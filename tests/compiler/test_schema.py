@@ -15,7 +15,7 @@ from conftest import CASES, ROOT
 from waypost.authoring.test import cases
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.read import connections_file, request, responses, settings_block, spec_reader
+from waypost.compiler.read import connections_file, request, responses, settings_block, signing, spec_reader
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
@@ -60,6 +60,9 @@ PLACES = {
     "a test": cases.TEST,
     "a reply": cases.REPLY,
     "an expectation": cases.EXPECT,
+    "`sign`": signing.SIGN,
+    "the key of a signature": signing.KEY_FORMS,
+    "the encoding of a signature": signing.ENCODINGS,
 }
 """What the reader takes at each place: the other side of vocabulary.py."""
 
@@ -167,7 +170,17 @@ PLENTY = r"""
       again:
         like: send
         trigger: type = "page"
-        request: {batch: $omit, gzip: true, body: {data: [$message]}}
+        request:
+          batch: $omit
+          gzip: true
+          body: {data: [$message]}
+          sign:
+            text: "{{ timestamp }}.{{ body }}"
+            hmac_sha256: "{{ settings.key }}"
+            key: base64
+            encoding: base64
+            headers: {x-signature: "v1={{ signature }}"}
+            query: {at: "{{ timestamp }}"}
       rows:
         trigger: type = "group"
         each: $.properties.rows

@@ -90,6 +90,30 @@ class ReaderSpec:
 
 
 @dataclass(frozen=True)
+class SignSpec:
+    """The signature of a request. `plain` holds what needs no expression."""
+
+    plain: p.Sign
+    text: Val
+    key: Val
+    headers: dict[str, Val]
+    query: dict[str, Val]
+    span: Span
+
+    def values(self) -> Iterator[Val]:
+        yield from (self.text, self.key, *self.headers.values(), *self.query.values())
+
+    def lowered(self) -> p.Sign:
+        return msgspec.structs.replace(
+            self.plain,
+            text=self.text.node,
+            key=self.key.node,
+            headers={key: value.node for key, value in self.headers.items()},
+            query={key: value.node for key, value in self.query.items()},
+        )
+
+
+@dataclass(frozen=True)
 class RequestSpec:
     """`plain` holds what needs no expression, as the plan's Request (its url and maps unset); `spans` are dotted words; `word` is that of the
     body's format."""
@@ -107,6 +131,7 @@ class RequestSpec:
     more: dict[str, tuple[Val, ...]] = field(default_factory=dict)
     """The objects below the entries of `headers` and `query`."""
     readers: tuple[ReaderSpec, ...] = ()
+    sign: SignSpec | None = None
 
     @property
     def sends_messages(self) -> bool:
@@ -121,6 +146,8 @@ class RequestSpec:
             yield from objects
         if self.body is not None:
             yield self.body
+        if self.sign is not None:
+            yield from self.sign.values()
 
     def lowered(self) -> p.Request:
         return msgspec.structs.replace(
@@ -132,6 +159,7 @@ class RequestSpec:
             format=msgspec.UNSET if self.word == "body" else self.word,
             more_headers=[val.node for val in self.more.get("headers", ())] or msgspec.UNSET,
             more_query=[val.node for val in self.more.get("query", ())] or msgspec.UNSET,
+            sign=msgspec.UNSET if self.sign is None else self.sign.lowered(),
         )
 
 

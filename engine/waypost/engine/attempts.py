@@ -16,8 +16,10 @@ from waypost.delivery.outcome import Answer
 from waypost.engine.options import Options, Sender
 from waypost.engine.taps import Attempt
 from waypost.engine.traffic import Traffic
+from waypost.events.masking import masker
 from waypost.program.program import Program
 from waypost.program.request.render import RequestProgram
+from waypost.program.request.signing import Unsigned
 
 BIG = 32 << 10
 """A body of more bytes is compressed in a thread: it takes long enough to hold everything else up."""
@@ -70,6 +72,9 @@ class Attempts:
                 wire = await asyncio.to_thread(kind.render, command.group, messages, now, masked=masked)
             else:
                 wire = kind.render(command.group, messages, now, masked=masked)
+        except Unsigned as error:
+            self.traffic.attempt("unsent", 0.0, command.count)
+            return Answer("unsent", error=masker(self._program.secrets)(str(error)), hopeless=True)
         except Exception as error:
             self.traffic.attempt("unsent", 0.0, command.count)
             raise Unsent(made=False) from error

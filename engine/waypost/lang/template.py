@@ -26,7 +26,7 @@ from waypost.lang.errors import LangError
 
 T = TypeVar("T")
 
-ROOTS = ("event", "item", "key", "settings", "meta", "now", "body", "signature")
+ROOTS = ("event", "item", "key", "settings", "meta", "now", "timestamp", "body", "signature")
 META = ("id",)
 """`meta.received_at` is a word of the language that nothing fills yet: until something does, it is refused."""
 
@@ -312,9 +312,9 @@ class _Reader:
     def check_root(self, root: str, span: tuple[int, int]) -> None:
         if root in self.roots:
             return
-        if root in ROOTS:
+        if root in ROOTS and root != "timestamp":
             allowed = ", ".join(f"`{name}`" for name in ROOTS if name in self.roots)
-            unsigned = "signatures over the body are not supported yet; " if root in ("body", "signature") else ""
+            unsigned = f"{self.as_sign(root)}; " if root in ("body", "signature") else ""
             raise self.fault(
                 "root_not_here", f"`{root}` cannot be named here", *span, help=f"{unsigned}here you may name {allowed}"
             )
@@ -326,6 +326,19 @@ class _Reader:
         raise self.fault(
             "unknown_root", f"`{root}` is not known in a template", *span, help=help_text, replacement=replacement
         )
+
+    def as_sign(self, root: str) -> str:
+        """How a signature is written, in the words of one that was tried elsewhere."""
+        tried = re.fullmatch(r"\s*body\s*\|\s*(hmac_\w+)\((.*)\)\s*", self.piece.text)
+        if root == "body" and tried is not None and {"signature", "timestamp"}.isdisjoint(self.roots):
+            made = f'{tried[1]}: "{{{{ {tried[2].strip()} }}}}"'
+            return f'write `sign: {{text: "{{{{ body }}}}", {made}, headers: {{…: "{{{{ signature }}}}"}}}}` in the request'
+        where = (
+            "in the `text` of a request's `sign`"
+            if root == "body"
+            else "in the `headers` and `query` of a request's `sign`"
+        )
+        return f"it is known {where}"
 
     def reference(self, root: str, steps: list[Any], span: tuple[int, int]) -> p.Value:
         wanted = {"settings": (1, 2), "meta": (1, 1)}.get(root, (0, 0))

@@ -184,6 +184,19 @@ class Reader(Struct, frozen=True, omit_defaults=True, kw_only=True):
     then: list[ResponseRule]
 
 
+class Sign(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A signature over a request, made at each attempt: of `text` (in which `body` is the exact bytes before compression), with `key`, put into
+    `headers` and `query`. `hash` is sha256 or sha1, `encoding` hex or base64; `key_form` says how the key is written, text or base64."""
+
+    text: Value
+    key: Value
+    hash: str
+    encoding: str = "hex"
+    key_form: str = "text"
+    headers: dict[str, Value] = {}
+    query: dict[str, Value] = {}
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """One HTTP request. `more_headers` and `more_query` are objects that lie below the entries of `headers` and `query`. `batch` None: one
     message a request. Rules of `responses` are keyed by a status ("400"), a class ("4xx"), "unsent" or "unanswered" and lie over the built-in
@@ -207,6 +220,7 @@ class Request(Struct, frozen=True, kw_only=True):
     content_type: str | UnsetType = UNSET
     more_headers: list[Value] | UnsetType = UNSET
     more_query: list[Value] | UnsetType = UNSET
+    sign: Sign | UnsetType = UNSET
 
 
 class Probe(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -20,6 +20,7 @@ from waypost.lang.shapes import shown
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
 from waypost.program.hosts import check_hosts
+from waypost.program.request import signing
 from waypost.program.request.grouping import MAX_HEADER
 from waypost.program.settings import Bound, SettingError
 from waypost.program.support import text_part
@@ -32,6 +33,8 @@ MAX_URL = 5_000
 
 URL, HEADER, QUERY, JSON = "url", "header", "query", "JSON"
 """What a value becomes where it stands: text but in JSON; a url has no place for a value that is not there."""
+SIGNED, KEY_FORMS = "signed", {"text": "key", "base64": "base64 key"}
+"""Text that is signed, and how its key is written."""
 HEADERS, PARAMETERS = "headers", "parameters"
 """An object whose entries are headers, or the query's."""
 
@@ -60,6 +63,13 @@ def _places(plan: p.Plan) -> Iterator[Place]:
         yield from (Place(f"{within}`query`", PARAMETERS, node, name) for node in request.more_query or ())
         if request.body is not None:
             yield Place(f"{within}`body`", JSON, request.body, name)
+        if request.sign:
+            yield Place(
+                f"{within}`sign.hmac_{request.sign.hash}`", KEY_FORMS[request.sign.key_form], request.sign.key, name
+            )
+            yield Place(f"{within}`sign.text`", SIGNED, request.sign.text, name)
+            yield from _named(f"{within}`sign.headers.", HEADER, request.sign.headers, name)
+            yield from _named(f"{within}`sign.query.", QUERY, request.sign.query, name)
     auth = plan.auth
     if auth.basic is not None:
         yield Place("`auth.basic.username`", HEADER, auth.basic.username)
@@ -102,7 +112,7 @@ def _of_settings(value: p.Value, *, whole: bool = True) -> list[p.Value]:
 
 def _of_event(node: p.Value) -> bool:
     if isinstance(node, p.Ref):
-        return not (node.name.startswith("settings.") or node.name == "now")
+        return not (node.name.startswith("settings.") or node.name in ("now", "timestamp"))
     return isinstance(node, (p.Path, p.When, p.Messages))
 
 
@@ -124,11 +134,11 @@ def _settings_in(node: p.Value) -> list[str]:
 def try_templates(plan: p.Plan, bound: Bound, owner: str) -> None:
     """Raises SettingError."""
     # Whatever is made of the instant is tried at one that is like those to come.
-    env = interpret.Env(event=MISSING, settings=bound, now=interpret.SOME_INSTANT)
+    env = interpret.Env(event=MISSING, settings=bound, now=interpret.SOME_INSTANT, signing=interpret.SOME_SIGNING)
     urls: Counter[str] = Counter()
     for place in _places(plan):
         header = 0
-        for part in _of_settings(place.value, whole=place.kind not in (URL, HEADER, QUERY)):
+        for part in _of_settings(place.value, whole=place.kind not in (URL, HEADER, QUERY, SIGNED)):
             try:
                 kind = JSON if place.kind in (HEADERS, PARAMETERS) and part is not place.value else place.kind
                 size = _try(part, kind, env)
@@ -166,8 +176,13 @@ def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
         raise Fault("wrong_type", f"expected text, a number or a boolean, found {values.typeof(value)}")
     text = text_part(value)
     if text is MISSING:
-        if kind == URL:
-            raise Fault("url_part_missing", "it has no value, and a url needs one there")
+        if kind in (URL, SIGNED):
+            what = "a url" if kind == URL else "what is signed"
+            raise Fault("url_part_missing", f"it has no value, and {what} needs one there")
+        return 0
+    if kind == KEY_FORMS["base64"]:
+        signing.decoded(text)
+    if kind in (SIGNED, *KEY_FORMS.values()):
         return 0
     return len(text.encode()) if kind == HEADER else len(quote(text, safe=""))
 
@@ -178,7 +193,8 @@ def _fault(error: Exception, part: p.Value, where: str, bound: Bound, owner: str
     why = error.message if isinstance(error, Fault) else "its value does not fit there"
     if any(name in bound.secret for name in named):
         # A mask knows no secret of three letters, nor what a filter has made of one.
-        why = "its value does not fit there (it is secret, and not shown)"
+        said = why if isinstance(error, Fault) and error.reason == signing.REASON else "its value does not fit there"
+        why = f"{said} (it is secret, and not shown)"
     why = shown(masker(bound.secrets())(" ".join(why.split())))
     what = "the setting" if len(named) == 1 else "the settings"
     return f"{owner}: {what} {which} cannot be used in {where}: {why}"
@@ -222,7 +238,7 @@ def _of_secrets(part: p.Value, bound: Bound) -> list[p.Value]:
 
 def _texts(node: p.Value, env: interpret.Env) -> list[str]:
     """The texts in a node's value; none where it cannot be known yet."""
-    if p.mentions(node, lambda inner: isinstance(inner, p.Ref) and inner.name == "now"):
+    if p.mentions(node, lambda inner: isinstance(inner, p.Ref) and inner.name in ("now", "timestamp")):
         return []
     try:
         return [text for text in _leaves(interpret.evaluate(node, env)) if len(text) >= LEAST]

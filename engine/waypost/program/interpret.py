@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,8 @@ class Env:
 
     `group` holds a request's event parts (grouping.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
 
+    `signing` gives `timestamp`, `body` and `signature` where a request is signed.
+
     `watch` evaluates in place of `evaluate`, by `step`, and so sees every node with its value: how test coverage is measured."""
 
     event: Any
@@ -46,12 +48,14 @@ class Env:
     group: tuple[Any, ...] = ()
     meta: Callable[[str], Any] = lambda name: MISSING
     watch: Watch | None = None
+    signing: Mapping[str, Any] | None = None
 
 
 Watch = Callable[[p.Value, Env], Any]
 
 
 SOME_INSTANT = 1_800_000_000_000
+SOME_SIGNING = {"timestamp": 1_800_000_000, "body": "{}", "signature": "0" * 64}
 
 
 class BadEvent(Exception):
@@ -137,6 +141,8 @@ def _ref(node: p.Ref, env: Env) -> Any:
     if root == "operand":
         held = env.group[int(rest)]
         return values.decode(held) if held.__class__ is bytes else held
+    if root in grouping.OF_SIGNING:
+        return MISSING if env.signing is None else env.signing.get(root, MISSING)
     return env.now if root == "now" else env.meta(rest)
 
 
@@ -397,7 +403,7 @@ def grouping_of(request: p.Request, settings: Bound) -> grouping.Grouping:
         return known[2]
 
     def evaluated(node: p.Value, group: tuple[Any, ...]) -> Any:
-        return evaluate(node, Env(MISSING, settings, SOME_INSTANT, group=group))
+        return evaluate(node, Env(MISSING, settings, SOME_INSTANT, group=group, signing=SOME_SIGNING))
 
     found = grouping.Grouping(request, evaluated)
     if len(_GROUPINGS) >= GROUPINGS_HELD:

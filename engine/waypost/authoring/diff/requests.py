@@ -69,6 +69,9 @@ def _request(sides: Sides, old_name: str, new_name: str, action: tuple[str, ...]
     )
     for found in (*differences(before, after, _text), *differences(left, right)):
         yield change(found.kind, found.reason, ".".join(found.path), found.old, found.new)
+    if not shapes.same(old.sign or None, new.sign or None):
+        was, is_now = _sign(old), _sign(new)
+        yield change("auth_changed", _moved(was, is_now), "sign", was, is_now)
     for word, show in _LIMITS.items():
         was, is_now = show(old), show(new)
         if was != is_now:
@@ -90,6 +93,17 @@ def _text(node: p.Value) -> str:
 
 def _moved(old: str, new: str) -> str:
     return "is new" if not old else "is gone" if not new else "another value"
+
+
+def _sign(request: p.Request) -> str:
+    sign = request.sign
+    if not sign:
+        return ""
+    words = [f"text: {notation.text(sign.text)}", f"hmac_{sign.hash}: {notation.text(sign.key)}"]
+    words += [f"key: {sign.key_form}"] * (sign.key_form != "text") + [f"encoding: {sign.encoding}"]
+    for name, held in (("headers", sign.headers), ("query", sign.query)):
+        words += [f"{name}: {_text(p.Object(entries=held))}"] if held else []
+    return "{" + ", ".join(words) + "}"
 
 
 def _dedupe(old: p.Dedupe | None, new: p.Dedupe | None, change: Callable[..., Change]) -> Iterator[Change]:

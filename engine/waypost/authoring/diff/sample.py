@@ -214,6 +214,7 @@ def _differing_requests(old: p.Plan, new: p.Plan) -> set[str]:
                 request.query,
                 request.more_headers or None,
                 request.more_query or None,
+                request.sign or None,
                 plan.auth,
                 choices,
             ]

@@ -309,6 +309,8 @@ def _limits(request: p.Request) -> Iterator[tuple[Line, ...]]:
         ("Request",),
         (Code(f"{request.method.upper()} {notation.plain_text(request.url)}"), ", compressed" if request.gzip else ""),
     )
+    if request.sign:
+        yield (("Signed",), _signature(request.sign))
     batch = request.batch
     if batch is None:
         yield (("Messages in a request",), ("1",))
@@ -335,6 +337,28 @@ def _limits(request: p.Request) -> Iterator[tuple[Line, ...]]:
     if request.dedupe is not None:
         by = words([(Code(name),) for name in request.dedupe.by], " and ")
         yield (("A repeated message is known by",), (*by, f" for {notation.seconds(request.dedupe.within_s)}"))
+
+
+def _signature(sign: p.Sign) -> Line:
+    places: list[Line] = [("the header ", Code(name)) for name in sign.headers]
+    places += [("the parameter ", Code(name)) for name in sign.query]
+    of = "the body" if sign.text == p.Ref(name="body") else Code(notation.plain_text(sign.text))
+    key = Code(notation.plain_text(sign.key))
+    form = ", which is base64" if sign.key_form == "base64" else ""
+    written = "hexadecimal digits" if sign.encoding == "hex" else "base64"
+    return (
+        "HMAC-",
+        sign.hash.upper(),
+        " of ",
+        of,
+        " with the key ",
+        key,
+        form,
+        ", as ",
+        written,
+        ", in ",
+        *words(places, " and "),
+    )
 
 
 def _outcome(rule: p.ResponseRule) -> Line:

@@ -23,6 +23,7 @@ from waypost.events.results import Filtered, Mapped
 from waypost.http.transport import Sent, Transport, url_as_sent
 from waypost.program.program import Program, Result
 from waypost.program.request.render import RequestProgram
+from waypost.program.request.signing import Unsigned
 
 __all__ = ["MAX_ATTEMPTS", "START", "Course", "Delivered", "Destination", "deliver"]
 
@@ -132,7 +133,10 @@ async def _obey(
     kind = program.requests[command.request]
     messages = kind.by_list((of.mapped.action, of.mapped.body) for of in carried)
     _note_request(kind, course, command.group, messages, mine, now)
-    answer = await transport.send(kind.render(command.group, messages, now), kind.policy.timeout_s)
+    try:
+        answer = await transport.send(kind.render(command.group, messages, now), kind.policy.timeout_s)
+    except Unsigned as error:
+        answer = Answer("unsent", error=str(error), hopeless=True)
     course.answered.append((command.request, answer))
     sent = Messages(command.count, lambda: command.bodies, lambda: _lists(command, kind))
     course.judged.append((command.request, verdict_of(kind.policy, answer, sent, kind.read), command.count))

@@ -101,6 +101,8 @@ class Tracer:
                 self._mark(need, "refused")
                 return
         values = [*action.request.values(), *self.points.spec.auth.values.values()]
+        # What is made at each attempt is there for whatever an event gives.
+        env = replace(env, signing=interpret.SOME_SIGNING)
         for value in values:
             try:
                 self._watch(value.node, env)

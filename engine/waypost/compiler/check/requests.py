@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection
 
 from waypost import plan as p
-from waypost.compiler.check import bodies, results
+from waypost.compiler.check import bodies, results, signing
 from waypost.compiler.check.mappings import kind
 from waypost.compiler.check.urls import check_url
 from waypost.compiler.read.source import Span
@@ -23,10 +23,12 @@ def check(spec: Spec, report: Report) -> None:
     for request in spec.requests():
         check_url(spec, request, report)
         _headers(request.headers, request, report)
+        _signed(request, report)
         _objects(request, report)
         _limits(request, report)
         _outcomes(request, report)
         results.check_request(request, report)
+        signing.check(request, spec, report)
     for name, val in spec.auth.values.items():
         group, _, key = name.partition(".")
         if group == "headers":
@@ -45,6 +47,11 @@ def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> N
         _header(name, request.spans.get(f"headers.{name} key", request.span), report)
         if request.body is not None:
             bodies.content_type(FORMATS[request.word], name, headers[name], report)
+
+
+def _signed(request: RequestSpec, report: Report) -> None:
+    for name in request.sign.headers if request.sign is not None else ():
+        _header(name, request.spans.get(f"sign.headers.{name} key", request.span), report)
 
 
 def _objects(request: RequestSpec, report: Report) -> None:
@@ -91,9 +98,11 @@ def _twice(spec: Spec, report: Report) -> None:
         report.say("D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
     for request in spec.requests():
         seen = dict(auth)
-        for name in request.headers:
+        names = [("headers", name) for name in request.headers]
+        names += [("sign.headers", name) for name in (request.sign.headers if request.sign is not None else ())]
+        for word, name in names:
             if name.lower() in seen:
-                span = request.spans.get(f"headers.{name} key", request.span)
+                span = request.spans.get(f"{word}.{name} key", request.span)
                 where = seen[name.lower()]
                 report.say("D111", f"the header `{name}` comes from two places", span, f"{where} sets it", "keep one")
             seen[name.lower()] = f"`{name}`"

@@ -106,6 +106,8 @@ def _credentials(spec: Spec) -> Iterator[Val]:
         yield from action.request.query.values()
         for objects in action.request.more.values():
             yield from (val for whole in objects for val in whole.walk())
+        if action.request.sign is not None:
+            yield from action.request.sign.values()
         yield action.request.url
 
 

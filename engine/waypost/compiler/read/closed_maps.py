@@ -16,7 +16,7 @@ from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.lang.words import snakecase
 
-RESERVED = ("sign", "oauth2")
+RESERVED = ("oauth2",)
 """Words of the language that come in a later version."""
 
 PLACES = {
@@ -41,6 +41,9 @@ PLACES = {
     "lines": "a request",
     "text": "a request",
     "content_type": "a request",
+    "sign": "a request",
+    "hmac_sha256": "the `sign` of a request",
+    "hmac_sha1": "the `sign` of a request",
     "secret": "a setting",
     "choices": "a setting",
     "optional": "a setting",

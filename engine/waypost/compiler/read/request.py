@@ -11,12 +11,13 @@ import re
 import msgspec
 
 from waypost import plan as p
-from waypost.compiler.compose.reuse import METHODS, is_omit
+from waypost.compiler.compose.reuse import METHODS
 from waypost.compiler.read import units
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
-from waypost.compiler.read.places import AUTH, BODY, OBJECTS, TEXT, Place
+from waypost.compiler.read.places import AUTH, BODY, OBJECTS, TEXT
 from waypost.compiler.read.responses import read_responses
+from waypost.compiler.read.signing import read_sign
 from waypost.compiler.read.source import Span
 from waypost.compiler.read.values import Values
 from waypost.compiler.spec import AuthSpec, Located, RequestSpec, Val
@@ -26,7 +27,7 @@ from waypost.lang.bodies import FORMATS
 def request_words() -> tuple[str, ...]:
     """The keys of a request: those of the body formats among them."""
     limits = ("gzip", "timeout", "concurrency", "batch", "rate", "retry", "dedupe", "responses")
-    return (*METHODS, "headers", "query", *FORMATS, "content_type", *limits)
+    return (*METHODS, "headers", "query", *FORMATS, "content_type", "sign", *limits)
 
 
 REQUEST = request_words()
@@ -81,8 +82,8 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         plain,
         Located(method.text, method.span),
         url,
-        _texts(_entries(node.get("headers"), more, "headers", values), values, place, "`headers`"),
-        _texts(_entries(node.get("query"), more, "query", values), values, place, "`query`"),
+        values.texts(_entries(node.get("headers"), more, "headers", values), place, "`headers`"),
+        values.texts(_entries(node.get("query"), more, "query", values), place, "`query`"),
         body,
         tuple(responses.conditions),
         node.span,
@@ -90,6 +91,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         word,
         more,
         tuple(responses.readers),
+        None if probe else read_sign(node.get("sign"), values),
     )
     return None if broken else read
 
@@ -155,15 +157,6 @@ def _entries(node: Node | None, more: dict[str, tuple[Val, ...]], word: str, val
     merged = values.value(Map(entries, node.span), OBJECTS)
     more[word] = merged.parts
     return Map(rest, node.span)
-
-
-def _texts(node: Node | None, values: Values, place: Place, what: str) -> dict[str, Val]:
-    held = values.closed.map(node, what)
-    found: dict[str, Val] = {}
-    for name, value in held.entries if held else ():
-        # Below a written entry may lie another, which it takes out.
-        found[name.text] = Val(p.Omit(), value.span) if is_omit(value) else values.text(value, place)
-    return found
 
 
 def _batch(node: Node | None, values: Values) -> p.Batch | None:
@@ -254,6 +247,6 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
         elif name.text == "bearer":
             found["bearer"] = values.text(value, AUTH)
         elif name.text in ("headers", "query", "body"):
-            for key, val in _texts(value, values, AUTH, f"`{name.text}`").items():
+            for key, val in values.texts(value, AUTH, f"`{name.text}`").items():
                 found[f"{name.text}.{key}"] = val
     return AuthSpec(found)

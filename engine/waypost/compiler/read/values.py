@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from waypost import plan as p
+from waypost.compiler.compose.reuse import is_omit
 from waypost.compiler.read import several
 from waypost.compiler.read.bare_text import DOTTED, report_bare
 from waypost.compiler.read.closed_maps import Closed, describe
@@ -247,6 +248,15 @@ class Values:
         if found_val is not None:
             several.refuse_text(self.closed, self.settings, [found_val.node], node)
         return found_val or nothing
+
+    def texts(self, node: Node | None, place: Place, what: str) -> dict[str, Val]:
+        """The entries of a map of texts."""
+        held = self.closed.map(node, what)
+        found: dict[str, Val] = {}
+        for name, value in held.entries if held else ():
+            # Below a written entry may lie another, which it takes out.
+            found[name.text] = Val(p.Omit(), value.span) if is_omit(value) else self.text(value, place)
+        return found
 
     # Conditions.
 

@@ -123,6 +123,8 @@ D115 mapping-not-sent | What the mapping makes is not sent by the request, and w
 D116 list-of-actions | In a body with several lists each action's messages stand in exactly one of them; else it is unclear where they go.
 D120 results-field | An answer names messages by a field that the mapping does not produce: it could name none.
 D121 results-nobody | An answer that names nobody is what its status says, and that is `ok` for a success: nothing would be left to send again.
+D123 signature-unsent | A signature that is not sent proves nothing to the destination.
+D124 signature-without-body | A signature proves what was signed: another body could be sent under one that does not hold it.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.
 X102 secret-default | A default is in the repository for everybody to read.
 X103 credential-in-spec | A credential in a file that is committed is no secret any more.
@@ -130,6 +132,7 @@ X104 secret-not-marked | A setting that is named like a credential and is not `s
 X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
 X106 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
 X107 secret-in-several | The values of a list or map are shown, and stand in a connection's plan: a secret is a setting of its own.
+X108 key-not-secret | Whoever knows the key of a signature can sign anything: it is a secret setting.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.
@@ -156,7 +159,7 @@ RULES = _read(_TABLE)
 
 JUDGEMENT = (
     *("P103", "P105", "P106", "T113", "Q102", "Q108", "Q109", "Q110", "M201", "M218"),
-    *("D105", "D107", "D112", "D114", "D115", "X103", "X104", "X105", "C101", "C106", "C107"),
+    *("D105", "D107", "D112", "D114", "D115", "D124", "X103", "X104", "X105", "C101", "C106", "C107"),
 )
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""
 

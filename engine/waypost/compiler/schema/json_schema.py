@@ -12,7 +12,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from waypost.compiler.compose.reuse import METHODS
-from waypost.compiler.read import connections_file, integrations, request, responses, settings_block, spec_reader, units
+from waypost.compiler.read import (
+    connections_file,
+    integrations,
+    request,
+    responses,
+    settings_block,
+    signing,
+    spec_reader,
+    units,
+)
 from waypost.compiler.read.closed_maps import NAME
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema.vocabulary import DOCS, doc
@@ -250,6 +259,7 @@ def _request() -> Schema:
     shapes = _sent() | {
         **{word: _ref("text" if held.is_text else "value") for word, held in FORMATS.items()},
         "content_type": {"type": "string"},
+        "sign": _sign(),
         "gzip": {"type": "boolean"},
         "timeout": quantity["time"],
         "concurrency": count,
@@ -270,6 +280,18 @@ def _request() -> Schema:
     two = [{"required": [one, other]} for at, one in enumerate(methods) for other in methods[at + 1 :]]
     two += [{"required": [one, other]} for at, one in enumerate(FORMATS) for other in [*FORMATS][at + 1 :]]
     return {**found, "not": {"anyOf": two}}
+
+
+def _sign() -> Schema:
+    texts: Schema = {"type": "object", "additionalProperties": _or_omit(_ref("text"))}
+    words: dict[str, Schema] = dict.fromkeys(("text", *signing.HASHES), _ref("text"))
+    words |= {
+        "key": _one_of(signing.KEY_FORMS, "the key of a signature"),
+        "encoding": _one_of(signing.ENCODINGS, "the encoding of a signature"),
+        "headers": texts,
+        "query": texts,
+    }
+    return _laid("`sign`", signing.SIGN, words)
 
 
 def _response() -> Schema:

@@ -89,6 +89,7 @@ the request
   headers | Header -> text.
   query | Parameter -> text, percent-encoded.
   content_type | What `text` is, such as `text/plain`.
+  sign | A signature over the bytes that are sent, made anew at each attempt.
   gzip | Whether the body is compressed.
   timeout | How long one attempt may take. Default 10s.
   concurrency | How many requests may be under way at once. Default 4.
@@ -114,6 +115,20 @@ the check
 `basic`
   username | The user name.
   password | The password; an empty one is `""`.
+`sign`
+  text | What is signed: text with `{{ body }}`, the exact bytes before compression, and `{{ timestamp }}`, Unix seconds. Without it, the body.
+  hmac_sha256 | The key, a secret setting, with which HMAC-SHA256 signs. Without a value nothing is signed.
+  hmac_sha1 | The same with HMAC-SHA1.
+  key | How the key is written: `text`, or `base64`.
+  encoding | How the signature is written: `hex`, or `base64`.
+  headers | Header -> text, in which `{{ signature }}` and `{{ timestamp }}` are known.
+  query | Parameter -> text, in which they are known, too.
+the key of a signature
+  text | Its characters are the key.
+  base64 | The key is what they stand for.
+the encoding of a signature
+  hex | Hexadecimal digits, in small letters.
+  base64 | Base64, with its padding.
 `batch`
   max_messages | The most messages in one request.
   max_bytes | The most bytes of the body before compression, such as `500kB`.

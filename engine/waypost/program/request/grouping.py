@@ -28,6 +28,9 @@ URL, TEXT, JSON = "url", "text", "json"
 WHOLE, FORM, ENTRY = "whole", "form", "entry"
 """In the text that is a body (text, not missing), a form (an object of entries), an entry of one (text or a list of text)."""
 
+OF_SIGNING = ("timestamp", "body", "signature")
+"""Known where a request is signed: at each attempt."""
+
 TEXTS = (URL, TEXT, WHOLE)
 """Where text stands."""
 
@@ -39,6 +42,9 @@ MAX_URL = 60_000
 
 MAX_HEADER = 16_000
 """So many bytes of a header may come from the event: servers refuse all headers together from 8 to 64 KiB on, or close the connection."""
+
+NO_LIMIT = ("request.text", "request.sign.text")
+"""Text that is a body, or that is signed."""
 
 SHORT = 1_000
 """A text of fewer characters is in no url or header too long, whatever it holds."""
@@ -100,8 +106,23 @@ class _Splitting:
             more_headers=[self._put(node, "request.headers", HEADERS) for node in request.more_headers or ()] or UNSET,
             more_query=[self._put(node, "request.query", QUERY) for node in request.more_query or ()] or UNSET,
             body=None if request.body is None else self._put(request.body, *_body_place(request)),
+            sign=self._sign(request.sign) if request.sign else UNSET,
         )
         return Split(changed, self._parts, self._mixed)
+
+    def _sign(self, sign: p.Sign) -> p.Sign:
+        """Without a part that it is made of, a signature would be of something else: such an event is refused."""
+
+        def entries(word: str, held: dict[str, p.Value]) -> dict[str, p.Value]:
+            kinds = {key: WHOLE if p.mentions(node, _is_signature) else TEXT for key, node in held.items()}
+            return {key: self._put(node, f"request.sign.{word}.{key}", kinds[key]) for key, node in held.items()}
+
+        return msgspec.structs.replace(
+            sign,
+            text=self._put(sign.text, "request.sign.text", WHOLE),
+            headers=entries("headers", sign.headers),
+            query=entries("query", sign.query),
+        )
 
     def _put(self, node: p.Value, place: str, kind: str) -> p.Value:
         if not p.mentions(node, _of_event):
@@ -155,7 +176,11 @@ def _of_event(node: p.Value) -> bool:
 
 
 def _later(node: p.Value) -> bool:
-    return isinstance(node, p.Messages) or (isinstance(node, p.Ref) and node.name == "now")
+    return isinstance(node, p.Messages) or (isinstance(node, p.Ref) and node.name in ("now", *OF_SIGNING))
+
+
+def _is_signature(node: p.Value) -> bool:
+    return isinstance(node, p.Ref) and node.name == "signature"
 
 
 Evaluate = Callable[[p.Value, tuple[Any, ...]], Any]
@@ -213,7 +238,7 @@ class Grouping:
         url, longest = 0, 0
         place = ""
         for part, text in zip(self.parts, group, strict=True):
-            if text is MISSING or part.kind not in (URL, TEXT, HEADERS, QUERY):
+            if text is MISSING or part.kind not in (*TEXTS, HEADERS, QUERY) or part.place in NO_LIMIT:
                 continue
             if part.kind in (HEADERS, QUERY):
                 for name, held in values.decode(text).items():
@@ -224,7 +249,7 @@ class Grouping:
                         said = f"a header of {len(held.encode()):,} bytes, at most {MAX_HEADER:,} are sent"
                         raise Fault("too_long", said, f"{part.place}.{name}")
                 continue
-            if part.place.startswith("request.headers."):
+            if part.place.startswith(("request.headers.", "request.sign.headers.")):
                 size = len(text.encode())
                 if size > MAX_HEADER:
                     raise Fault("too_long", f"a header of {size:,} bytes, at most {MAX_HEADER:,} are sent", part.place)
@@ -282,11 +307,14 @@ def _where(part: Part | Mixed) -> str:
             sources.append(node.name)
 
     p.rewrite(part.node, look)
-    _, _, name = part.place.partition(".")
+    name = part.place.removeprefix("request.").removeprefix("sign.")
     group, _, key = name.partition(".")
+    if part.place == "request.sign.text":
+        group = "signed"
     where = {
         "headers": f"in the header `{key}`",
         "query": f"in the query's `{key}`",
         "text": "in the request's text",
+        "signed": "in what the request signs",
     }.get(group, "in the request's url")
     return f"{where} ({', '.join(dict.fromkeys(sources))})" if sources else where

@@ -26,13 +26,17 @@ from waypost.lang.hosts import Origin, origin_of
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
 from waypost.program.hosts import origin_text
-from waypost.program.request import grouping
+from waypost.program.request import grouping, signing
 from waypost.program.settings import Bound
 from waypost.program.support import text_part
 from waypost.version import __version__
 
 NOW = "<now>"
 """Shown in place of what is stamped at each attempt."""
+
+SHOWN = {"now": NOW, **signing.SHOWN}
+
+FAULTS = (Fault, ArithmeticError, ValueError, TypeError, RecursionError)
 
 GZIP_LEVEL, GZIP_FORM = 2, 31
 """igzip's second level: a tenth of the time of zlib's sixth, for bodies an eighth larger. 31: the form of gzip, not of zlib."""
@@ -67,6 +71,7 @@ class RequestProgram:
         self._shown_auth = _auth_without_now(auth)
         self._bound = bound
         self._masked = bound.masked()
+        self._sign, self._shown_sign = self._request.sign, self._shown.sign
         self._by_message = any(rule.results for rules in request.responses.values() for rule in rules)
 
     def envelope(
@@ -120,12 +125,31 @@ class RequestProgram:
         headers.update(_authorization(auth, env, masked))
         origin = self._shown_origin if masked else self._origin
         query = _over({**request.query, **auth.query}, _below(request.more_query, env, headers=False), env)
+        signed = self._signed(env, body, masked)
+        if signed is not None:
+            sign, within = signed
+            headers.update(_headers(sign.headers, {}, within))
+            query.update(_over(sign.query, {}, within))
         url = _url(origin, query, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body), self._by_message)
 
     def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
         """The value of a node of `results` over an answer ({status, headers, body}) and an item of it."""
         return interpret.evaluate(node, interpret.Env(event=answer, settings=self._bound, item=item))
+
+    def _signed(self, env: interpret.Env, body: bytes, masked: bool) -> tuple[p.Sign, interpret.Env] | None:
+        """The signature's headers and query, and the Env for them; None where there is none to make. Raises Unsigned."""
+        sign = self._shown_sign if masked else self._sign
+        if not sign:
+            return None
+        if masked:
+            return None if text_part(interpret.evaluate(sign.key, env)) is MISSING else (sign, env)
+        try:
+            within = signing.signing(sign, env, body)
+        except FAULTS as error:
+            said = error.message if isinstance(error, Fault) else "a value does not fit there"
+            raise signing.Unsigned(f"the request cannot be signed: {said}") from None
+        return None if within is None else (sign, within)
 
     def _env(self, bound: Bound, group: tuple[Any, ...], now: float) -> interpret.Env:
         # Milliseconds: `{{ now | datetime }}` then has the same width at every attempt.
@@ -164,14 +188,17 @@ def _shown(node: p.Value, env: interpret.Env) -> Any:
         return f"<{found[0].removeprefix('settings.')}>" if found else MISSING
 
 
-def _is_now(node: p.Value) -> bool:
-    return isinstance(node, p.Ref) and node.name == "now"
-
-
 def _shown_now(node: p.Value) -> p.Value | None:
-    if isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick, p.Drop)) and p.mentions(node, _is_now):
-        return p.Const(value=NOW)
-    return None
+    if not isinstance(node, (p.Ref, p.Filter, p.Arith, p.From, p.Lookup, p.Pick, p.Drop)):
+        return None
+    found: list[str] = []
+
+    def look(inner: p.Value) -> None:
+        if isinstance(inner, p.Ref) and inner.name in SHOWN:
+            found.append(inner.name)
+
+    p.rewrite(node, look)
+    return p.Const(value=SHOWN[found[0]]) if found else None
 
 
 def _shown_object(node: p.Value) -> p.Value:
@@ -190,7 +217,12 @@ def _without_now(request: p.Request) -> p.Request:
         more_headers=list(map(_shown_object, request.more_headers or ())) or msgspec.UNSET,
         more_query=list(map(_shown_object, request.more_query or ())) or msgspec.UNSET,
         body=None if request.body is None else _shown_object(request.body),
+        sign=_sign_without_now(request.sign) if request.sign else msgspec.UNSET,
     )
+
+
+def _sign_without_now(sign: p.Sign) -> p.Sign:
+    return msgspec.structs.replace(sign, headers=_all_shown(sign.headers), query=_all_shown(sign.query))
 
 
 def _auth_without_now(auth: p.Auth) -> p.Auth:
