@@ -4,6 +4,7 @@ counted.
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -354,6 +355,37 @@ def test_a_file_that_was_replaced_when_all_of_it_was_read_is_no_loss(tmp_path: P
     assert "starting at its beginning" in again.resume(before.offset, before.identity)
     assert ids(again) == ["n3"]
     assert again.losses == []
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize("grown", [0, 2])
+@pytest.mark.parametrize("how", ["moved away", "deleted", "moved and packed"])
+def test_a_log_that_is_moved_to_where_nobody_looks(how: str, grown: int, follow: bool, tmp_path: Path) -> None:
+    """While no engine ran. What it had more is not known: of a log that is followed that is a place that is missing, of an export it is not.
+
+    Mutation that turns this red: `moved` that is never so."""
+    folder, away = tmp_path / "logs", tmp_path / "archive"
+    folder.mkdir()
+    away.mkdir()
+    log = Log(folder, "renamed")
+    log.write(3)
+    before = file_source(log.path, follow=follow)
+    assert len(ids(before)) == 3
+    end, identity = before.offset, before.identity
+    before.close()
+    log.write(grown)
+    if how == "moved and packed":
+        (away / "app.log.1.gz").write_bytes(gzip.compress(log.path.read_bytes()))
+    kept = away / "app.log"
+    log.path.rename(kept)
+    log.write(1)
+    if how != "moved away":
+        kept.unlink()
+    source = file_source(log.path, follow=follow)
+    said = source.resume(end, identity)
+    assert "whether the earlier one had more than was read of it is not known" in said
+    assert ids(source) == log.written[-1:]
+    assert [(loss.size, loss.text) for loss in source.losses] == ([(0, said)] if follow else [])
 
 
 def test_truncated_without_a_copy_is_a_loss(tmp_path: Path) -> None:

@@ -244,7 +244,9 @@ class FileSource:
             said += "; what the earlier one had more, and others between the two, is gone"
         else:
             said += "; whether the earlier one had more than was read of it is not known"
-        if gone or found or rotation.shows_rotation(self._path, known[-1]):
+        # A log that is followed grows: it may have, before it was moved to where nobody looks.
+        moved = self.waits and not passed
+        if gone or found or moved or rotation.shows_rotation(self._path, known[-1]):
             self.losses.append(Loss(said, offset, gone))
         if found:
             self._ahead = self._waiting(found[1:])
