@@ -19,10 +19,11 @@ from conftest import CASES, ROOT
 from running import waypost
 from waypost import plan as p
 from waypost.authoring.docs import html, markdown
-from waypost.authoring.docs.blocks import Heading, Link, Page, Table
+from waypost.authoring.docs.blocks import Heading, Link, Listing, Page, Table
 from waypost.authoring.docs.destination import Sample, calls, page
 from waypost.authoring.docs.directory import directory
 from waypost.cli.docs import samples
+from waypost.compiler.compose.connections import compile_connections
 from waypost.compiler.pipeline import compile_file, compile_text
 
 SPECS = sorted((ROOT / "specs").glob("*/destination.yaml"))
@@ -37,7 +38,8 @@ def compiled(path: Path) -> p.Plan:
 
 def destination_page(path: Path) -> Page:
     plan = compiled(path)
-    return page(plan, samples(plan, path))
+    told, given = samples(plan, path)
+    return page(plan, told, given=given)
 
 
 class Reader(HTMLParser):
@@ -103,6 +105,67 @@ def bare_plan(name: str, category: str) -> p.Plan:
 def test_committed_pages_are_those_of_the_specs() -> None:
     found = {path.stem for path in (ROOT / "docs" / "destinations").iterdir()}
     assert found == {"README", *(path.parent.name for path in SPECS)}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.parent.name)
+def test_a_page_shows_lists_and_maps_and_a_connection_that_compiles(path: Path) -> None:
+    plan, held = compiled(path), destination_page(path)
+    (file,) = [block.text for block in held.blocks if isinstance(block, Listing) and block.language == "yaml"]
+    plans, reports = compile_connections(file, "waypost.yaml")
+    assert [(item.code, item.message) for report in reports for item in report.diagnostics] == []
+    (connected,) = plans
+    text = markdown.render(held)
+    for name, setting in plan.settings.items():
+        if setting.part is None:
+            continue
+        assert connected.connection is not None
+        assert connected.connection.settings[name]
+        assert f"--set {name}=" in text
+        assert all(f"`{field}`" in text for field in setting.part.fields)
+
+
+SEVERAL = """\
+spec: 1
+name: shop
+settings:
+  rows:
+    type: list
+    of: {from: {type: string, description: What it is called here.}, kind: {choices: {a: A, b: B}}, n: {type: integer, default: 3}}
+  names: {type: map, key: {label: Event}, value: {type: string, label: Name there}, default: {}}
+  levels: {type: map, value: {rank: {type: integer}, hook: {type: url, optional: true}}, optional: true}
+  flags: {type: list, of: {type: boolean}, default: [true]}
+request: {post: "https://dest.example/in", body: $message}
+actions:
+  send:
+    trigger: type = "track" and event in settings.names and length(settings.flags) = 1
+    mapping: {rows: "{{ settings.rows }}", levels: "{{ settings.levels }}"}
+"""
+
+
+def test_the_shape_of_a_list_and_of_a_map(tmp_path: Path) -> None:
+    plan, report = compile_text(SEVERAL, "shop.yaml")
+    assert plan is not None, report.diagnostics
+    text = markdown.render(page(plan, {}, "shop.yaml"))
+    for row in (
+        "| `rows` | list of rows: `from`, `kind`, `n` | yes |  |",
+        "| `names` | map from Event to string (Name there) | default `{}` |  |",
+        "| `levels` | map from a text to rows: `rank`, `hook` | no |  |",
+        "| `flags` | list of boolean | default `[true]` |  |",
+        "| `from` | string | yes | What it is called here. |",
+        "| `kind` | one of `a` (A), `b` (B) | yes |  |",
+        "| `n` | integer | default `3` |  |",
+        "| `hook` | url | no |  |",
+    ):
+        assert row in text
+    (tmp_path / "shop.yaml").write_text(SEVERAL)
+    (file,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "waypost.yaml").write_text(file)
+    assert waypost("lint", "waypost.yaml", cwd=tmp_path)[0] == 0
+    sets = re.findall(r"--set (\w+)=('[^']*'|\S+?)`", text)
+    assert [name for name, _ in sets] == ["rows", "names", "levels", "flags"]
+    words = [word for name, value in sets for word in ("--set", f"{name}={value.strip(chr(39))}")]
+    (tmp_path / "events.ndjson").write_text('{"type":"track","event":"Event"}\n')
+    assert waypost("run", "shop.yaml", *words, "--dry-run", "events.ndjson", cwd=tmp_path)[0] == 0
 
 
 def limits(request: p.Request) -> list[int]:

@@ -45,7 +45,8 @@ def command(specs: tuple[str, ...], output: Path, form: str) -> None:
     for target in spec_targets(specs):
         plan = compile_or_leave(target.path)
         plans.append(plan)
-        _write(output, page(plan, samples(plan, target.path), called(target.path)), writer)
+        told, given = samples(plan, target.path)
+        _write(output, page(plan, told, called(target.path), given), writer)
     if not specs:
         _write(output, directory(plans, writer.INDEX), writer)
 
@@ -62,18 +63,22 @@ def _write(folder: Path, held: Page, writer: Any) -> None:
     write_file(folder / f"{held.name}{writer.SUFFIX}", writer.render(held))
 
 
-def samples(plan: Plan, spec: Path) -> dict[str, Sample]:
-    """For each action the first test of the destination that sends something."""
+def samples(plan: Plan, spec: Path) -> tuple[dict[str, Sample], dict[str, Any]]:
+    """For each action the first test of the destination that sends something, and of each setting the first list or map that a test gives."""
     ran = run_spec(spec, plan, Wanted())
     if ran.report is not None:
         click.echo(colours.findings([ran.report], "human", sys.stderr), err=True, nl=False)
         click.get_current_context().exit(FINDINGS)
     found: dict[str, Sample] = {}
+    given: dict[str, Any] = {}
     for outcome in ran.outcomes:
+        for name, value in outcome.case.settings.items():
+            if plan.settings[name].part is not None and value:
+                given.setdefault(name, value)
         for item, row in zip(outcome.course.ended, golden.rows(outcome.course.ended), strict=True):
             if row.get("outcome") == "ok" and row["action"] not in found:
                 found[row["action"]] = _sample(outcome.case.events[item.event], row["request"])
-    return found
+    return found, given
 
 
 def _sample(event: bytes, request: dict[str, Any]) -> Sample:

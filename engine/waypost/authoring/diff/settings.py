@@ -50,10 +50,25 @@ def _same_name(old: p.Setting, new: p.Setting) -> Iterator[tuple[str, Raw]]:
         reason = "is a secret now" if new.secret else "is no longer a secret"
         yield "secret", ("setting_looser", reason, notation.constant(old.secret), notation.constant(new.secret))
     yield from _choices(old, new)
+    yield from _inner(old, new)
     for word in ("label", "description"):
         before, after = getattr(old, word), getattr(new, word)
         if before != after:
             yield word, ("title_changed", f"another {word}", before, after)
+
+
+def _inner(old: p.Setting, new: p.Setting) -> Iterator[tuple[str, Raw]]:
+    """What each item, entry, key or field of a setting of the same type is to be."""
+    pairs = {word: (getattr(old, word), getattr(new, word)) for word in ("of", "key", "value")}
+    pairs |= {name: (old.fields.get(name), new.fields.get(name)) for name in [*new.fields, *old.fields]}
+    for name, (before, after) in pairs.items():
+        if (before is None and after is None) or old.type != new.type:
+            continue
+        if name == "key" and (before is None or after is None):
+            # What keys are to people, and nothing else.
+            before, after = before or p.Setting(type="string"), after or p.Setting(type="string")
+        for word, raw in _differences(before, after):
+            yield f"{name}.{word}" if word else name, raw
 
 
 def _choices(old: p.Setting, new: p.Setting) -> Iterator[tuple[str, Raw]]:
@@ -85,7 +100,9 @@ def _shown(setting: p.Setting) -> str:
     if setting.type == "choice":
         words = [f"choices: {notation.constant(list(setting.choices))}"]
     else:
-        words = [f"type: {setting.type}"]
+        words = [f"type: {setting.type}"] if not setting.fields else []
+    words += [f"{word}: {_shown(part)}" for word in ("of", "value") if (part := getattr(setting, word)) is not None]
+    words += [f"{name}: {_shown(field)}" for name, field in setting.fields.items()]
     words += ["optional: true"] * setting.optional + ["secret: true"] * setting.secret
     if setting.default is not None:
         words.append(f"default: {notation.constant(setting.default)}")

@@ -6,14 +6,13 @@ order is that of somebody who sets the destination up: what it is, what to fill 
 
 from __future__ import annotations
 
-import itertools
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from waypost import plan as p
 from waypost.authoring.docs.blocks import Block, Code, Heading, Line, Link, Listing, Page, Paragraph, Table, words
+from waypost.authoring.docs.settings import settings, shown
 from waypost.delivery.outcome import BUILT_IN
 from waypost.lang import fql, notation
 
@@ -27,9 +26,9 @@ class Sample:
     body: str
 
 
-def page(plan: p.Plan, samples: Mapping[str, Sample], target: str = "") -> Page:
-    """`target`: what `waypost run` calls it where the page is read; its name when it is a shipped one."""
-    return Page(plan.name, plan.title or plan.name, tuple(_blocks(plan, samples, target or plan.name)))
+def page(plan: p.Plan, samples: Mapping[str, Sample], target: str = "", given: Mapping[str, Any] = {}) -> Page:
+    """`target`: what `waypost run` calls it where the page is read; its name when it is a shipped one. `given`: examples of settings."""
+    return Page(plan.name, plan.title or plan.name, tuple(_blocks(plan, samples, target or plan.name, given)))
 
 
 def calls(plan: p.Plan) -> list[str]:
@@ -65,61 +64,20 @@ def _is_type(operand: Any) -> bool:
     return isinstance(operand, fql.PathRef) and operand.steps == ("type",)
 
 
-def _blocks(plan: p.Plan, samples: Mapping[str, Sample], target: str) -> Iterator[Block]:
+def _blocks(plan: p.Plan, samples: Mapping[str, Sample], target: str, given: Mapping[str, Any]) -> Iterator[Block]:
     if plan.description:
         yield Paragraph((plan.description,))
     facts: list[Line] = [("Takes ", *words([(Code(name),) for name in calls(plan)]), " calls.")]
     if plan.docs.startswith(("https://", "http://")):
         facts.append((Link("The API's documentation", href=plan.docs),))
     yield Paragraph(words(facts, " "))
-    yield from _settings(plan)
-    yield Listing("", command(plan, target))
+    yield from settings(plan, given, target)
     yield from _credentials(plan)
     yield from _actions(plan, samples)
     yield from _delivery(plan)
 
 
-# Settings and credentials.
-
-
-def _settings(plan: p.Plan) -> Iterator[Block]:
-    if not plan.settings:
-        return
-    yield Heading(2, "Settings")
-    rows: list[tuple[Line, ...]] = [
-        (
-            (setting.label, " ", Code(name)) if setting.label else (Code(name),),
-            _setting_type(setting),
-            (_needed(setting),) if setting.default is None else ("default ", Code(_constant(setting.default))),
-            (setting.description,),
-        )
-        for name, setting in plan.settings.items()
-    ]
-    yield Table("Settings", ("Setting", "Value", "Required", "What it is"), tuple(rows))
-
-
-def command(plan: p.Plan, target: str) -> str:
-    """A command that works as it stands, once the variables that it names are set: of a choice it takes the first."""
-    sets = [
-        ("--set", f"{name}={next(iter(setting.choices)) if setting.choices else f'env:{name.upper()}'}")
-        for name, setting in plan.settings.items()
-        if setting.default is None and not setting.optional
-    ]
-    return shlex.join(["waypost", "run", target, *itertools.chain.from_iterable(sets), "events.ndjson"])
-
-
-def _setting_type(setting: p.Setting) -> Line:
-    if setting.type != "choice":
-        return (setting.type, ", secret" if setting.secret else "")
-    choices: list[Line] = []
-    for name, data in setting.choices.items():
-        label = data.get("label")
-        choices.append((Code(name), f" ({label})") if label else (Code(name),))
-    return ("one of ", *words(choices))
-
-
-def _needed(setting: p.Setting) -> str:
-    return "no" if setting.optional else "yes"
+# Credentials.
 
 
 def _credentials(plan: p.Plan) -> Iterator[Block]:
@@ -225,7 +183,7 @@ def _fields(node: p.Value, path: str = "") -> Iterator[tuple[Line, ...]]:
     elif isinstance(node, p.From):
         yield (here, (Code(notation.value(node.of)),), (node.type or "",), _checks(node))
     elif isinstance(node, p.Const):
-        yield (here, ("always ", Code(_constant(node.value))), (), ())
+        yield (here, ("always ", Code(shown(node.value))), (), ())
     elif isinstance(node, p.First):
         yield (here, words([_source(of) for of in node.of], ", else "), (), ())
     elif isinstance(node, p.When):
@@ -242,7 +200,7 @@ def _source(node: p.Value) -> Line:
         kind = node.type or ""
         inner = words([line for line in ((kind,) if kind else (), checks) if line])
         return (Code(notation.value(node.of)), *((" (", *inner, ")") if inner else ()))
-    return (Code(_constant(node.value) if isinstance(node, p.Const) else notation.value(node)),)
+    return (Code(shown(node.value) if isinstance(node, p.Const) else notation.value(node)),)
 
 
 _SAID = {
@@ -277,10 +235,6 @@ def _checks(node: p.From) -> Line:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _constant(value: Any) -> str:
-    return value if isinstance(value, str) and value else notation.constant(value)
 
 
 # Delivery.
