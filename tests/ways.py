@@ -7,7 +7,7 @@ Takes a plan, linked with the kernel and without, and lines; gives what becomes 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from waypost import plan as p
@@ -56,19 +56,37 @@ def both(plan: p.Plan, given: dict[str, Any]) -> Both:
 def all_ways(linked: Both, lines: list[bytes]) -> list[list[Any]]:
     """Maps lines in every way, asserts that they agree, and gives the results."""
     program, bare = linked
-    offsets = range(len(lines))
-    together = spread(program.map_many(lines, offsets, b"first", NOW))
-    assert spread(bare.map_many(lines, offsets, b"first", NOW)) == together
+    together = mapped(program, lines)
+    assert mapped(bare, lines) == together
     for offset, line in enumerate(lines):
         fast = program.map(line, offset, b"first", NOW)
         assert fast == together[offset]
-        assert fast == program.map_general(line, offset, b"first", NOW)
+        assert fast == program._chunks.alone(program.redacted(line), offset, b"first", NOW)
+        assert fast == walked(program, line, offset)
         origin = interpret_actions.Origin(line, offset, b"first", program.owner)
         slow = interpret_actions.map_event(program.plan, program.settings, origin, NOW)
         assert list(map(comparable, fast)) == list(map(comparable, slow)), line
     if not any(b"\n" in line for line in lines) and all(lines):
         assert in_pieces(program, lines) == in_pieces(bare, lines) == in_one(program, lines)
     return together
+
+
+def mapped(program: Program, lines: Sequence[bytes], offsets: Sequence[int] | None = None) -> list[Any]:
+    """The results of each line, mapped together: those that may stand in one piece of data."""
+    offsets = range(len(lines)) if offsets is None else offsets
+    whole = [index for index, line in enumerate(lines) if line and b"\n" not in line]
+    data = b"\n".join(lines[index] for index in whole)
+    rows = spread(program.map_text(data, [offsets[index] for index in whole], b"first", NOW).rows()) if whole else []
+    found = dict(zip(whole, rows, strict=True))
+    return [
+        found[index] if index in found else program.map(line, offsets[index], b"first", NOW)
+        for index, line in enumerate(lines)
+    ]
+
+
+def walked(program: Program, line: bytes, offset: int = 0) -> list[Any]:
+    """The results of a line by the general loader's slowest way."""
+    return program._chunks.alone(program.redacted(line), offset, b"first", NOW, walk=True)
 
 
 def spread(rows: Iterable[Any]) -> list[Any]:

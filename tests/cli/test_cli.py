@@ -99,7 +99,8 @@ def test_stale_plan_is_found(tmp_path: Path) -> None:
 def test_show_and_preview() -> None:
     status, out, _ = waypost_process("show", "program", "segment")
     assert status == 0
-    assert "def send_track" in out
+    assert "def map_chunk(" in out
+    assert "# 'send_track'\n" in out
     assert waypost("show", "plan", "segment")[1] == (ROOT / "compiled" / "segment.json").read_text()
     status, out, _ = waypost_process(
         "preview", "segment", stdin=b'{"type": "page",\n "userId": "u", "context": {"page": {"path": "/"}}}'

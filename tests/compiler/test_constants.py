@@ -14,6 +14,7 @@ from waypost.compiler.report.fixes import mend
 from waypost.events.results import Mapped
 from waypost.lang import filters
 from waypost.program.program import link
+from ways import walked
 
 ROWS: list[dict[str, Any]] = YAML(typ="safe").load(CASES / "constants.yaml")
 EVENT = {
@@ -45,7 +46,7 @@ def test_a_constant_is_what_it_says_or_a_finding(row: dict[str, Any]) -> None:
     assert plan is not None
     for use_kernel in (True, False):
         program = link(plan, {}, use_kernel=use_kernel)
-        for (found,) in (program.map(json.dumps(EVENT).encode()), program.map_general(json.dumps(EVENT).encode())):
+        for (found,) in (program.map(json.dumps(EVENT).encode()), walked(program, json.dumps(EVENT).encode())):
             assert isinstance(found, Mapped)
             assert json.loads(found.body) == {"f": row["sent"]}
 

@@ -13,6 +13,7 @@ from waypost.compiler.report.render.human import render
 from waypost.lang.values import Fault
 from waypost.program.program import link
 from waypost.program.settings import SettingError
+from ways import mapped
 
 SPEC = """spec: 1
 name: shop
@@ -160,7 +161,7 @@ def run(plan: p.Plan) -> None:
         program = link(again, {"key": "k", "region": "eu"})
     except (SettingError, Fault):
         return
-    rows: list[Any] = list(program.map_many(EVENTS, range(len(EVENTS)), b"", 1_795_000_000.0))
+    rows: list[Any] = mapped(program, EVENTS)
     for row in rows:
         assert row
 

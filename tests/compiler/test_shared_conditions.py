@@ -10,6 +10,7 @@ from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Mapped
 from waypost.program.program import link
+from ways import walked
 
 HEAD = 'spec: 1\nname: shop\nrequest: {post: "https://api.shop.example/v1", body: $message}\n'
 SHARED = """shared:
@@ -73,7 +74,7 @@ def test_a_field_of_the_senders_own_is_excused_and_read(condition: str, event: d
     line = json.dumps({"type": "track", "userId": "u", **event}).encode()
     for use_kernel in (True, False):
         program = link(plan, {}, use_kernel=use_kernel)
-        for found in (program.map(line), program.map_general(line)):
+        for found in (program.map(line), walked(program, line)):
             assert [type(item) is Mapped for item in found] == [sent]
 
 

@@ -17,7 +17,6 @@ from waypost.engine.engine import Assignment, Engine, run
 from waypost.engine.options import Options
 from waypost.engine.summary import Summary, status_of
 from waypost.events.guard import SWITCH, Guard
-from waypost.program import interpret_actions
 from waypost.program.program import Program, link
 from waypost.program.request.render import RequestProgram, Wire
 from waypost.sources.file import FileSource
@@ -159,7 +158,7 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Wire], A
 def test_a_fault_ends_its_event_and_nothing_else(
     stage: str, kernel: bool, guarded: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Mutations that turn this red: no guard in `_actions` or `refusal`; `broke` without its split; a status without `caught`."""
+    """Mutations that turn this red: no guard in `refused` or `refusal`; `broke` without its split; a status without `caught`."""
     put, answer = FAULTS[stage]
     put(monkeypatch)
     taking = Taking(answer)
@@ -198,7 +197,12 @@ def test_a_fault_of_the_fast_ways_costs_no_event(
         def map(self, *words: Any) -> Any:
             boom()
 
-    monkeypatch.setattr(program._chunks, f"_{name}", boom if name == "map_chunk" else Broken())
+    real = program._chunks._map_chunk
+
+    def together(events: list[Any], *words: Any) -> None:
+        return boom() if len(events) > 1 else real(events, *words)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(program._chunks, f"_{name}", together if name == "map_chunk" else Broken())
     taking = Taking()
     summary, letters, said = deliver(tmp_path, program, taking)
     assert letters == []
@@ -207,12 +211,7 @@ def test_a_fault_of_the_fast_ways_costs_no_event(
 
 
 def test_an_action_with_each_is_guarded(guarded: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = interpret_actions.map_action
-
-    def map_action(plan: p.Plan, name: str, settings: Any, origin: Any, now: float) -> Any:
-        return boom() if b'"bad"' in origin.line else real(plan, name, settings, origin, now)
-
-    monkeypatch.setattr(interpret_actions, "map_action", map_action)
+    faulty_map(monkeypatch)
     taking = Taking()
     summary, letters, _ = deliver(tmp_path, link(plan_of(each=True), {}), taking)
     assert [row["event"]["messageId"] for row in letters] == [f"m{at}" for at in BAD]

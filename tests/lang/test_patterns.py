@@ -22,7 +22,7 @@ from waypost.lang.errors import LangError
 from waypost.lang.values import Fault
 from waypost.program.program import link
 from waypost.program.settings import SettingError
-from ways import all_ways, both
+from ways import all_ways, both, walked
 
 ROWS: list[dict[str, Any]] = YAML(typ="safe").load(CASES / "patterns.yaml")
 GOOD = [row for row in ROWS if "says" not in row]
@@ -51,7 +51,7 @@ def test_the_whole_text_is_judged_alike_on_every_way(row: dict[str, Any]) -> Non
         event = json.dumps({"type": "track", "userId": text}).encode()
         for use_kernel in (True, False):
             program = link(plan, {}, use_kernel=use_kernel)
-            for found in (program.map(event), program.map_general(event)):
+            for found in (program.map(event), walked(program, event)):
                 assert isinstance(found[0], Mapped if fits else Rejected), (text, found)
                 assert fits or found[0].reason == "pattern"
 

@@ -11,6 +11,7 @@ from waypost.compiler.pipeline import compile_text
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.program import interpret_actions
 from waypost.program.program import Program, link
+from ways import spread
 
 SPEC = """
 spec: 1
@@ -62,8 +63,7 @@ def program() -> Program:
 def mapped(program: Program, event: dict[str, Any]) -> list[Any]:
     line = json.dumps(event).encode()
     results = program.map(line, 5, b"f", 0.0)
-    (row,) = program.map_many([line], [5], b"f", 0.0)
-    assert results == ([row] if isinstance(row, Mapped) else row)
+    assert results == spread(program.map_text(line, [5], b"f", 0.0).rows())[0]
     assert results == interpret_actions.map_event(
         program.plan, program.settings, interpret_actions.Origin(line, 5, b"f", program.owner), 0.0
     )

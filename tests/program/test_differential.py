@@ -19,7 +19,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped, Rejected
 from waypost.plan import load
 from waypost.program import interpret_actions
-from ways import NOW, Both, all_ways, both
+from ways import NOW, Both, all_ways, both, mapped
 
 
 def test_three_ways_agree_on_hostile_events(shipped: Both) -> None:
@@ -30,15 +30,15 @@ def test_three_ways_agree_on_hostile_events(shipped: Both) -> None:
 @pytest.mark.slow
 def test_sixty_thousand_hostile_events_without_a_silent_discard(shipped: Both) -> None:
     """Whatever the program lets pass, the destination takes: by the table of what it answers 200 to and drops."""
-    mapped = 0
+    count = 0
     lines = list(hostile_events(5, 60_000))
     limit = 32 * 1024
-    for row in shipped[0].map_many(lines, range(len(lines)), b"first", NOW):
-        for result in [row] if isinstance(row, Mapped) else row:
+    for row in mapped(shipped[0], lines):
+        for result in row:
             if isinstance(result, Mapped) and len(result.body) <= limit:
-                mapped += 1
+                count += 1
                 assert discard_reason(json.loads(result.body)) is None, result.body
-    assert mapped > 10_000
+    assert count > 10_000
 
 
 names = st.sampled_from(["userId", "event", "properties", "traits", "context"])
@@ -367,6 +367,65 @@ others = st.lists(
 )
 
 
+item_mappings = st.dictionaries(
+    st.sampled_from(["a", "b", "id", "class"]), item_values | values, min_size=1, max_size=3
+).map(lambda entries: p.Object(entries=entries))
+gone_over = (
+    loops
+    | values
+    | st.sampled_from(
+        [
+            p.Path(path="$.properties.a"),
+            p.Path(path="$.properties.*"),
+            p.Path(path="$"),
+            p.Ref(name="settings.rows"),
+            p.Ref(name="settings.table"),
+            p.Each(of=p.Path(path="$.properties"), to=p.Path(path="$item"), where="item != null"),
+            p.From(of=p.Path(path="$.properties.b"), type="array", nulls="omit"),
+        ]
+    )
+)
+triggers = st.sampled_from(
+    [
+        'type = "track"',
+        'type = "track"',
+        'type = "track" and event = "A"',
+        'type = "page"',
+        'event != "A"',
+        "properties.a != null",
+    ]
+)
+wheres = st.none() | st.sampled_from(
+    [
+        'event = "A"',
+        "properties.a > 1",
+        "properties.b in settings.numbers",
+        "length(settings.nobody) = 0 or userId != null",
+    ]
+)
+with_items = st.builds(
+    lambda trigger, mapping, each, where, require, enabled: p.Action(
+        trigger=trigger, request="request", mapping=mapping, each=each, where=where, require=require, enabled=enabled
+    ),
+    triggers,
+    item_mappings | item_mappings | st.sampled_from([p.Path(path="$item"), p.Merge(of=[p.Path(path="$item")])]),
+    gone_over,
+    wheres | item_tests,
+    requires,
+    st.sampled_from([True, True, True, False]),
+)
+without_items = st.builds(
+    lambda trigger, mapping, where, require, enabled: p.Action(
+        trigger=trigger, request="request", mapping=mapping, where=where, require=require, enabled=enabled
+    ),
+    triggers,
+    mappings | relays,
+    wheres,
+    requires,
+    st.sampled_from([True, True, True, False]),
+)
+
+
 def event_lines(seed: int) -> list[bytes]:
     maker = Maker(seed)
     found = []
@@ -393,6 +452,13 @@ def event_lines(seed: int) -> list[bytes]:
 def plan_of(
     mapping: p.Value, require: list[p.Require], group: p.Value, more: list[tuple[str, p.Value]] | None = None
 ) -> p.Plan:
+    actions = [p.Action(trigger='type = "track"', request="request", mapping=mapping, require=require)]
+    actions += [p.Action(trigger=trigger, request="request", mapping=other) for trigger, other in more or []]
+    return plan_with(actions, group)
+
+
+def plan_with(actions: list[p.Action], group: p.Value) -> p.Plan:
+    """A plan of these actions. `group`: what the request's url takes of the event, or of the item."""
     request = p.Request(
         method="post",
         url=p.Text(parts=[p.Const(value="https://example.com/"), group])
@@ -401,9 +467,6 @@ def plan_of(
         body=p.Object(entries={"batch": p.Messages(many=True)}),
         batch=p.Batch(max_messages=5),
     )
-    actions = {"send": p.Action(trigger='type = "track"', request="request", mapping=mapping, require=require)}
-    for index, (trigger, other) in enumerate(more or []):
-        actions[f"more_{index}"] = p.Action(trigger=trigger, request="request", mapping=other)
     region = p.Setting(type="choice", default="eu", choices={"eu": {"api": "https://eu.example.com"}})
     text = p.Setting(type="string")
     row = p.Setting(type="row", fields={"from": text, "to": text, "note": p.Setting(type="string", optional=True)})
@@ -425,7 +488,7 @@ def plan_of(
             name="any",
             integrations=["any", "Any"],
             requests={"request": request},
-            actions=actions,
+            actions={f"more_{index - 1}" if index else "send": action for index, action in enumerate(actions)},
             settings={"region": region, **several},
         )
     )
@@ -434,6 +497,18 @@ def plan_of(
 groups = st.sampled_from([p.Const(value=""), p.Path(path="$.userId")])
 
 
+item_groups = st.sampled_from(
+    [
+        p.Const(value=""),
+        p.Path(path="$.userId"),
+        p.Path(path="$item.a"),
+        p.Filter(name="lower", of=p.Path(path="$item")),
+        p.Ref(name="meta.id"),
+    ]
+)
+varied_plan = st.builds(
+    plan_with, st.lists(with_items | without_items, min_size=1, max_size=3), item_groups
+) | st.builds(lambda action, group: plan_with([action], group), with_items, item_groups)
 any_plan = st.builds(plan_of, mappings, requires, groups)
 relaying_plan = st.builds(plan_of, relays, requires, groups, others)
 COUNTS = [250, pytest.param(2500, marks=pytest.mark.slow)]
@@ -456,9 +531,62 @@ def test_three_ways_agree_on_any_plan(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", COUNTS)
+def test_three_ways_agree_on_items_conditions_and_disabled_actions(count: int) -> None:
+    """Actions with `each`, `where`, `enabled: false`, parts of the item in the request, several of them for one event, rejected and filtered
+    results among the messages.
+
+    Mutations that turn this red: an item's place left out of `meta.id`; `settled` in another order; `off` not told; `begun` after the first."""
+    agree_on(varied_plan, count)
+
+
+@pytest.mark.parametrize("count", COUNTS)
 def test_three_ways_agree_on_messages_that_are_the_event(count: int) -> None:
     """Mutations that turn this red: `_assign` without its MISSING, `are_plain` without its look at marks, one message's time for another's."""
     agree_on(relaying_plan, count)
+
+
+NESTS = {
+    "each": lambda inner: p.Each(of=p.Path(path="$item"), to=inner, where="item != 7"),
+    "each of one": lambda inner: p.Each(of=p.Path(path="$item"), to=inner, single=True),
+    "find": lambda inner: p.Find(of=p.Path(path="$item"), where="item != 7", to=inner),
+    "when": lambda inner: p.When(test='event = "A"', then=inner, otherwise=p.Path(path="$item")),
+    "first": lambda inner: p.First(of=[p.Path(path="$.none"), inner]),
+    "merge": lambda inner: p.Merge(of=[p.Path(path="$.context")], entries={"m": inner, "id": p.Ref(name="meta.id")}),
+    "object": lambda inner: p.Object(entries={"o": inner, "u": p.Path(path="$.userId")}),
+    "default": lambda inner: p.From(of=p.Path(path="$.none"), type="string", nulls="omit", default=inner),
+}
+
+
+@pytest.mark.parametrize("items", [False, True])
+@pytest.mark.parametrize("depth", [5, 30, 55])
+@pytest.mark.parametrize("name", NESTS)
+def test_values_as_deep_as_a_file_may_nest_them(name: str, depth: int, items: bool) -> None:
+    """Mutation that turns this red: nothing is written apart, so that Python refuses the generated code."""
+    node: p.Value = p.Object(entries={"i": p.Path(path="$item"), "k": p.Ref(name="key"), "e": p.Path(path="$.event")})
+    for _ in range(depth):
+        node = NESTS[name](node)
+    if not items:
+        node = p.Each(of=p.Path(path="$.properties.a"), to=node)
+    action = p.Action(
+        trigger='type = "track"',
+        request="request",
+        mapping=p.Object(entries={"a": node}),
+        each=p.Path(path="$.properties.a") if items else None,
+    )
+    held = "[" * depth + "1" + "]" * depth
+    lines = [f'{{"type":"track","event":"{event}","properties":{{"a":[{held},7,"x"]}}}}'.encode() for event in "AB"]
+    all_ways(both(plan_with([action], p.Const(value="")), {}), lines)
+
+
+def test_a_choice_of_very_many() -> None:
+    many: list[p.Value] = [p.Path(path=f"$.properties.p{index}") for index in range(300)]
+    plan = plan_with(
+        [p.Action(trigger='type = "track"', request="request", mapping=p.First(of=many))], p.Const(value="")
+    )
+    lines = [
+        b'{"type":"track","properties":{"p%d":%d}}' % (index, index) for index in (0, 1, 15, 16, 17, 150, 299, 300)
+    ]
+    all_ways(both(plan, {}), lines)
 
 
 def test_a_line_of_two_values_before_one_that_the_decoder_refuses(shipped: Both) -> None:
@@ -511,7 +639,7 @@ HALVES = st.lists(
 @settings(max_examples=300)
 @given(st.lists(HALVES, min_size=5, max_size=5))
 def test_half_a_surrogate_is_repaired_in_every_way(shipped: Both, texts: list[str]) -> None:
-    """Mutation that turns this red: `repaired` left out of `map`, `map_general` or the reference interpreter."""
+    """Mutation that turns this red: `repaired` left out of the loader or the reference interpreter."""
     user, event, key, value, more = texts
     line = f'{{"type":"track","userId":"u{user}","event":"e{event}","properties":{{"{key}":["{value}"]}},"x":"{more}"}}'
     [[found]] = all_ways(shipped, [line.encode()])

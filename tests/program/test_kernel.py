@@ -21,7 +21,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped
 from waypost.program.kernel import entry as kernel
 from waypost.program.program import Program, link
-from ways import Both, all_ways, both, in_one, in_pieces, spread
+from ways import Both, all_ways, both, in_one, in_pieces, mapped
 
 pytestmark = pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 
@@ -128,10 +128,10 @@ def test_an_object_keeps_its_white_space_whatever_else_is_read_of_it(shipped: Bo
 def same(linked: Both, lines: list[bytes]) -> None:
     """Together and with each line at the very end of the data, where nothing may be read beyond it."""
     program, bare = linked
-    rows = spread(bare.map_many(lines, range(len(lines)), b"f"))
-    assert spread(program.map_many(lines, range(len(lines)), b"f")) == rows
+    rows = mapped(bare, lines)
+    assert mapped(program, lines) == rows
     for index, line in enumerate(lines):
-        assert spread(program.map_many([line], [index], b"f")) == [rows[index]], line
+        assert mapped(program, [line], [index]) == [rows[index]], line
 
 
 def test_every_beginning_of_an_event(shipped: Both) -> None:
@@ -308,7 +308,7 @@ def test_depth_and_length(copies: Program) -> None:
         line = b'{"type":"track","properties":' + b"[" * depth + b"]" * depth + b"}"
         assert (copies.kernel.map(line)[5] == []) is taken
     long = b'{"type":"track","messageId":"m","properties":"' + b"x" * 3_000_000 + b'"}'
-    (row,) = copies.map_many([long], [0])
+    ((row,),) = mapped(copies, [long])
     assert isinstance(row, Mapped)
     assert row.body == b'{"id":"m","x":"' + b"x" * 3_000_000 + b'"}'
 

@@ -40,7 +40,7 @@ def line(held: str, kind: str = "track") -> bytes:
 
 
 def test_every_way_hears_what_every_value_means(shipped: Both) -> None:
-    """Mutations that turn this red: no look at `integrations` in the kernel, in the generated loop, in `_actions`."""
+    """Mutations that turn this red: no look at `integrations` in the kernel, in the generated loop."""
     for kind in ("track", "page", "identify", "screen", "group"):
         found = all_ways(shipped, [line(row["value"], kind) for row in ROWS])
         for row, results in zip(ROWS, found, strict=True):

@@ -117,7 +117,7 @@ def lines() -> list[bytes]:
 
 
 def test_every_way_sees_the_event_without_them() -> None:
-    """Mutations that turn this red: no cut in `map`, `map_general`, `map_many`, `map_text`, `map_data` or `map_event`."""
+    """Mutations that turn this red: no cut in `map`, `map_text`, `map_data` or `map_event`."""
     found = all_ways(both(redacting(PATHS), {}), lines())
     plain = all_ways(both(redacting([]), {}), [cutter(tuple(PATHS))(line) or line for line in lines()])
     assert found == plain

@@ -282,7 +282,7 @@ def test_in_a_mapping_a_value_that_faults_is_the_events_dead_letter() -> None:
     )
     line = b'{"type":"track","event":"A","messageId":"m"}'
     for value in VALUES[1::9]:
-        kernel, generated = (link(plan, {"x": value}, use_kernel=use).map(line, (0, b""), NOW) for use in (True, False))
+        kernel, generated = (link(plan, {"x": value}, use_kernel=use).map(line, 0, b"", NOW) for use in (True, False))
         assert len(kernel) == len(generated) == len(actions)
         for one, other in zip(kernel, generated, strict=True):
             assert one == other

@@ -25,6 +25,7 @@ from waypost.compiler.read.source import Source
 from waypost.compiler.report.diagnostic import Report
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.program.settings import SettingError, bind
+from ways import mapped
 
 TEXT = (CASES / "several.yaml").read_text(encoding="utf-8")
 ROWS = YAML(typ="safe", pure=True).load(TEXT)["rows"]
@@ -217,7 +218,7 @@ def test_lists_of_any_length(count: int) -> None:
     )
     assert program.kernel is None or program.kernel.left_out == {}
     assert (program.kernel is not None) == (count < 100)
-    rows = [[row] if isinstance(row, Mapped) else row for row in program.map_many(lines, range(4))]
+    rows = mapped(program, lines)
     shown = [json.loads(row[0].body)["event"] if isinstance(row[0], Mapped) else row[0].reason for row in rows]
     assert shown == ["end", "seen" if count else "no_action", "no_action", "no_action"]
 

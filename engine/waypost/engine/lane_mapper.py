@@ -117,8 +117,10 @@ class LaneMapper:
 
 def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
     """The results of a chunk of lines."""
-    first_line = program.kept(source.first_line)
-    return program.map_many([line.data for line in lines], [line.offset for line in lines], first_line, now)
+    if not lines:
+        return []
+    data, offsets = b"\n".join(line.data for line in lines), [line.offset for line in lines]
+    return program.map_text(data, offsets, program.kept(source.first_line), now).rows()
 
 
 def turned_away(line: Any) -> Rejected:

@@ -164,17 +164,6 @@ class Block:
     several: dict[int, int] = field(default_factory=dict)
     others: dict[int, list[Result]] = field(default_factory=dict)
 
-    def line_of(self, message: int) -> int:
-        """The line of a message, by their indexes."""
-        idle, seen = set(self.idle), 0
-        for index in range(self.count):
-            if index in idle or index in self.others:
-                continue
-            seen += self.several.get(index, 1)
-            if seen > message:
-                return index
-        raise IndexError(message)
-
     def rows(self) -> list[Mapped | list[Result]]:
         """For each line its one message, or the list of its results."""
         found: list[Any] = [owner(body) for owner, body in zip(self.owners, self.encoded.split(b"\n"), strict=False)]

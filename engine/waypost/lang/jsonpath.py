@@ -347,6 +347,12 @@ def find(expr: PathExpr, event: Any, item: Any = MISSING) -> Any:
     return [match.value for match in _evaluator(expr).find(here)]
 
 
+def below(parts: tuple[Part, ...]) -> PathExpr:
+    """The rest of a path, as one into the value that stands before it."""
+    steps = tuple(part for part in parts if isinstance(part, (str, int)))
+    return PathExpr("", "event", parts, steps if len(steps) == len(parts) else None)
+
+
 def member(value: Any, step: str | int) -> Any:
     """One step: a member of an object or an item of a list, else MISSING."""
     if isinstance(step, str):

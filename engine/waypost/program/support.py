@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from waypost.lang import values
+from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.plan import From
 
@@ -26,6 +27,11 @@ _BLANK = (b"null", b'""')
 def full(value: Any) -> Any:
     """The decoded value of a slot."""
     return values.decode(bytes(value)) if value.__class__ is Raw else value
+
+
+def event_of(line: bytes) -> Any:
+    """The whole event of a line that has been found to be one."""
+    return values.decode(repaired(line))
 
 
 def one(value: Any) -> Any:
@@ -176,17 +182,30 @@ def checker(node: From) -> Callable[[Any, float], Any]:
     return check
 
 
-def message_ids(owner: str) -> Callable[[Any, bytes, tuple[int, bytes], str, object], str]:
-    """`meta.id` for one connection (or plan): 32 hex characters, the same at every attempt, restart, replay and second run."""
+def id_heads(owner: str) -> Callable[[Any, bytes, int, bytes, str], bytes]:
+    """What `meta.id` begins with for one connection (or plan): of an event's own id, or of its line and place, and an action."""
     tail = b"\0" + owner.encode() + b"\0"
 
-    def meta_id(event_id: Any, line: bytes, at: tuple[int, bytes], action: str, item: object) -> str:
+    def head(event_id: Any, line: bytes, offset: int, first_line: bytes, action: str) -> bytes:
         if event_id.__class__ is str and event_id:
-            head = event_id.encode()
-        else:
-            head = line + b"\0" + str(at[0]).encode() + b"\0" + at[1]
-        key = head + tail + action.encode() + b"\0" + ("" if item is None else str(item)).encode()
-        return hashlib.blake2b(key, digest_size=16).hexdigest()
+            return b"%b%b%b\0" % (event_id.encode(), tail, action.encode())
+        return b"%b\0%d\0%b%b%b\0" % (line, offset, first_line, tail, action.encode())
+
+    return head
+
+
+def id_of(head: bytes, item: int | str | None) -> str:
+    """`meta.id`: 32 hex characters, the same at every attempt, restart, replay and second run."""
+    key = head if item is None else head + str(item).encode()
+    return hashlib.blake2b(key, digest_size=16).hexdigest()
+
+
+def message_ids(owner: str) -> Callable[[Any, bytes, tuple[int, bytes], str, object], str]:
+    """`meta.id` of a message that is no item's, in one call (the kernel's)."""
+    head = id_heads(owner)
+
+    def meta_id(event_id: Any, line: bytes, at: tuple[int, bytes], action: str, item: object) -> str:
+        return id_of(head(event_id, line, *at, action), None)
 
     return meta_id
 

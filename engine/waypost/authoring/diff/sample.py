@@ -93,9 +93,12 @@ class Sample:
         whole = [line for line in lines if not isinstance(line, TooLong)]
         self.summary.too_long += len(lines) - len(whole)
         self.summary.events += len(whole)
-        data, offsets = [line.data for line in whole], [line.offset for line in whole]
-        before = self._old.map_many(data, offsets, first_line, self._now)
-        after = self._new.map_many(data, offsets, first_line, self._now)
+        if not whole:
+            return
+        data, offsets = b"\n".join(line.data for line in whole), [line.offset for line in whole]
+        before, after = (
+            program.map_text(data, offsets, first_line, self._now).rows() for program in (self._old, self._new)
+        )
         for line, left, right in zip(whole, before, after, strict=True):
             lefts, rights = _by_action(left), _by_action(right)
             for key in dict.fromkeys([*rights, *lefts]):

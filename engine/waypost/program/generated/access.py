@@ -17,21 +17,24 @@ from waypost.program.generated.layout import Layout, Slot, nameable
 from waypost.program.generated.unchanged import plain_names
 from waypost.program.generated.writer import Expr, Writer
 
+DEEP = 16
+"""Python takes 20 loops and `try`s within each other, and 100 levels of indentation: what opens more at this depth becomes a function."""
+
+NESTING = (p.Each, p.Find, p.First, p.From, p.Lookup, p.Merge, p.Object, p.Pick, p.When)
+"""The kinds of node whose statements open blocks."""
+
 
 @dataclass(frozen=True)
 class Scope:
-    """What a mapping may reach besides the event: the link-time settings, the action, and the interpreter for the rest."""
+    """What a mapping may reach besides the event: the link-time settings and the action."""
 
     action: str
     settings: Callable[[str], Any]
-    interpret: Callable[[p.Value], Callable[..., Any]]
     condition: Callable[[str], str]
     shares: bool = False
     """Whether this action reads members of an object that it also merges."""
     kind: str | None = None
     """The event's type, where it is known: the event comes from the fast decoder then, whose types need no second look."""
-    origin: str = "line, at"
-    """The text of the event's line and of its (offset, first line), for what identifies it."""
 
 
 class Values:
@@ -46,9 +49,23 @@ class Values:
         """The local that holds the innermost item, within a loop."""
         self.key: str | None = None
         """The local that holds the name of its entry."""
+        self.place: str | None = None
+        """The local that holds which item of the action's `each` the message is for."""
 
     def value(self, node: p.Value) -> Expr:
+        if self.w.indent >= DEEP and isinstance(node, NESTING):
+            return self._apart(node)
         return self._generators[type(node)](self, node)
+
+    def _apart(self, node: p.Value) -> Expr:
+        """A value as a function of its own: Python takes only so many blocks within each other."""
+        held = dict.fromkeys(name for name in (self.item, self.key, self.place) if name is not None)
+        given = ", ".join(("e, index, lines, offsets, first_line, now", *held))
+        name = self.w.fresh("part")
+        with self.w.apart(f"def {name}({given}):"):
+            found = self._generators[type(node)](self, node)
+            self.w.line(f"return {found.text}")
+        return self.assign(f"{name}({given})", found.form)
 
     def slot(self, steps: tuple[str, ...], how: str) -> Expr:
         """The event's value at a plain path of names, as an Expr of form "slot" or "raw"."""
@@ -98,6 +115,13 @@ class Values:
         self.w.know(key, name)
         return name
 
+    def id_head(self) -> str:
+        """The local that holds what `meta.id` begins with: the same for every item of an event."""
+        event_id = self.slot(("messageId",), "scalar")
+        known = event_id.text if event_id.form == "slot" else self.decoded(event_id)
+        origin = f"lines[index], offsets[index], first_line, {self.w.literal(self.scope.action)}"
+        return self.w.cached(f"id of {self.scope.action}", f"id_head({known}, {origin})", "id")
+
     def assign(self, text: str, form: str, hint: str = "v") -> Expr:
         name = self.w.fresh(hint)
         self.w.line(f"{name} = {text}")
@@ -116,9 +140,6 @@ class Values:
             return self.slot(steps, ("number" if len(steps) > 1 else "scalar") if how == "free" else how)
         found = self.value(node)
         return self.assign(found.text, found.form) if isinstance(node, p.Const) else found
-
-    def interpreted(self, node: p.Value) -> Expr:
-        return self.assign(f"{self.w.bind('interpret', self.scope.interpret(node))}({self.scope.origin}, now)", "value")
 
     def operand(self, node: p.Value) -> str:
         """The text of a value of which the members are wanted: Raw, dict or nothing."""

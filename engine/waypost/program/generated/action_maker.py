@@ -1,7 +1,7 @@
-"""One action as statements: what is left of its trigger, its mapping, `require`, and the parts of its request that come from the event.
+"""One action as statements: what is left of its trigger, its items, its mapping, `require`, and what its request takes of the event.
 
-Takes the plan, the action's name, what a run binds, and the writer and layout to add to. Gives a function of one event, or the pieces from
-which chunk_loop.py puts the events of a chunk together.
+Takes the plan, the action's name, what a run binds, and the writer to add to. Gives the pieces from which chunk_loop.py puts the events of a
+chunk together.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 
 from waypost import plan as p
-from waypost.events.results import Mapped
-from waypost.lang import fql
+from waypost.events.results import Filtered, Mapped
+from waypost.lang import each_items, fql
 from waypost.lang.values import MISSING
 from waypost.program import put_in
 from waypost.program.generated import conditions, expressions
 from waypost.program.generated.access import Scope, Values
 from waypost.program.generated.layout import Layout, nameable
+from waypost.program.generated.unchanged import plain_names
 from waypost.program.generated.writer import Expr, Writer
 from waypost.program.request.grouping import Grouping
 from waypost.program.require import any_present, require_message
@@ -28,27 +29,24 @@ from waypost.program.require import any_present, require_message
 
 @dataclass(frozen=True)
 class Bindings:
-    """What a run binds: setting values by dotted name, the interpreter for nodes without generated code, and `meta.id`."""
+    """What a run binds: setting values by dotted name, and `meta.id`."""
 
     settings: Callable[[str], Any]
-    interpret: Callable[[str, p.Value], Callable[..., Any]]
-    meta_id: Callable[..., str]
+    id_head: Callable[..., bytes]
     groupings: dict[str, Grouping]
     """For each request, what makes a group of the event-dependent parts that divide batches."""
 
 
 class Maker:
-    """Generates one action. State: the writer and layout that it adds to."""
+    """Generates one action. State: the writer that it adds to."""
 
-    def __init__(self, plan: p.Plan, name: str, bindings: Bindings, w: Writer, layout: Layout) -> None:
+    def __init__(self, plan: p.Plan, name: str, bindings: Bindings, w: Writer) -> None:
         self.name = name
         self.action = plan.actions[name]
         self.type, self.rest = fql.simple_type(fql.read(self.action.trigger))
-        self.grouping = bindings.groupings[self.action.request]
-        self._plan = plan
-        self._bindings = bindings
+        self._grouping = bindings.groupings[self.action.request]
+        self._settings = bindings.settings
         self._w = w
-        self._layout = layout
 
     @property
     def _shares(self) -> bool:
@@ -65,41 +63,51 @@ class Maker:
             need for need in self.action.require if not all(len(path) == 1 and path[0] in held for path in need.any)
         ]
 
-    def _values(self, origin: str, layout: Layout, kind: str | None = None) -> Values:
+    def takes(self, kind: str) -> bool:
+        """Whether it may take events of a type."""
+        whole = self.rest is None or conditions.by_type(self.rest, kind) is not False
+        return self.type in (None, kind) and whole
+
+    def values(self, layout: Layout) -> Values:
+        """What writes this action within the loop over decoded events of one type, or of any."""
         held: list[Values] = []
 
         def condition(text: str) -> str:
             return conditions.condition(fql.read(text), held[0])
 
-        def interpret(node: p.Value) -> Callable[..., Any]:
-            return self._bindings.interpret(self.name, node)
-
-        scope = Scope(self.name, self._bindings.settings, interpret, condition, self._shares, kind, origin)
+        self._w.line(f"# {self.name!r}")
+        scope = Scope(self.name, self._settings, condition, self._shares, layout.name or None)
         held.append(Values(self._w, layout, scope, expressions.GENERATORS))
         return held[0]
 
-    def function(self) -> tuple[str | None, str]:
-        """The action as a function of one event: (event type, its name)."""
-        w, v = self._w, self._values("line, at", self._layout)
-        function = w.fresh(self.name)
-        w.line(f"# {self._plan.name!r}, {self.name!r}")
-        with w.function(f"def {function}(e, line, at, now):"):
-            if self.rest is not None:
-                with w.block(f"if not ({conditions.condition(self.rest, v)}):"):
-                    w.line("return NO_MATCH")
-            if not self.action.enabled:
-                w.line("return OFF")
-            else:
-                self._deliver(v)
-        return self.type, function
-
-    def values(self, kind: str, layout: Layout) -> Values:
-        """What writes this action within a loop over decoded events of one type."""
-        return self._values("lines[index], (offsets[index], first_line)", layout, kind)
-
     def test(self, v: Values) -> str | None:
         """The text of what is left to test of the trigger."""
-        return None if self.rest is None else f"({conditions.condition(self.rest, v)})"
+        if self.rest is None or conditions.by_type(self.rest, v.scope.kind):
+            return None
+        return f"({conditions.condition(self.rest, v)})"
+
+    def filtered(self, place: str) -> str:
+        """The text of the result for an item (its place) that `where` leaves out; the text `None` for the whole event."""
+        if place != "None":
+            return f"Filtered({self.name!r}, {place}, 'where')"
+        return self._w.bind("where", Filtered(self.name, None, "where"))
+
+    def items(self, v: Values) -> str:
+        """The text of what `each` goes over."""
+        assert self.action.each is not None
+        members = each_items.reads_members((self.action.mapping,), self.action.where)
+        return f"{'items_of' if members else 'each_of'}({v.decoded(v.value(self.action.each))})"
+
+    def touch(self, v: Values) -> None:
+        """Reads what every item's message takes of the event itself, before the loop over the items."""
+
+        def look(node: p.Value) -> None:
+            if isinstance(node, p.Path) and (steps := plain_names(node.path)) is not None:
+                v.slot(steps, "raw")
+            elif node == p.Ref(name="meta.id"):
+                v.id_head()
+
+        p.rewrite(self.action.mapping, look)
 
     def message(self, v: Values, *, own: bool = False) -> tuple[dict[str, Expr], str, str]:
         """The statements that map and check one message. Gives its fields, its text, and that of what makes a Mapped of its bytes.
@@ -122,27 +130,18 @@ class Maker:
             message = "message"
         for need in late:
             _require_late(need, v)
-        if self.grouping.parts:
-            group = self._group(v)
-            return top, message, f"partial(Mapped, {self.name!r}, None, {self.action.request!r}, {group})"
+        if self._grouping.parts or v.place is not None:
+            group = self._group(v) if self._grouping.parts else "()"
+            return top, message, f"partial(Mapped, {self.name!r}, {v.place}, {self.action.request!r}, {group})"
         return top, message, w.bind("owner", partial(Mapped, self.name, None, self.action.request, ()))
 
     def _group(self, v: Values) -> str:
         """The local that holds what divides batches of the event's parts of the request."""
         held: list[str] = []
-        for part in self.grouping.parts:
+        for part in self._grouping.parts:
             with v.w.field(part.place):
                 held.append(v.assign(v.decoded(v.value(put_in.value(part.node, v.scope.settings))), "value").text)
-        return v.assign(f"{v.w.bind('group', self.grouping)}({', '.join(held)})", "value", "group").text
-
-    def _deliver(self, v: Values) -> None:
-        """The statements that map, check and give one message."""
-        w = v.w
-        if self.action.where is not None:
-            with w.block(f"if not ({v.scope.condition(self.action.where)}):"):
-                w.line("return WHERE")
-        _, message, owner = self.message(v)
-        w.line(f"return {message}, {owner}.args[3]" if self.grouping.parts else f"return {message}")
+        return v.assign(f"{v.w.bind('group', self._grouping)}({', '.join(held)})", "value", "group").text
 
 
 def _mapping(mapping: p.Value, v: Values) -> tuple[dict[str, Expr], str]:

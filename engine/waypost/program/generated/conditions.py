@@ -6,6 +6,7 @@ functions of lang/fql on decoded values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from waypost.lang import fql, shapes, values
@@ -36,12 +37,15 @@ NAMES: dict[str, Any] = {
 def condition(node: fql.Node, v: Values) -> str:
     """The text of an expression that is true when the condition holds. May write statements that fetch fields."""
     known = put_in.decided(node, v.scope.settings)
+    known = by_type(node, v.scope.kind) if known is None else known
     if known is not None:
         return str(known)
     if isinstance(node, fql.And):
-        return "(" + " and ".join(condition(inner, v) for inner in node.of) + ")"
+        return (
+            "(" + " and ".join(condition(inner, v) for inner in node.of if by_type(inner, v.scope.kind) is None) + ")"
+        )
     if isinstance(node, fql.Or):
-        return "(" + " or ".join(condition(inner, v) for inner in node.of) + ")"
+        return "(" + " or ".join(condition(inner, v) for inner in node.of if by_type(inner, v.scope.kind) is None) + ")"
     if isinstance(node, fql.Not):
         return f"(not {condition(node.of, v)})"
     if isinstance(node, fql.Call):
@@ -49,6 +53,23 @@ def condition(node: fql.Node, v: Values) -> str:
     if isinstance(node, fql.In):
         return _membership(node, v)
     return _compare(node, v)
+
+
+def by_type(node: fql.Node, kind: str | None) -> bool | None:
+    """Whether a condition holds for every event of a type; None where that depends on more, or the type is not known."""
+    if kind is None:
+        return None
+    if isinstance(node, (fql.And, fql.Or)):
+        found = [by_type(inner, kind) for inner in node.of]
+        ends = isinstance(node, fql.Or)
+        return ends if ends in found else None if None in found else not ends
+    if isinstance(node, fql.Not):
+        inner = by_type(node.of, kind)
+        return None if inner is None else not inner
+    paths = fql.paths(node)
+    if not paths or any(path.steps != ("type",) for path in paths):
+        return None
+    return fql.evaluate(node, lambda steps: kind)
 
 
 def _membership(node: fql.In, v: Values) -> str:
@@ -91,6 +112,10 @@ def _compare(node: fql.Compare, v: Values) -> str:
             text = f"equal({_operand(node.left, v)}, {_operand(node.right, v)})"
         return text if node.sign == "=" else f"(not {text})"
     left, right = _operand(node.left, v, "number"), _operand(node.right, v, "number")
+    if isinstance(node.right, fql.Literal) and type(node.right.value) is int:
+        held = v.w.fresh("number")
+        exact = f"{held} {node.sign} {right} if ({held} := {left}).__class__ is int"
+        return f"({exact} else order({node.sign!r}, {held}, {right}))"
     return f"order({node.sign!r}, {left}, {right})"
 
 
@@ -134,7 +159,8 @@ def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
         value = shapes.keys(v.scope.settings(".".join(map(str, operand.steps))))
         return v.w.bind("setting", None if value is MISSING else value)
     if (local := _of_loop(operand, v)) is not None:
-        return f"operand(walk({local}, {operand.steps[1:]!r}))"
+        steps = operand.steps[1:]
+        return member(local, steps, "None") if local == v.item else f"operand(walk({local}, {steps!r}))"
     field = _field(operand, v, how)
     if field is not None:
         return f"operand({field.text})"
@@ -143,7 +169,17 @@ def _operand(operand: fql.Operand, v: Values, how: str = "scalar") -> str:
     return f"operand(walk(full({v.slot(names, 'raw').text}), {rest!r}))"
 
 
-def leading_names(steps: tuple[str | int, ...]) -> list[str]:
+def member(local: str, steps: tuple[object, ...], missing: str) -> str:
+    """The text of what stands at a path in a decoded value: the value itself, or a member, without a call; `missing` where there is none."""
+    if not steps:
+        return local
+    if len(steps) == 1 and isinstance(steps[0], str):
+        return f"({local}.get({steps[0]!r}, {missing}) if {local}.__class__ is dict else {missing})"
+    return f"walk({local}, {steps!r})" if missing == "MISSING" else f"operand(walk({local}, {steps!r}))"
+
+
+def leading_names(steps: Sequence[object]) -> list[str]:
+    """The names that a path begins with, as far as a struct can have them as its fields."""
     found: list[str] = []
     for step in steps:
         if not isinstance(step, str) or not nameable(step):

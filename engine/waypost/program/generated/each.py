@@ -1,8 +1,7 @@
 """`$each` and `$find` as generated loops over decoded items.
 
 Takes an Each or Find node and the Values that it adds to. Gives the Expr of what comes out. `$item` and `$key` are locals of the loop; paths
-into the item are walked in decoded JSON, for an item is rarely copied whole. A path into the item that may match several times is left to
-the reference interpreter, with the whole node.
+into the item are walked in decoded JSON, for an item is rarely copied whole.
 """
 
 from __future__ import annotations
@@ -12,31 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from waypost import plan as p
-from waypost.lang import each_items, fql, jsonpath, values
+from waypost.lang import each_items, fql, values
 from waypost.lang.values import Fault
 from waypost.program.generated import conditions
 from waypost.program.generated.access import Values
 from waypost.program.generated.writer import Expr
-
-
-def item_steps(path: str) -> tuple[str | int, ...] | None:
-    """The steps of `$item.a[0]`; None for a path into the event, and for one that may match several times."""
-    expr = jsonpath.parse(path, item=True)
-    if expr.root != "item" or expr.steps is None:
-        return None
-    steps = tuple(step for step in expr.steps if isinstance(step, (str, int)))
-    return steps if len(steps) == len(expr.steps) else None
-
-
-def loops(node: each_items.Looped) -> bool:
-    """Whether every part of it that needs the item can be generated."""
-
-    def odd(inner: p.Value) -> bool:
-        if isinstance(inner, p.Ref):
-            return inner.name not in ("meta.id", "key") and not inner.name.startswith("settings.")
-        return isinstance(inner, p.Path) and item_steps(inner.path) is None and inner.path.startswith("$item")
-
-    return not p.mentions(node, odd)
 
 
 def generate(v: Values, node: p.Each) -> Expr:

@@ -4,7 +4,7 @@ Takes plan.Value nodes and the Layout of the event. Writes statements to a Write
 and not closures: a leaf that is copied costs one attribute access, a typed leaf one test, and the reader of `waypost show program` sees
 what happens to each field.
 
-A node with no cheap form (several matches, `$each`, item paths) is bound as a call of the reference interpreter: slower, same meaning.
+Every kind of node has a form here; none is left to the reference interpreter.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.events import mapped_chunk
-from waypost.lang import arithmetic, filters
+from waypost.lang import arithmetic, filters, jsonpath
 from waypost.lang.values import MISSING, Fault
 from waypost.program import support
-from waypost.program.generated import checks, defaults_first, each, merges
+from waypost.program.generated import access, checks, conditions, defaults_first, each, merges
 from waypost.program.generated.access import Generators, Values
 from waypost.program.generated.unchanged import plain_names
 from waypost.program.generated.writer import Expr
@@ -86,6 +86,8 @@ NAMES: dict[str, Any] = {
     "items_of": each.items_of,
     "list_of": each.list_of,
     "entry_name": each.entry_name,
+    "event_of": support.event_of,
+    "find": jsonpath.find,
     "got": each.got,
 }
 """What generated code may call by a fixed name."""
@@ -95,10 +97,24 @@ def path(v: Values, node: p.Path) -> Expr:
     steps = plain_names(node.path)
     if steps is not None:
         return v.slot(steps, "raw")
-    within = each.item_steps(node.path) if v.item else None
-    if within is None:
-        return v.interpreted(node)
-    return v.assign(f"walk({v.item}, {within!r})", "value", "part") if within else Expr(str(v.item), "value")
+    expr = jsonpath.parse(node.path, item=True)
+    if expr.root == "item":
+        item = v.item or "MISSING"
+        return v.assign(_walked(v, item, expr.parts), "value", "part") if expr.parts else Expr(item, "value")
+    names = conditions.leading_names(expr.parts)
+    if not names:
+        whole = v.w.cached("the whole event", "event_of(lines[index])", "whole")
+        return v.assign(_walked(v, whole, expr.parts), "value", "part") if expr.parts else Expr(whole, "value")
+    base = v.decoded(v.slot(tuple(names), "raw"))
+    return v.assign(_walked(v, base, expr.parts[len(names) :]), "value", "part")
+
+
+def _walked(v: Values, base: str, parts: tuple[jsonpath.Part, ...]) -> str:
+    """The text of what stands at these parts of a path, from a decoded value on."""
+    rest = jsonpath.below(parts)
+    if rest.steps is None:
+        return f"find({v.w.bind('path', rest)}, {base})"
+    return conditions.member(base, rest.steps, "MISSING") if base.isidentifier() else f"walk({base}, {rest.steps!r})"
 
 
 def const(v: Values, node: p.Const) -> Expr:
@@ -110,13 +126,10 @@ def ref(v: Values, node: p.Ref) -> Expr:
     if node.name == "key" and v.key is not None:
         return Expr(v.key, "text")
     if node.name == "meta.id":
-        event_id = v.slot(("messageId",), "scalar")
-        known = event_id.text if event_id.form == "slot" else v.decoded(event_id)
-        action = v.w.literal(v.scope.action)
-        return v.assign(f"meta_id({known}, {v.scope.origin}, {action}, None)", "text")
+        return v.assign(f"id_of({v.id_head()}, {v.place})", "text")
     if node.name.startswith("settings."):
         return Expr(v.w.bind("setting", v.scope.settings(node.name)), "value")
-    return v.interpreted(node)
+    return v.assign("int(now * 1000)", "value") if node.name == "now" else NOTHING
 
 
 def text(v: Values, node: p.Text) -> Expr:
@@ -170,7 +183,9 @@ def object_(v: Values, node: p.Object) -> Expr:
     whole = v.assign(f"{{{body}}}", "out", "object")
     optional = [expr for expr in held.values() if not expr.sure]
     if optional:
-        v.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}}")
+        # What is there as a rule costs a test each, not a copy.
+        with v.w.block(f"if {' or '.join(f'{expr.text} is MISSING' for expr in optional)}:"):
+            v.w.line(f"{whole.text} = {{key: value for key, value in {whole.text}.items() if value is not MISSING}}")
         if len(optional) == len(held):
             v.w.line(f"{whole.text} = {whole.text} or MISSING")
     return whole
@@ -220,7 +235,12 @@ def _first(v: Values, rest: list[p.Value], result: str, forms: set[str]) -> None
     test = f"{result} is MISSING" if expr.form == "text" else f"absent({result})"
     if len(rest) > 1:
         with v.w.block(f"if {test}:"):
-            _first(v, rest[1:], result, forms)
+            if v.w.indent < access.DEEP:
+                _first(v, rest[1:], result, forms)
+            else:
+                other = v.value(p.First(of=rest[1:]))
+                forms.add(other.form)
+                v.w.line(f"{result} = {other.text}")
     elif expr.form != "text":
         with v.w.block(f"if {test}:"):
             v.w.line(f"{result} = MISSING")
@@ -243,11 +263,11 @@ def drop(v: Values, node: p.Drop) -> Expr:
 
 
 def each_(v: Values, node: p.Each) -> Expr:
-    return each.generate(v, node) if each.loops(node) else v.interpreted(node)
+    return each.generate(v, node)
 
 
 def find(v: Values, node: p.Find) -> Expr:
-    return each.find(v, node) if each.loops(node) else v.interpreted(node)
+    return each.find(v, node)
 
 
 def get(v: Values, node: p.Get) -> Expr:

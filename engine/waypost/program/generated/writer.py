@@ -38,13 +38,14 @@ class Writer:
         self.lines: list[str] = []
         self.fields: list[str] = []
         self.names: dict[str, Any] = {}
-        self._indent = 0
+        self.indent = 0
         self._path: list[str] = []
         self._serial = 0
         self._scopes: list[dict[str, str]] = [{}]
+        self._behind: list[tuple[list[str], list[str]]] = []
 
     def line(self, text: str) -> None:
-        self.lines.append("    " * self._indent + text)
+        self.lines.append("    " * self.indent + text)
         self.fields.append(".".join(self._path))
 
     def fresh(self, hint: str = "v") -> str:
@@ -86,14 +87,14 @@ class Writer:
     def block(self, head: str) -> Iterator[None]:
         """`head:` and an indented block; locals cached inside are not relied on after it."""
         self.line(head)
-        self._indent += 1
+        self.indent += 1
         self._scopes.append({})
         count = len(self.lines)
         yield
         if len(self.lines) == count:
             self.line("pass")
         self._scopes.pop()
-        self._indent -= 1
+        self.indent -= 1
 
     @contextmanager
     def function(self, head: str) -> Iterator[None]:
@@ -103,6 +104,22 @@ class Writer:
             yield
         self._scopes = kept
         self.line("")
+
+    @contextmanager
+    def apart(self, head: str) -> Iterator[None]:
+        """A function behind all others, while another one is being written."""
+        kept = self.lines, self.fields, self.indent
+        self.lines, self.fields, self.indent = [], [], 0
+        with self.function(head):
+            yield
+        self._behind.append((self.lines, self.fields))
+        self.lines, self.fields, self.indent = kept
+
+    def finish(self) -> None:
+        """Writes what stands apart."""
+        for lines, fields in self._behind:
+            self.lines += lines
+            self.fields += fields
 
     @contextmanager
     def field(self, key: str) -> Iterator[None]:
