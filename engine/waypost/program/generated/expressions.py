@@ -30,7 +30,7 @@ from waypost.program.generated.writer import Expr
 NOTHING = Expr("MISSING", "value")
 
 INLINE_FILTERS = {"lower": "lower", "upper": "upper", "trim": "strip"}
-"""Filters that are one method of str; tests/program/test_differential.py compares them with the table."""
+"""Filters that are one method of str; tests/program/test_inlined_filters.py compares them with the language."""
 
 TEXT_FILTERS = {
     *INLINE_FILTERS,
