@@ -195,3 +195,66 @@ def test_what_filters_make_of_a_secret_is_masked(tmp_path: Path) -> None:
         (delivery,) = json.loads(out)["deliveries"] if words[0] == "preview" else [json.loads(out)]
         assert delivery["message"]["made"] == ["***"] * 4
         assert "<other>" in unquote(delivery["request"]["url"]).lower()
+
+
+FOLDERS = {
+    "good": "",
+    "bad": "settngs: {}\n",
+    "broken": "x: [\n",
+    "bytes": "\x00",
+}
+JSON = {
+    "lint": ("lint", "T", "--format", "json"),
+    "fix": ("lint", "T", "--fix", "--format", "json"),
+    "plan": ("compile", "T", "--format", "json", "--output", "-"),
+    "test": ("test", "T", "--format", "json"),
+    "coverage": ("test", "T", "--format", "json", "--min", "100"),
+    "preview": ("preview", "T", "events.ndjson", "--json"),
+    "dry run": ("run", "T", "--set", "key=env:K", "--set", "region=eu", "--dry-run", "--json", "events.ndjson"),
+    "run": ("run", "T", "--set", "key=env:K", "--set", "region=eu", "--endpoint-override", "http://127.0.0.1:1",
+            "--connect-within", "0", "--json", "events.ndjson"),
+    "check": ("check", "T", "--set", "key=env:K", "--set", "region=eu", "--json"),
+    "connections": ("connections", "T", "--json"),
+    "state": ("state", "T", "--json"),
+    "list": ("dead", "list", "--state", "T", "--json"),
+    "drop": ("dead", "drop", "--state", "T", "--all", "--json"),
+    "diff": ("diff", "segment", "T", "--format", "json"),
+    "events": ("diff", "T", "good", "--events", "events.ndjson", "--format", "json"),
+    "bench": ("bench", "T", "events.ndjson", "--json", "--rounds", "3"),
+    "top": ("top", "http://127.0.0.1:1", "--json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_standard_output_is_json_or_empty_whatever_is_wrong(name: str, tmp_path: Path) -> None:
+    """Mutations that turn this red: `test` that says findings for people; `check` that says in words what has no probe."""
+    good = (ROOT / "tests" / "cases" / "good.yaml").read_text(encoding="utf-8")
+    for folder, more in FOLDERS.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "destination.yaml").write_text(good + more, encoding="utf-8")
+    (tmp_path / "events.ndjson").write_text("".join(line + "\n" for line in EVENTS))
+    for target in (*FOLDERS, "nowhere", "segment", "events.ndjson"):
+        status, out, err = waypost(*(target if word == "T" else word for word in JSON[name]), cwd=tmp_path, K=SECRET)
+        assert status in (0, 1, 2, 3, 4), err
+        for line in [out] if out.startswith(("{\n", "[")) else out.splitlines():
+            json.loads(line)
+        if status == 2:
+            assert (out == "") is (name != "check" or target != "good"), (target, out)
+        if name in ("lint", "test", "coverage"):
+            assert bool(out) is (status != 2), (target, err)
+
+
+def test_findings_of_a_spec_stand_beside_the_results_of_another(tmp_path: Path) -> None:
+    text = (ROOT / "tests" / "cases" / "good.yaml").read_text(encoding="utf-8")
+    for folder, more in (("bad", FOLDERS["bad"]), ("good", "")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "destination.yaml").write_text(text + more, encoding="utf-8")
+    status, out, err = waypost("test", "bad", "good", "--format", "json", cwd=tmp_path)
+    assert (status, err) == (1, "")
+    bad, other = json.loads(out)["specs"]
+    assert [finding["code"] for finding in bad["findings"]] == ["S101"]
+    assert other["problem"] == "there are no tests"
+    status, out, _ = waypost("test", "bad", "good", cwd=tmp_path)
+    assert status == 1
+    assert "error[S101]" in out
+    assert "0 passed, 2 failed" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from pathlib import Path
 
@@ -128,3 +129,17 @@ def test_no_file_here(tmp_path: Path) -> None:
     assert status == 2
     assert "there is no waypost.yaml here" in err
     assert waypost("connections", cwd=tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize(("script", "wanted", "part"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_the_same_as_json(folder: Path, script: str, wanted: int, part: str) -> None:
+    with Receiver(port=0, script=script) as receiver:
+        words = ("check", "--json", "--endpoint-override", receiver.url)
+        status, out, err = waypost(*words, cwd=folder, SHOP_KEY=CANARY)
+    assert (status, err) == (wanted, "")
+    row = json.loads(out)
+    assert list(row) == ["connection", "answer", "ok", "said"]
+    assert row["connection"] == "shop_eu"
+    assert row["ok"] is (wanted == 0)
+    assert row["answer"] == ("unanswered" if script == "cut" else script[:3])
+    assert part in row["said"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ MEANINGS = {
     help="A setting of a destination: text, env:VARIABLE or file:PATH. May be repeated.",
 )
 @click.option("--frozen", is_flag=True, help="Take the committed plans of the connections, without compiling.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each probe.")
 @reaching
-def command(target: str, pairs: tuple[str, ...], frozen: bool, way: Way) -> None:
+def command(target: str, pairs: tuple[str, ...], frozen: bool, as_json: bool, way: Way) -> None:
     """Send the credential probe of TARGET: a destination (with --set), or each enabled connection of a connections file (./waypost.yaml).
 
     \b
@@ -61,7 +63,7 @@ def command(target: str, pairs: tuple[str, ...], frozen: bool, way: Way) -> None
         prepare(wanted, note)
     except SettingError as error:
         refuse(str(error))
-    statuses = [_probe(plan, settings) for plan, settings in bound]
+    statuses = [_probe(plan, settings, as_json) for plan, settings in bound]
     click.get_current_context().exit(USAGE if USAGE in statuses else max(statuses, default=0))
 
 
@@ -98,15 +100,28 @@ def _holds_connections(path: Path) -> bool:
         return False
 
 
-def _probe(plan: Plan, bound: Bound) -> int:
+def _probe(plan: Plan, bound: Bound, as_json: bool) -> int:
     """Sends one probe, says what came of it, and gives the exit status for it."""
     name = _name(plan)
     answer = run_to_end(probe(plan, bound, name))
+    said = "the spec has no `check:`, so there is nothing to send" if answer is None else _said(answer)
+    if as_json:
+        row = {
+            "connection": name,
+            "answer": None if answer is None else answer.status,
+            "ok": _taken(answer),
+            "said": said,
+        }
+        click.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        click.echo(f"{name}: {said}")
     if answer is None:
-        click.echo(f"{name}: the spec has no `check:`, so there is nothing to send")
         return USAGE if plan.connection is None else 0
-    click.echo(f"{name}: {_said(answer)}")
-    return 0 if answer.status.startswith("2") else REFUSED
+    return 0 if _taken(answer) else REFUSED
+
+
+def _taken(answer: Answer | None) -> bool:
+    return answer is not None and answer.status.startswith("2")
 
 
 def _name(plan: Plan) -> str:
@@ -118,7 +133,7 @@ def _said(answer: Answer) -> str:
         return f"could not be reached: {answer.error}"
     if answer.status == "unanswered":
         return f"gave no answer: {answer.error}"
-    if answer.status.startswith("2"):
+    if _taken(answer):
         return f"the probe was answered {answer.status}: {PROVES}"
     meaning = MEANINGS.get(answer.status, "a fault of the server" if answer.status.startswith("5") else "")
     return f"the probe was answered {answer.status}" + (f": {meaning}" if meaning else "")

@@ -14,7 +14,7 @@ from waypost.authoring.test.suite import GOLDEN, TESTS, Result, Wanted, run_spec
 from waypost.authoring.test.watch import changes
 from waypost.cli import colours, completion
 from waypost.cli.common import FINDINGS, refuse, spec_targets
-from waypost.cli.compiling import compile_or_leave
+from waypost.cli.compiling import compile_path
 from waypost.plan import catalog
 from waypost.program.settings import SettingError
 
@@ -71,8 +71,14 @@ def _shown(results: list[Result], form: str, *, verbose: bool) -> str:
 
 
 def _run(target: catalog.Target, wanted: Wanted) -> Result:
+    plan, report = compile_path(target.path)
+    if plan is None:
+        # In the form that was asked for, and beside what the other specs' tests say.
+        return Result(target.path, report.source, report)
+    if report.diagnostics:
+        click.echo(colours.findings([report], "human", sys.stderr), err=True)
     try:
-        return run_spec(target.path, compile_or_leave(target.path), wanted)
+        return run_spec(target.path, plan, wanted)
     except SettingError as error:
         refuse(str(error))
     except OSError as error:

@@ -50,7 +50,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one spec. `report` holds what is wrong with tests.yaml, `problem` what is wrong besides; `diff` how golden.json differs."""
+    """Of one spec. `report` holds what is wrong with tests.yaml, or with a spec that has no plan, `problem` what is wrong besides; `diff` how
+    golden.json differs."""
 
     spec: Path
     source: Source
