@@ -25,14 +25,14 @@ from waypost.engine.workers.frames import Task
 from waypost.engine.workers.joint_lane import Assigned, News
 from waypost.engine.workers.journal_share import Followed
 from waypost.engine.workers.splitting import Gathered, Place
-from waypost.engine.workers.supervisor import Crew
+from waypost.engine.workers.supervisor import Supervisor
 from waypost.plan import dump
 from waypost.program.program import Program
 from waypost.sources.file import FileSource
 from waypost.sources.port import Intake, Source
 from waypost.sources.stdin import StdinIntake
 from waypost.sources.stream import StreamSource
-from waypost.state.commits import LEAST_S
+from waypost.state.committer import LEAST_S
 from waypost.state.journal import Journal
 from waypost.state.records import Cursor, Snapshot, cursors_of, ledger_of
 from waypost.state.store import Store
@@ -179,8 +179,8 @@ def run(
     with progress_board(total, shown=True) as progress:
         for lane, one in zip(assigned, planned, strict=True):
             lane.told = _shown(one.places, progress)
-        crew = Crew(assigned, [tasks for tasks in workers if tasks], store, options)
-        return run_to_end(crew.run(intake))
+        supervisor = Supervisor(assigned, [tasks for tasks in workers if tasks], store, options)
+        return run_to_end(supervisor.run(intake))
 
 
 def _tasks(number: int, one: Planned, divisor: int, store: Store | None, options: Options) -> list[Task]:

@@ -28,11 +28,11 @@ from waypost.events.notices import Notice
 from waypost.program.program import Program
 from waypost.sources.port import Intake, Opener, Source
 from waypost.sources.shared import Shared
-from waypost.state.commits import Keeping, Keeps
+from waypost.state.commits import Keeping, LaneSteps
 from waypost.state.dead_letters import LetterFile
 from waypost.state.journal import Journal
 from waypost.state.journal_trimming import Trimming
-from waypost.state.records import Cursor, Snapshot, cursors_of, ledger_of, save_cursor
+from waypost.state.records import Cursor, Snapshot, cursors_of, former_of, save_cursor
 from waypost.state.store import Store
 
 FILES = "files"
@@ -124,7 +124,13 @@ async def run(
 
 
 async def run_with(
-    program: Program, sources: list[Source], sender: Sender, options: Options, keeping: Keeps, *, map_lines: MapLines
+    program: Program,
+    sources: list[Source],
+    sender: Sender,
+    options: Options,
+    keeping: LaneSteps,
+    *,
+    map_lines: MapLines,
 ) -> Summary:
     """`run` with another way to map lines and to keep what has ended (a replay)."""
     engine = Engine(options, None, lambda program: sender)
@@ -212,8 +218,7 @@ class Engine:
             store=self.store,
             file=self._file,
             clock=self.options.clock,
-            before=cursors_of(reader, program.owner, source) if reader else None,
-            earlier=ledger_of(reader, program.owner, source) if reader else None,
+            former=former_of(reader, program.owner, source) if reader else None,
             saved=lambda cursors: self._trimming.saved(lane, cursors),
         )
         runner = self.runners[lane] = LaneRunner(

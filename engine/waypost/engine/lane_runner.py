@@ -34,7 +34,7 @@ from waypost.events.notices import Notice
 from waypost.lang.values import Fault
 from waypost.program.program import Program
 from waypost.sources.port import Source
-from waypost.state.commits import Keeps
+from waypost.state.commits import LaneSteps
 from waypost.state.dead_letters import writer
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
@@ -91,7 +91,7 @@ class LaneRunner:
         sender: Sender,
         options: Options,
         *,
-        keeping: Keeps,
+        keeping: LaneSteps,
         stopping: Stopping,
         gates: Callable[[Program], dict[str, Gate]],
         role: Role = ALONE,
@@ -181,7 +181,7 @@ class LaneRunner:
         if self._role.news is not None:
             self._role.news.listen(self.wake.set)
         self._began = self.options.steady()
-        keeper = asyncio.create_task(self.keeping.run())
+        keeper = asyncio.create_task(self.keeping.committer.run())
         fault = ""
         try:
             fault = self.fault = await self._deliver()
@@ -215,7 +215,7 @@ class LaneRunner:
                 if self._next is None:
                     break
                 await self._change()
-            await self.keeping.commit()
+            await self.keeping.committer.commit()
             self._raise_fault()
             return ""
         except OSError as error:
@@ -241,7 +241,7 @@ class LaneRunner:
             if not ended:
                 break
             self._reading += 1
-            self.keeping.due()
+            self.keeping.committer.due()
         while self.lane.stopped and self._role.patient and not (self.stopping.count or self._next or self._leaving):
             # A service whose credentials are refused waits for a reload.
             await self._wait()
@@ -257,7 +257,7 @@ class LaneRunner:
         held = self._held.pop(source.name, None)
         if held is None and saved is None:
             self.keeping.resumed(source.name, Snapshot(source.offset))
-            self.keeping.due()
+            self.keeping.committer.due()
             return
         at, identity = (held, source.identity) if held is not None else (saved.at, saved.identity)  # type: ignore[union-attr]
         said = source.resume(at.cursor, identity)
@@ -294,7 +294,7 @@ class LaneRunner:
                 self._losses.add((source.name, loss))
                 self.lane.ledger.missing += 1
                 self.lane.ledger.missing_bytes += loss.size
-                self.keeping.due()
+                self.keeping.committer.due()
 
     async def _drain(self) -> None:
         """Until nothing is on its way, or there is no more time for it."""
@@ -363,7 +363,7 @@ class LaneRunner:
             return
         while self._attempts.answers:
             self._settle(*self._attempts.answers.popleft())
-        self.keeping.due()
+        self.keeping.committer.due()
         # Lanes that wait for their turn at the gate have it now.
         self._role.answered(self)
 

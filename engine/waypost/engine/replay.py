@@ -7,7 +7,6 @@ the other deliveries of its event have ended long ago and are not made again. A 
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from waypost.delivery.lane import Dead, Lane
+from waypost.delivery.lane import Dead
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import run_with
 from waypost.engine.lane_mapper import MapLines
@@ -28,21 +27,15 @@ from waypost.events.results import Filtered, Mapped
 from waypost.program import integrations
 from waypost.program.program import Program, Result
 from waypost.sources.port import Source
-from waypost.state.commits import Input
+from waypost.state.commits import LaneSteps
 from waypost.state.dead_letters import Writer
-from waypost.state.records import (
-    Cursor,
-    Letter,
-    Snapshot,
-    add_letters,
-    keep_plan,
-    ledger_of,
-    remove_letters,
-    save_ledger,
-)
+from waypost.state.records import Letter, add_letters, keep_plan, ledger_of, remove_letters, save_ledger
 from waypost.state.store import Store
 
 CHUNK = 500
+
+LEAST_S = 0.02
+"""Between two commits: each looks through all letters for plans and first lines that nobody needs any more."""
 
 NEVER = frozenset({"line_too_long"})
 """Reasons of letters that hold only a part of their event: they cannot be sent."""
@@ -133,38 +126,19 @@ def _less(reasons: Iterable[str]) -> Counter[str]:
     return Counter({reason: -count for reason, count in Counter(reasons).items()})
 
 
-class Moving:
-    """The keeping of a replay (commits.Keeps). State: letters that died again, and how much of the lane's ledger is in the state already."""
+class Moving(LaneSteps):
+    """State: letters that have not ended, those that died again, and how much of the lane's ledger is in the state already."""
 
     def __init__(
         self, connection: str, source: str, letters: list[Letter], store: Store | None, clock: Callable[[], float]
     ) -> None:
-        self.connection = connection
-        self.source = source
-        self.fault: OSError | None = None
-        self.crowded = False
+        super().__init__(connection, source, store, clock, LEAST_S)
         self._letters = letters
         self._left = dict(enumerate(letters))
         self._whole = any(letter.whole for letter in letters)
-        self._store = store
-        self._clock = clock
         self._died: dict[int, list[Letter]] = {}
         self._cursor = 0
         self._stored = Ledger()
-        self._due = asyncio.Event()
-        self._one = asyncio.Lock()
-        self._at = Snapshot()
-        self._lane: Lane
-        self._writer: Writer
-
-    def follow(self, lane: Lane, writer: Writer) -> None:
-        self._lane, self._writer = lane, writer
-
-    def opened(self, source: Input) -> Cursor | None:
-        return None
-
-    def resumed(self, name: str, at: Snapshot) -> None:
-        return None
 
     def dead(self, letters: list[Dead]) -> None:
         now = self._clock()
@@ -184,39 +158,19 @@ class Moving:
                     record=_record(old, self._writer.record(found, now)),
                 )
             )
-        self.due()
+        self.committer.due()
 
-    def due(self) -> None:
-        self._due.set()
-
-    async def run(self) -> None:
-        while self.fault is None:
-            await self._due.wait()
-            await self.commit()
-            await asyncio.sleep(0.02)
-
-    async def commit(self) -> float:
-        async with self._one:
-            self._due.clear()
-            if self._store is None or self.fault is not None:
-                return 0.0
-            if self._whole and self._lane.events_on_their_way:
-                # A line that could not be read may make several deliveries now: they are counted together.
-                return 0.0
-            step = self._step()
-            if step.gone:
-                try:
-                    await self._store.commit(step)
-                except OSError as error:
-                    self.fault = error
-        return 0.0
-
-    def _step(self) -> Moved:
+    def step(self) -> Moved | None:
         """All letters that have ended since the last step, with what became of them."""
+        if self._store is None or (self._whole and self._lane.events_on_their_way):
+            # A line that could not be read may make several deliveries now: they are counted together.
+            return None
         news = self._lane.settled(LetterSource.name)
         ended = [at for start, end in [(self._cursor, news.cursor), *news.ranges] for at in range(start, end)]
         self._cursor = news.cursor
         ended = [at for at in ended if at in self._left]
+        if not ended:
+            return None
         gone = tuple(self._left.pop(at) for at in ended)
         now = self.settled()
         change = now.plus(_negative(self._stored))
@@ -226,12 +180,6 @@ class Moving:
         change = replace(change, read=change.read - counted, accepted=change.accepted - counted).plus(taken_out(gone))
         died = tuple(letter for at in ended for letter in self._died.pop(at, ()))
         return Moved(self.connection, self.source, gone, died, change, self._writer)
-
-    def snapshot(self, name: str) -> Snapshot:
-        return self._at
-
-    def settled(self) -> Ledger:
-        return self._lane.ledger.settled(self._lane.events_on_their_way)
 
 
 def _record(old: Letter, record: bytes) -> bytes:

@@ -55,6 +55,14 @@ class Cursor:
 
 
 @dataclass(frozen=True)
+class Former:
+    """What earlier runs left of a lane: its cursors by input, and its ledger."""
+
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True)
 class Letter:
     """A dead letter as stored. `whole`: the line could not be read at all, so it is no delivery yet. `record` is without the event.
 
@@ -146,6 +154,10 @@ def ledger_of(database: sqlite3.Connection, connection: str, source: str) -> Led
         "select counts from ledger where connection = ? and source = ?", (connection, source)
     ).fetchone()
     return ledgers.unpack(row[0]) if row else Ledger()
+
+
+def former_of(database: sqlite3.Connection, connection: str, source: str) -> Former:
+    return Former(cursors_of(database, connection, source), ledger_of(database, connection, source))
 
 
 def lanes(database: sqlite3.Connection) -> list[tuple[str, str, Ledger]]:

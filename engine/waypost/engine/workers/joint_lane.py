@@ -7,7 +7,6 @@ place at which one process could have been (docs/decisions/0009-workers.md).
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.splitting import Gathered
 from waypost.events.lines import SourceError
+from waypost.state.committer import Committer
 from waypost.state.dead_letters import LetterFile, line_of
 from waypost.state.journal import Journal
 from waypost.state.journal_source import JournalSource
 from waypost.state.journal_trimming import Trimming
-from waypost.state.records import Letter
+from waypost.state.records import LaneStep, Letter
 from waypost.state.store import Store
 
 
@@ -61,7 +61,7 @@ class Assigned:
         return self.gathered.connection, self.gathered.source
 
 
-class Joined:
+class JointLane:
     """State: what each share has reported and how it ended, the steps that wait for the disk, and why the disk refused."""
 
     def __init__(
@@ -78,14 +78,13 @@ class Joined:
         self.news = assigned.news
         self.shares = len(assigned.tasks)
         self.lane = assigned.tasks[0].lane
-        self._store = store
+        self.committer = Committer(self, store)
         self._file = file
         self._trimming = trimming
         self._say = say
-        self._steps: list[tuple[int, frames.Step]] = []
-        self._due = asyncio.Event()
-        self._one = asyncio.Lock()
-        self._refused: tuple[int, str, str] | None = None
+        self._reports: list[tuple[int, frames.Step]] = []
+        self._taken: list[tuple[int, frames.Step]] = []
+        """Those of the step that is being committed."""
         self._passed: dict[str, int] = {}
         self._trims: dict[str, int] = {}
         self._ledgers: dict[int, Ledger] = {share: Ledger() for share in range(self.shares)}
@@ -127,63 +126,55 @@ class Joined:
     def take(self, share: int, report: frames.Step | frames.Done) -> None:
         """When a share ends with a fault, the others have no reason to go on."""
         if isinstance(report, frames.Step):
-            self._steps.append((share, report))
-            self._due.set()
+            self._reports.append((share, report))
+            self.committer.due()
         else:
             self._ends[share] = report
             if report.fault or report.stopped:
                 self.stop()
 
-    async def write(self) -> None:
-        """Commits what has been reported, all that waits in one step: one at a time, so that none passes one that the disk refused."""
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            steps, self._steps = self._steps, []
-            for share, step in steps:
-                self.gathered.take(share, step)
-            await self._commit([letter for _, step in steps for letter in step.letters])
-            for share, step in steps:
-                if self._refused is None:
-                    self._ledgers[share] = ledgers.unpack(step.ledger)
-                self._say(share, frames.Kept(self.lane, self._refused))
-            self.assigned.told(self.gathered)
-
-    async def _commit(self, letters: list[Letter]) -> None:
-        async with self._one:
-            await self._commit_next(letters)
-
-    async def _commit_next(self, letters: list[Letter]) -> None:
-        if self._refused is not None:
-            # The dead letters of the step that failed are gone: no later step may pass their events.
-            return
+    def step(self) -> LaneStep:
+        """All that has been reported, as one step of the lane."""
+        self._taken, self._reports = self._reports, []
+        letters: list[Letter] = []
+        for share, report in self._taken:
+            self.gathered.take(share, report)
+            letters += report.letters
+        if self._file is not None and letters:
+            self._file.write([line_of(letter.event, letter.record) for letter in letters])
+            self.gathered.let_go += len(letters)
+            letters = []
         trims, self._trims = self._trims, {}
-        try:
-            if self._file is not None and letters:
-                self._file.write([line_of(letter.event, letter.record) for letter in letters])
-                self.gathered.let_go += len(letters)
-                letters = []
-            step = self.gathered.step(letters, trims)
-            if self._store is not None:
-                await self._store.commit(step)
-        except OSError as error:
-            self._refused = (error.errno or 0, error.strerror or str(error), str(error.filename or ""))
-            return
+        return self.gathered.step(letters, trims)
+
+    def acknowledge(self, step: LaneStep | None, fault: OSError | None) -> bool:
+        """Each worker hears what the disk said. All hear how far the lane is."""
+        refused = None
+        if fault is not None:
+            refused = (fault.errno or 0, fault.strerror or str(fault), str(fault.filename or ""))
+            self._taken, self._reports = self._taken + self._reports, []
+        for share, report in self._taken:
+            if refused is None:
+                self._ledgers[share] = ledgers.unpack(report.ledger)
+            self._say(share, frames.Kept(self.lane, refused))
+        self._taken = []
+        self.assigned.told(self.gathered)
+        if step is None or refused is not None:
+            return False
         passed = {cursor.input: cursor.at.cursor for cursor in step.cursors}
-        if found := self._trimming.saved(self.assigned.name, passed):
-            self._trims = found
-            self._due.set()
         if passed != self._passed and self._tells:
             self._passed = passed
             for share in range(self.shares):
                 self._say(share, frames.Passed(self.lane, passed))
+        self._trims = self._trimming.saved(self.assigned.name, passed)
+        return bool(self._trims)
 
     async def finish(self) -> None:
         """When every worker has gone: portions that were read whole have ended to their last byte."""
         for share, end in self._ends.items():
             if not (end.unread or end.stopped or end.fault or ledgers.unpack(end.ledger).in_flight):
                 self.gathered.ended(share, self.assigned.tasks[share].portions)
-        await self._commit([])
+        await self.committer.commit()
 
     def summary(self, lost: list[str], began: float, *, interrupted: bool) -> Summary:
         """`lost` tells of workers that died."""

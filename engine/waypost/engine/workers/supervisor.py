@@ -25,7 +25,7 @@ from waypost.engine.options import Options
 from waypost.engine.stopping import Stopping, signals
 from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
-from waypost.engine.workers.joint_lane import Assigned, Joined
+from waypost.engine.workers.joint_lane import Assigned, JointLane
 from waypost.events.notices import Notice
 from waypost.sources.port import Intake
 from waypost.state.dead_letters import LetterFile
@@ -50,7 +50,7 @@ LEAVING_S = 5.0
 """When the time to stop is over, a worker has so long to tell what became of its share."""
 
 
-class Crew:
+class Supervisor:
     """State: the lanes and the workers."""
 
     def __init__(
@@ -64,23 +64,23 @@ class Crew:
         self._trimming = Trimming()
         self._hands: list[Hand] = []
         self._homes = {(task.lane, task.share): number for number, tasks in enumerate(workers) for task in tasks}
-        self._lanes = {lane.tasks[0].lane: self._joined(lane) for lane in lanes}
+        self._lanes = {lane.tasks[0].lane: self._joint(lane) for lane in lanes}
 
-    def _joined(self, lane: Assigned) -> Joined:
+    def _joint(self, lane: Assigned) -> JointLane:
         self._trimming.join(lane.name, [lane.news.name] if lane.news is not None else [])
         number = lane.tasks[0].lane
 
         def say(share: int, order: frames.Orders) -> None:
             self._say(self._homes[number, share], order)
 
-        return Joined(lane, self._store, self._file, self._trimming, say)
+        return JointLane(lane, self._store, self._file, self._trimming, say)
 
     async def run(self, intake: Intake | None = None) -> list[Summary]:
         """Until every worker has ended. `intake` is opened when every lane's place is on disk, and closed by the first signal."""
         began = time.monotonic()
         engine = Engine(self._options, None, _none)
         engine.stopping.tell(lambda: self._stop(at_once=engine.stopping.count > 1))
-        tasks = [asyncio.create_task(lane.write()) for lane in self._lanes.values()]
+        tasks = [asyncio.create_task(lane.committer.run()) for lane in self._lanes.values()]
         tasks.append(asyncio.create_task(self._refuse_reloads(engine)))
         tasks.append(asyncio.create_task(self._end_late(engine.stopping)))
         closing = asyncio.create_task(close_intake(intake, engine.stopping, self._options))
@@ -209,7 +209,7 @@ class Crew:
         return found
 
 
-def _save_place(lane: Joined, database: sqlite3.Connection) -> None:
+def _save_place(lane: JointLane, database: sqlite3.Connection) -> None:
     assert lane.news is not None
     save_cursor(database, *lane.assigned.name, lane.gathered.before[lane.news.name])
 

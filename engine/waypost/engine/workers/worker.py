@@ -36,7 +36,7 @@ from waypost.program.program import link
 from waypost.program.settings import Way
 from waypost.sources.port import Source
 from waypost.state.commits import Keeping
-from waypost.state.records import Cursor, LaneStep, Snapshot
+from waypost.state.records import Cursor, Former, LaneStep, Snapshot
 
 
 class Remote:
@@ -102,7 +102,7 @@ class Work:
             store=self.remote,
             file=None,
             clock=options.clock,
-            before=_before(task),
+            former=Former(_before(task)),
             least_s=task.least_s,
         )
         self.runner = LaneRunner(
