@@ -2,8 +2,9 @@
 
 Takes a `Schedule`: a seed and how much of what. Gives `Figures`, or an AssertionError that names the promise that was broken. Everything that a
 run meets is drawn from the seed: the events, the limits, latencies, answers and their headers, lost requests and lost answers, outages,
-crashes. The engine is the real lane and gate; reading, sending and storing are played here. The store keeps what `Lane.settled` gives, a crash
-forgets the rest, and a restart reads from the kept cursor and skips what is kept above it.
+crashes, a disk that is slow or refuses. The engine is the real lane, gate, keeping and committer; reading, sending, the disk and the moments
+at which they turn are played here (docs/decisions/0031-one-committer.md says why). The disk has the steps that were written, a crash
+forgets the rest, and a restart goes on from the former cursors and ledger, as a run does.
 
     python tests/simulation.py --schedules 10000      many schedules, figures at the end
     python tests/simulation.py --schedule 17,40,2,3,1,1
@@ -15,16 +16,19 @@ from __future__ import annotations
 
 import argparse
 import email.utils
+import errno
 import heapq
 import itertools
 import math
 import random
 import sys
 import time
+import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from blocks import block_of, chunk_of
@@ -34,6 +38,8 @@ from waypost.delivery.lane import Dead, Lane, Position, Send
 from waypost.delivery.outcome import Answer
 from waypost.delivery.windows import MARGIN
 from waypost.events.results import Filtered, Mapped, Rejected
+from waypost.state.commits import Keeping
+from waypost.state.records import Cursor, Former, LaneStep, Letter, Snapshot
 
 START = 1_800_000_000.0
 MAX_WAIT_S = 100.0
@@ -80,12 +86,14 @@ class Figures:
     duplicates: int = 0
     dead: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    refusals: int = 0
+    """Steps that the disk refused, and below those during which the engine crashed."""
+    torn: int = 0
     virtual_s: float = 0.0
 
     def add(self, other: Figures) -> None:
-        for name in ("schedules", "deliveries", "requests", "crashes", "duplicates", "dead", "virtual_s"):
+        for name in vars(self):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.answers += other.answers
 
 
 class Kind:
@@ -122,13 +130,51 @@ Name = tuple[int, int, str | None]
 
 
 @dataclass
-class Kept:
-    """What the store keeps of one lane: as `Lane.settled` gives it, and for the oracle what has ended and where."""
+class Disk:
+    """What is on disk of one lane, and for the oracle what has ended and where. `writing`: a step that takes its time, with what had ended.
+    `refuses`: the next step is the first of those that are refused."""
 
-    cursor: int = 0
-    ranges: list[tuple[int, int]] = field(default_factory=list)
-    parts: list[tuple[int, str | None, Any]] = field(default_factory=list)
+    cursor: Cursor = field(default_factory=lambda: Cursor("", "", Snapshot()))
+    former: Former = field(default_factory=Former)
+    letters: list[Letter] = field(default_factory=list)
     ended: dict[Name, str] = field(default_factory=dict)
+    writing: tuple[LaneStep, dict[Name, str]] | None = None
+    refuses: bool = False
+
+    def write(self) -> None:
+        assert self.writing is not None
+        step, ended = self.writing
+        self.writing = None
+        for cursor in step.cursors:
+            assert cursor.at.cursor >= self.cursor.at.cursor, "P1: a cursor went back"
+            self.cursor = cursor
+        self.former = Former({cursor.input: cursor for cursor in step.cursors} or self.former.cursors, step.ledger)
+        self.letters += step.letters
+        self.ended = ended
+        where = Counter(place.partition(" ")[0] for place in ended.values())
+        held = sorted((letter.offset, letter.action or "") for letter in self.letters)
+        assert held == sorted((name[1], name[2] or "") for name, place in ended.items() if place.startswith("dead")), (
+            "P2: the dead letters on disk are not those that died"
+        )
+        ledger = step.ledger
+        counted = (ledger.delivered, ledger.dead.total() + ledger.rejected.total(), ledger.filtered.total())
+        assert counted == (where["delivered"], where["dead"], where["filtered"]), f"P2: the disk counts {counted}"
+        assert ledger.closes, "P2: the ledger on disk does not close"
+
+
+class Written:
+    """As the writer of dead letters (state/dead_letters.py). State: nothing."""
+
+    plan = SimpleNamespace(digest="")
+
+    def record(self, letter: Dead, now: float) -> bytes:
+        return b"{}"
+
+
+@types.coroutine
+def turn() -> Generator[None, None, None]:
+    """Waits until the world goes on with whoever waits."""
+    yield
 
 
 @dataclass(frozen=True)
@@ -165,11 +211,12 @@ class World:
         self.now = START
         self.queue: list[tuple[float, int, str, Any]] = []
         self.serial = itertools.count()
-        self.kept = [Kept() for _ in range(schedule.lanes)]
+        self.disks = [Disk() for _ in range(schedule.lanes)]
         self.effects: Counter[bytes] = Counter()
         self.figures = Figures(schedules=1)
         self.sent_log: list[tuple[float, str, tuple[bytes, ...]]] = []
         self.ways = random.Random(f"ways of {schedule.seed}")
+        self.disk_ways = random.Random(f"disk of {schedule.seed}")
         self.answer_at: dict[tuple[int, int, int], float] = {}
         self.seen: dict[tuple[int, str], list[tuple[float, int]]] = {}
         self.life = 0
@@ -200,22 +247,55 @@ class World:
         self.ceiling = ceiling
         kinds: dict[str, Any] = {f"r{index}": Kind(policy) for index, policy in enumerate(self.policies)}
         gates = dict.fromkeys(kinds, self.gate)
-        self.lanes = [Lane(kinds, gates, self.rng.random, window_bytes=1500) for _ in self.kept]
+        self.lanes = [Lane(kinds, gates, self.rng.random, window_bytes=1500) for _ in self.disks]
         self.next_event = []
-        for index, (lane, kept) in enumerate(zip(self.lanes, self.kept, strict=True)):
-            lane.skip(f"s{index}", kept.cursor, kept.ranges, kept.parts)
+        self.keepings = []
+        self.commits: dict[int, Coroutine[Any, Any, float]] = {}
+        """Those under way, by lane."""
+        for index, (lane, disk) in enumerate(zip(self.lanes, self.disks, strict=True)):
+            disk.writing = None
+            keeping = self._keeping(index, lane)
+            self.keepings.append(keeping)
+            saved = keeping.opened(SimpleNamespace(name=f"s{index}", identity="played", first_line=b""))
+            at = saved.at if saved is not None else Snapshot()
+            keeping.resumed(f"s{index}", at)
             events = self.lanes_events[index]
             self.next_event.append(
-                next((n for n, event in enumerate(events) if event.offset >= kept.cursor), len(events))
+                next((n for n, event in enumerate(events) if event.offset >= at.cursor), len(events))
             )
             self._at(self.now, "read", (self.life, index))
-        self.ended = [dict(kept.ended) for kept in self.kept]
+        self.ended = [dict(disk.ended) for disk in self.disks]
         self.under_way: dict[tuple[int, int], Send] = {}
         self.paused_until = 0.0
         self.refusals = 0
         self.first_quiet_send: float | None = None
         self.commit_due = False
         self.held_back: set[int] = set()
+
+    def _keeping(self, index: int, lane: Lane) -> Keeping:
+        """As a run's (engine/engine.py), with the world as the store."""
+
+        async def commit(step: LaneStep) -> None:
+            disk = self.disks[index]
+            assert disk.writing is None, "P15: two commits of one lane at once"
+            if disk.refuses:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            disk.writing = step, dict(self.ended[index])
+            self._check_step(index, step)
+            await turn()
+            disk.write()
+
+        keeping = Keeping(
+            f"c{index}",
+            f"s{index}",
+            store=SimpleNamespace(commit=commit),
+            file=None,
+            clock=lambda: self.now,
+            former=self.disks[index].former,
+        )
+        played: Any = Written()
+        keeping.follow(lane, played)
+        return keeping
 
     def _at(self, when: float, kind: str, what: Any) -> None:
         heapq.heappush(self.queue, (when, next(self.serial), kind, what))
@@ -239,9 +319,36 @@ class World:
 
     def _crash(self, _: None) -> None:
         if self.alive and not self._done():
+            for index, disk in enumerate(self.disks):
+                # What was being written is there, or it is not; nobody was told.
+                self.figures.torn += disk.writing is not None
+                if disk.writing is not None and self.disk_ways.random() < 0.5:
+                    disk.write()
+                elif self.disk_ways.random() < 0.2:
+                    self._refuse(index)
+            self._abandon()
             self.alive = False
             self.figures.crashes += 1
             self._at(self.now + self.rng.uniform(0.0, 2.0), "restart", None)
+
+    def _refuse(self, index: int) -> None:
+        """The disk is full: the step is lost with its dead letters, so no later one may pass it, though the disk has room again."""
+        if index in self.commits:
+            return
+        disk, committer = self.disks[index], self.keepings[index].committer
+        disk.refuses = True
+        self._go_on(index, committer.commit())
+        disk.refuses = False
+        assert committer.fault is not None, "P15: a refusal by the disk is passed over"
+        self._go_on(index, committer.commit())
+        assert index not in self.commits, "P15: a step passes one that was refused"
+        self.figures.refusals += 1
+
+    def _abandon(self) -> None:
+        """Nobody goes on with what was under way."""
+        for commit in self.commits.values():
+            commit.close()
+        self.commits = {}
 
     def _restart(self, _: None) -> None:
         self._begin()
@@ -280,14 +387,18 @@ class World:
                 results = [event.results] if isinstance(event.results, Mapped) else event.results
                 position = Position(source, event.offset, event.number, event.end)
                 commands += lane.offer(list(results), event.data, position, self.now, event.key)
-        for command in commands:
-            assert isinstance(command, Dead)
-            self._end(index, (index, command.position.offset, command.action), f"dead {command.reason}")
+        self._die(index, commands)
         for event in chunk:
             for result in event.results if isinstance(event.results, list) else []:
                 name = (index, event.offset, result.action)
                 if isinstance(result, Filtered) and name not in before:
                     self._end(index, name, "filtered")
+
+    def _die(self, index: int, commands: list[Any]) -> None:
+        assert all(isinstance(command, Dead) for command in commands)
+        self.keepings[index].dead(commands)
+        for command in commands:
+            self._end(index, (index, command.position.offset, command.action), f"dead {command.reason}")
 
     def _end(self, index: int, name: Name, where: str) -> None:
         assert name not in self.ended[index], f"P2: {name} ended {self.ended[index][name]} and {where}"
@@ -300,33 +411,47 @@ class World:
             self._at(self.now + self.rng.choice([0.0, 0.2, 2.0]), "commit", self.life)
 
     def _commit(self, life: int) -> None:
-        """One transaction for all lanes: the cursor, what settled above it, and (for the oracle) what has ended."""
+        """Each lane that has no commit under way begins one, as `Committer.run` does."""
         if life != self.life or not self.alive:
             return
         self.commit_due = False
-        for index, (lane, kept) in enumerate(zip(self.lanes, self.kept, strict=True)):
-            settled = lane.settled(f"s{index}")
-            assert settled.cursor >= kept.cursor, "P1: a cursor went back"
-            kept.cursor = settled.cursor
-            kept.ranges = [row for row in [*kept.ranges, *settled.ranges] if row[1] > kept.cursor]
-            kept.parts = [row for row in [*kept.parts, *settled.parts] if row[0] >= kept.cursor]
-            kept.ended = dict(self.ended[index])
-            self._check_kept(index)
+        for index, keeping in enumerate(self.keepings):
+            if index in self.commits:
+                self._commit_soon()
+            else:
+                self._go_on(index, keeping.committer.commit())
 
-    def _check_kept(self, index: int) -> None:
-        """What is kept says of each delivery whether it has ended, no more and no less."""
-        kept, lane = self.kept[index], self.lanes[index]
+    def _go_on(self, index: int, commit: Coroutine[Any, Any, float]) -> None:
+        """A commit until it waits for the disk, or has ended."""
+        try:
+            commit.send(None)
+        except StopIteration:
+            self.commits.pop(index, None)
+        else:
+            self.commits[index] = commit
+            self._at(self.now + self.disk_ways.choice([0.0, 0.0, 0.01, 3.0]), "written", (self.life, index))
+
+    def _written(self, what: tuple[int, int]) -> None:
+        life, index = what
+        if life == self.life and index in self.commits:
+            self._go_on(index, self.commits[index])
+
+    def _check_step(self, index: int, step: LaneStep) -> None:
+        """What a step holds says of each delivery whether it has ended, no more and no less."""
+        ended, lane = self.ended[index], self.lanes[index]
+        # A place at which nothing has ended is not kept.
+        kept = step.cursors[0].at if step.cursors else Snapshot()
         gaps = lane.gaps(f"s{index}")
         for event in self.lanes_events[index][: self.next_event[index]]:
             names = [(index, event.offset, item.action) for item in _rows(event)]
             whole = event.offset < kept.cursor or any(start <= event.offset < end for start, end in kept.ranges)
-            if whole is not all(name in kept.ended for name in names):
+            if whole is not all(name in ended for name in names):
                 raise AssertionError(f"P1: the store has {event.offset} as {'' if whole else 'not '}settled")
             if event.offset >= kept.cursor and whole is not any(start <= event.offset < end for start, end in gaps):
                 raise AssertionError(f"the gaps do not tell of {event.offset}")
             for name in () if whole else names:
                 part = any((offset, action) == name[1:] for offset, action, _ in kept.parts)
-                assert part is (name in kept.ended), f"P1: the store is wrong about {name}"
+                assert part is (name in ended), f"P1: the store is wrong about {name}"
 
     # Sending.
 
@@ -494,7 +619,7 @@ class World:
             assert isinstance(command, Dead)
             assert command.answer is not None
             assert answer.status == "400"
-            self._end(index, (index, command.position.offset, command.action), f"dead {command.reason}")
+        self._die(index, commands)
 
     def _throttle(self) -> Answer:
         """A 429 with some header; the oracle notes until when nothing may go."""
@@ -528,10 +653,14 @@ class World:
     def _finish(self) -> None:
         """Conservation over the whole run, crashes and all."""
         assert self._done(), "P11: something is left over"
-        self._commit(self.life)
+        for index, keeping in enumerate(self.keepings):
+            # The last one, as a lane's end waits for it.
+            self._go_on(index, keeping.committer.commit())
+            if index in self.commits:
+                self._go_on(index, self.commits[index])
         for index, events in enumerate(self.lanes_events):
-            kept = self.kept[index]
-            assert kept.cursor == (events[-1].end if events else 0), "P1: the cursor is not at the end"
+            kept = self.disks[index]
+            assert kept.cursor.at.cursor == (events[-1].end if events else 0), "P1: the cursor is not at the end"
             for event in events:
                 for row in _rows(event):
                     name = (index, event.offset, row.action)
@@ -645,7 +774,8 @@ def main() -> int:
     seconds = time.monotonic() - began
     print(
         f"{total.schedules} schedules held, {failed} failed, in {seconds:.0f} s ({total.schedules / seconds * 60:,.0f} a minute)\n"
-        f"{total.deliveries:,} deliveries, {total.dead:,} dead, 0 lost; {total.requests:,} requests, {total.crashes:,} crashes, "
+        f"{total.deliveries:,} deliveries, {total.dead:,} dead, 0 lost; {total.requests:,} requests, {total.crashes:,} crashes "
+        f"({total.torn:,} during a commit, {total.refusals:,} by a disk that refused), "
         f"{total.duplicates:,} duplicates (all of attempts without an acknowledgement); {total.virtual_s / 86400:.1f} virtual days\n"
         f"answers: {dict(sorted(total.answers.items()))}"
     )

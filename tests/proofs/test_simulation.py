@@ -2,7 +2,8 @@
 
 One-line mutations that turn this red: in progress.py `cursor` giving `self.reached`, `end_all` without `ended.append`, `end` without
 `_parts.append`; in lane.py `skipped.whole(offset)` never true, `_halves(batch)[:1]`; in gate.py `pause` without its assignment, `_wait`
-without its concurrency, `Window.sent` adding 1; in order.py `admits` always true, `may_go` always true.
+without its concurrency, `Window.sent` adding 1; in order.py `admits` always true, `may_go` always true; in committer.py a fault that is not
+kept; in commits.py a step without the dead letters, `resumed` without the ranges.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def test_schedules_meet_what_they_are_for() -> None:
         total.add(simulate(Schedule.drawn(seed)))
     assert {"200", "400", "408", "429", "503", "unsent", "unanswered"} <= total.answers.keys()
     assert min(total.crashes, total.duplicates, total.dead) > 10
+    assert min(total.torn, total.refusals) > 2
 
 
 @pytest.mark.parametrize("seed", range(30))
