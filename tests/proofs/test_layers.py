@@ -39,7 +39,7 @@ DOORS = {
     "jsonpath_ng": {"lang/jsonpath.py"},
     "jinja2": {"lang/template.py"},
     "httpx": {"http/transport.py"},
-    "uvicorn": {"sources/ingest_server.py"},
+    "uvicorn": {"http/server.py"},
     "httptools": set(),
     "idna": {"lang/urls.py"},
 }

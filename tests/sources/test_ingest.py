@@ -9,8 +9,6 @@ import gzip
 import itertools
 import json
 import socket
-import subprocess
-import sys
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -600,17 +598,6 @@ class TestServer:
                 await second.start()
 
         serve(go, MemoryJournal())
-
-    def test_without_the_extra_one_line_says_what_to_install(self) -> None:
-        code = (
-            "import sys, asyncio; sys.modules['uvicorn'] = None\n"
-            "from waypost.sources.ingest import Served, Ingest\n"
-            "asyncio.run(Ingest([Served('web', '0', ('k',))], None).start())\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.stderr.splitlines()[-1].endswith(
-            "receiving over HTTP needs one more package: pip install 'waypost[serve]'"
-        )
 
 
 @pytest.mark.parametrize(

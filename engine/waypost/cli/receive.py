@@ -26,6 +26,7 @@ from waypost.cli.common import refuse
 )
 def command(host: str, port: int, script: str, record: TextIO | None) -> None:
     """Answer HTTP requests on this machine and show each as one line of JSON, credentials masked. Stop it with Ctrl-C."""
+    from waypost.http.listening import Taken
     from waypost.http.receiver import Received, Receiver, Reply, ScriptError, parse_script, show
 
     out = record or sys.stdout
@@ -43,8 +44,8 @@ def command(host: str, port: int, script: str, record: TextIO | None) -> None:
         receiver = Receiver(host, port, script, answer)
     except ScriptError as error:
         refuse(str(error))
-    except OSError as error:
-        refuse(f"cannot listen on {host}:{port}: {error.strerror}")
+    except Taken as error:
+        refuse(str(error))
     click.echo(f"listening on {receiver.url}", err=True)
     try:
         receiver.serve()

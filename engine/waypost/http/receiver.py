@@ -6,17 +6,24 @@ destination.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import threading
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TextIO
 
+from waypost.http.accepting import places
+from waypost.http.listening import LOOPBACK
+from waypost.http.loop import run_to_end
+from waypost.http.server import Bounds, Server
+
 BODY_LIMIT = 64 << 20
+
+HEAD, PATIENCE_S, CONNECTIONS = 1 << 20, 3600.0, 8192
+"""It bears what a sender on one's own machine may do wrong: large heads, long pauses."""
 
 
 class ScriptError(ValueError):
@@ -78,42 +85,58 @@ def _reply(status: int, pairs: list[str]) -> Reply:
     return Reply(status, delay, headers, body)
 
 
+def _refusal(code: str, message: str) -> bytes:
+    return json.dumps({"code": code, "message": message}).encode()
+
+
 class Receiver:
-    """A server on loopback. State: the requests that came. Use as a context manager; `answer` may decide each reply in code."""
+    """A server on loopback. State: the requests that came. Use as a context manager; `answer` may decide each reply in code, and may wait."""
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
+        host: str = LOOPBACK,
         port: int = 8080,
         script: str = "200",
         answer: Callable[[Received], Reply] | None = None,
     ) -> None:
+        """Raises ScriptError, and listening.Taken."""
         self.requests: list[Received] = []
         self.arrived = threading.Condition()
         self._replies = parse_script(script)
         self._answer = answer
         self._count = 0
-        self._server = _Server((host, port), _Handler)
-        self._server.receiver = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        bounds = Bounds(HEAD, PATIENCE_S, PATIENCE_S, places(CONNECTIONS, 0.5), PATIENCE_S, _refusal)
+        self._server = Server(self._take, host, port, bounds)
+        self._thread = threading.Thread(target=lambda: run_to_end(self._serve()), daemon=True)
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+        self._over: asyncio.Event
 
     @property
     def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
+        return f"http://{self._server.addresses[0]}"
 
     def __enter__(self) -> Receiver:
         self._thread.start()
+        self._started.wait()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-        self._server.server_close()
 
     def serve(self) -> None:
         """Serves until interrupted."""
-        self._server.serve_forever(poll_interval=0.2)
+        run_to_end(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        await self._server.start()
+        self._started.set()
+        try:
+            await self._over.wait()
+        finally:
+            await self._server.stop(0)
 
     def take(self, request: Received) -> Reply:
         """Notes a request and says what to answer."""
@@ -126,67 +149,43 @@ class Receiver:
             self.arrived.notify_all()
         return reply
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    receiver: Receiver
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is not news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-    # Headers and body in two packets would wait for each other (Nagle and delayed acknowledgement).
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return None
-
-    def _any(self) -> None:
-        raw = self._body()
+    async def _take(self, scope: Any, receive: Any, send: Any) -> None:
+        """As an ASGI application."""
+        raw = await _body(receive)
         if raw is None:
             # The sender went away in the middle: nobody is there to answer, and half a request is none.
-            self.close_connection = True
             return
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.receiver.take(
-            Received(self.command, self.path, headers, _decompressed(raw, headers), len(raw), 0)
-        )
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        target = scope["state"]["target"].decode("latin-1")
+        request = Received(scope["method"], target, headers, _decompressed(raw, headers), len(raw), 0)
+        try:
+            # An answer in code may wait for something.
+            reply = await asyncio.to_thread(self.take, request) if self._answer else self.take(request)
+        except Exception:
+            reply = Reply(0)
         if reply.delay_s:
-            time.sleep(reply.delay_s)
+            await asyncio.sleep(reply.delay_s)
         if reply.status == 0:
-            self.close_connection = True
+            scope["state"]["cut"]()
+            await _body(receive)
             return
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body)
+        body = b"" if reply.status in (204, 304) else reply.body
+        rows = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        rows.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": rows})
+        await send({"type": "http.response.body", "body": body})
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
-    def _body(self) -> bytes | None:
-        """The body; None when it was cut."""
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return self._chunked()
-        length = self.headers.get("Content-Length", "0")
-        wanted = min(int(length), BODY_LIMIT) if length.isdecimal() else 0
-        found = self.rfile.read(wanted)
-        return found if len(found) == wanted else None
-
-    def _chunked(self) -> bytes:
-        body = b""
-        while len(body) < BODY_LIMIT:
-            size = int(self.rfile.readline().split(b";")[0] or b"0", 16)
-            body += self.rfile.read(size)
-            self.rfile.readline()
-            if not size:
-                return body
-        return body
+async def _body(receive: Any) -> bytes | None:
+    """The body, as much as is kept of it; None when it was cut."""
+    found, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        found += message["body"][: BODY_LIMIT - len(found)]
+        more = message["more_body"]
+    return bytes(found)
 
 
 def _decompressed(body: bytes, headers: dict[str, str]) -> bytes:

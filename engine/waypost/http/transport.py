@@ -30,6 +30,7 @@ from waypost.http.proxies import Proxies, Proxy
 from waypost.http.trust import trust_of
 from waypost.http.wrong import Wrong, what_went_wrong
 from waypost.plan import Tls
+from waypost.program.program import Program
 from waypost.program.request.render import Wire
 from waypost.program.settings import SettingError
 
@@ -302,3 +303,10 @@ class _Body:
             self.read = b""
             return True
         return len(self.read) >= self._limit
+
+
+def transport_of(program: Program, notice: Callable[[str], None] = lambda text: None) -> Transport:
+    """The way to a program's destination, with as many connections as it sends requests at once."""
+    most = max(kind.policy.concurrency for kind in program.requests.values())
+    tls, secrets = program.settings.tls, program.secrets
+    return Transport(most, tls=tls, secrets=secrets, owner=program.owner, notice=notice)

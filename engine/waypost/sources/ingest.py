@@ -1,8 +1,8 @@
 """HTTP ingest: SDKs that speak the tracking API send here, and are answered 200 once their events are safe in the journal.
 
 Takes feeds (a source's name, its address, its write keys) and a journal, from which the engine reads (`JournalSource`). `Door` is the ASGI
-application of one address: it knows paths, keys and answers. What a body means is in tracking_api.py, how it is read in body.py; the server
-that carries it is in ingest_server.py, which alone needs `waypost[serve]`.
+application of one address: it knows paths, keys and answers. What a body means is in tracking_api.py, how it is read in body.py, what its
+server bears in ingest_server.py.
 
 An answer is JSON: `{"success": true}`, or `{"success": false, "code": ..., "message": ...}`, in which nothing of the request is repeated. A
 request is kept before it is answered 200, or not at all; of a batch, what is no event is kept with its reason and becomes a dead letter.
@@ -33,7 +33,7 @@ from waypost.sources.tracking_api import Limits, Refused
 from waypost.state.journal_source import GroupCommit, Journal, JournalFull
 
 if TYPE_CHECKING:
-    from waypost.sources.ingest_server import Server
+    from waypost.http.server import Server
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Notice = Callable[[str], None]
@@ -292,14 +292,13 @@ class Ingest:
 
     def bind(self) -> None:
         """Binds every address. Raises SourceError; nothing is left open then."""
-        try:
-            from waypost.sources.ingest_server import CONNECTIONS, SHARE, Server
-        except ImportError:
-            raise SourceError("receiving over HTTP needs one more package: pip install 'waypost[serve]'") from None
+        # Runs on files never load it.
+        from waypost.sources.ingest_server import CONNECTIONS, SHARE, bound
+
         try:
             limit = places(CONNECTIONS, SHARE / len(self.doors))
             for (host, port), door in self.doors.items():
-                self._servers.append(Server(door, host, port, limit=limit, notice=self._notice))
+                self._servers.append(bound(door, host, port, limit))
         except BaseException:
             servers, self._servers = self._servers, []
             for server in servers:
@@ -312,7 +311,7 @@ class Ingest:
             self.bind()
         try:
             for server in self._servers:
-                await server.start()
+                await server.start(self._notice)
         except BaseException:
             await self.stop(0)
             raise
