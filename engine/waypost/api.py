@@ -6,7 +6,6 @@ joins rooms that the command line joins too, so that both mean the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -129,7 +128,7 @@ async def deliver(
     from waypost.engine.engine import Engine
     from waypost.engine.options import Options
     from waypost.http.reaching import prepare, reached, warn_of_plain
-    from waypost.http.transport import Transport
+    from waypost.http.transport import transport_of
     from waypost.sources.iterable import opened
     from waypost.state.store import Store
 
@@ -137,31 +136,18 @@ async def deliver(
     wanted = [reached(program.plan, program.settings, program.owner)]
     warn_of_plain(wanted, notice)
     prepare(wanted, notice)
-    letters = (
-        Path(dead_letters) if dead_letters is not None else None if state is not None else Path("dead-letters.ndjson")
-    )
+    if dead_letters is None and state is None:
+        dead_letters = "dead-letters.ndjson"
+    letters = Path(dead_letters) if dead_letters is not None else None
     options = Options(letters, connect_within_s, notice=notice)
     store = Store(Path(state)) if state is not None else None
-    sender = Transport(
-        max(kind.policy.concurrency for kind in program.requests.values()),
-        tls=program.settings.tls,
-        secrets=program.secrets,
-        notice=notice,
-        owner=program.owner,
-    )
-    began = time.monotonic()
+    sender = transport_of(program, notice)
     try:
         engine = Engine(options, store, lambda program: sender)
         async with opened(events, name) as source:
             runner = engine.runner(program, name, [source], sender)
-            engine.started = True
             source.listen(runner.wake.set)
-            try:
-                end = await runner.run()
-            finally:
-                await sender.close()
-                engine.close()
-            return engine.summary(end, began)
+            return await engine.alone(runner)
     finally:
         if store is not None:
             store.close()

@@ -14,7 +14,7 @@ from waypost.cli.logs import note
 from waypost.cli.targets import load_target
 from waypost.cli.ways import reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
-from waypost.engine.loop import run_to_end
+from waypost.http.loop import run_to_end
 from waypost.http.probe import probe
 from waypost.http.reaching import prepare, reached, warn_of_plain
 from waypost.plan import Plan, catalog

@@ -19,12 +19,12 @@ from waypost.cli.run import sender_for
 from waypost.cli.summary import report
 from waypost.cli.targets import load_target
 from waypost.cli.ways import prepare_to_send, reaching
-from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options
 from waypost.engine.replay import NEVER, LetterSource, again
 from waypost.engine.replay import replay as replay_letters
 from waypost.engine.summary import Summary, status_of
 from waypost.events.results import Filtered, Mapped
+from waypost.http.loop import run_to_end
 from waypost.plan import Plan, PlanError, catalog
 from waypost.program.program import Program, link
 from waypost.program.settings import SettingError, Way

@@ -22,10 +22,11 @@ from waypost.cli.ways import prepare_to_send, reaching, refuse_for_connections
 from waypost.delivery.outcome import Answer
 from waypost.engine.engine import Watcher, run
 from waypost.engine.lane_mapper import turned_away
-from waypost.engine.loop import run_to_end
+from waypost.engine.lane_runner import Role
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary, status_of
 from waypost.events.lines import Line, SourceError
+from waypost.http.loop import run_to_end
 from waypost.plan import catalog
 from waypost.program.program import Program, link
 from waypost.program.request.render import Wire
@@ -299,7 +300,8 @@ async def _run(
     intake = StdinIntake(sys.stdin.buffer, kept, STDIN)
     await intake.start()
     try:
-        return await run(program, [intake.open()], sender, options, store, source=STDIN, news=kept, watcher=watcher)
+        sources = [intake.open()]
+        return await run(program, sources, sender, options, store, source=STDIN, role=Role(news=kept), watcher=watcher)
     finally:
         await intake.stop(0.0)
 
@@ -374,15 +376,9 @@ def working_apart(ends: dict[str, str], *, watch: bool, options: Options) -> Non
 def sender_for(program: Program, options: Options) -> Sender:
     if options.masked:
         return DryRun(quiet=options.map_lines is not None)
-    from waypost.http.transport import Transport
+    from waypost.http.transport import transport_of
 
-    return Transport(
-        max(kind.policy.concurrency for kind in program.requests.values()),
-        tls=program.settings.tls,
-        secrets=program.secrets,
-        notice=options.notice,
-        owner=program.owner,
-    )
+    return transport_of(program, options.notice)
 
 
 def watching_at(text: str) -> Watcher:

@@ -16,7 +16,6 @@ from waypost.cli.board import progress_board
 from waypost.cli.common import refuse
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import FILES
-from waypost.engine.loop import run_to_end
 from waypost.engine.options import Options
 from waypost.engine.summary import Summary
 from waypost.engine.workers import splitting
@@ -26,6 +25,7 @@ from waypost.engine.workers.joint_lane import Assigned, News
 from waypost.engine.workers.journal_share import Followed
 from waypost.engine.workers.splitting import Gathered, Place
 from waypost.engine.workers.supervisor import Supervisor
+from waypost.http.loop import run_to_end
 from waypost.plan import dump
 from waypost.program.program import Program
 from waypost.sources.file import FileSource

@@ -11,12 +11,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from waypost.delivery.commands import Broken
 from waypost.delivery.lane import Lane, Send
 from waypost.delivery.outcome import Answer
 from waypost.engine.options import Options, Sender
 from waypost.engine.taps import Attempt
 from waypost.engine.traffic import Traffic
+from waypost.events.guard import REASON, Guard
 from waypost.events.masking import masker
+from waypost.lang.values import Fault
 from waypost.program.program import Program
 from waypost.program.request.render import RequestProgram
 from waypost.program.request.signing import Unsigned
@@ -31,6 +34,15 @@ class Unsent(Exception):
     def __init__(self, *, made: bool) -> None:
         super().__init__("a request broke")
         self.made = made
+
+    def broken(self, guard: Guard) -> Broken:
+        """As the lane hears of it. Raises what is our fault where the guard is off."""
+        error = self.__cause__
+        assert error is not None
+        if isinstance(error, Fault):
+            return Broken(error.reason, error.message, error.field)
+        doing = "sent" if self.made else "rendered"
+        return Broken(REASON, guard.caught(error, doing), "" if self.made else "request", self.made)
 
 
 class Attempts:

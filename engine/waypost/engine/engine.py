@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from waypost.delivery.holding import WINDOW
 from waypost.engine.gates import Gates
-from waypost.engine.lane_mapper import MapLines
-from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
+from waypost.engine.lane_runner import ALONE, LaneRunner, Role, wake_neighbours
 from waypost.engine.options import Options, Sender
 from waypost.engine.stopping import Stopping, signals
 from waypost.engine.summary import Summary
@@ -78,7 +77,7 @@ class Running:
     """A lane at work."""
 
     runner: LaneRunner
-    task: asyncio.Task[End]
+    task: asyncio.Task[Summary]
     sender: Sender
     key: Any
     taps: list[Source] = field(default_factory=list)
@@ -102,55 +101,15 @@ async def run(
     store: Store | None = None,
     *,
     source: str = FILES,
-    news: Journal | None = None,
+    role: Role = ALONE,
+    keeping: LaneSteps | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
-    """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane."""
+    """Delivers every event of the sources, in order, until all have ended, the lane stops, or a signal ends the run: one lane. `keeping` keeps
+    what has ended in another way than a run does (a replay)."""
     engine = Engine(options, store, lambda program: sender)
-    began = time.monotonic()
     with signals(engine.stopping, options):
-        runner = engine.runner(program, source, sources, sender, news=news)
-        engine.started = True
-        try:
-            if watcher is not None:
-                await watcher.start(engine)
-            end = await runner.run()
-        finally:
-            if watcher is not None:
-                await watcher.stop()
-            await sender.close()
-            engine.close()
-    return engine.summary(end, began)
-
-
-async def run_with(
-    program: Program,
-    sources: list[Source],
-    sender: Sender,
-    options: Options,
-    keeping: LaneSteps,
-    *,
-    map_lines: MapLines,
-) -> Summary:
-    """`run` with another way to map lines and to keep what has ended (a replay)."""
-    engine = Engine(options, None, lambda program: sender)
-    began = time.monotonic()
-    with signals(engine.stopping, options):
-        runner = LaneRunner(
-            program,
-            sources,
-            sender,
-            options,
-            keeping=keeping,
-            stopping=engine.stopping,
-            gates=engine.gates.of,
-            role=Role(map_lines=map_lines),
-        )
-        try:
-            end = await runner.run()
-        finally:
-            await sender.close()
-    return engine.summary(end, began)
+        return await engine.alone(engine.runner(program, source, sources, sender, role, keeping), watcher)
 
 
 def window_of(lanes: int) -> int:
@@ -192,7 +151,7 @@ class Engine:
         self._file = LetterFile(options.dead_letters) if options.dead_letters else None
         self._shared: dict[str, tuple[Any, list[Shared]]] = {}
         self._trimming = Trimming()
-        self._ended: list[End] = []
+        self._ended: list[Summary] = []
         self._applying = False
         self._done: dict[tuple[str, str], Any] = {}
 
@@ -202,37 +161,51 @@ class Engine:
         source: str,
         sources: list[Source],
         sender: Sender,
-        *,
-        news: Journal | None = None,
-        patient: bool = False,
-        among: bool = False,
+        role: Role = ALONE,
+        keeping: LaneSteps | None = None,
     ) -> LaneRunner:
         """A lane, ready to run."""
         lane = (program.owner, source)
-        self._trimming.join(lane, (item.name for item in sources if item.journaled))
-        # This engine holds the state's lock: nobody else changes what is read here.
-        reader = self.store.reader if self.store is not None else None
-        keeping = Keeping(
-            program.owner,
-            source,
-            store=self.store,
-            file=self._file,
-            clock=self.options.clock,
-            former=former_of(reader, program.owner, source) if reader else None,
-            saved=lambda cursors: self._trimming.saved(lane, cursors),
-        )
         runner = self.runners[lane] = LaneRunner(
             program,
             sources,
             sender,
             self.options,
-            keeping=keeping,
+            keeping=keeping or self._keeping(lane, sources),
             stopping=self.stopping,
             gates=self.gates.of,
-            role=Role(answered=self._answered, news=news, patient=patient, among=among),
+            role=replace(role, answered=self._answered),
         )
         self._share_memory()
         return runner
+
+    def _keeping(self, lane: tuple[str, str], sources: list[Source]) -> Keeping:
+        self._trimming.join(lane, (item.name for item in sources if item.journaled))
+        # This engine holds the state's lock: nobody else changes what is read here.
+        reader = self.store.reader if self.store is not None else None
+        return Keeping(
+            *lane,
+            store=self.store,
+            file=self._file,
+            clock=self.options.clock,
+            former=former_of(reader, *lane) if reader else None,
+            saved=lambda cursors: self._trimming.saved(lane, cursors),
+        )
+
+    async def alone(self, runner: LaneRunner, watcher: Watcher | None = None) -> Summary:
+        """Runs one lane to its end, and closes all that was open for it."""
+        began = time.monotonic()
+        self.started = True
+        try:
+            if watcher is not None:
+                await watcher.start(self)
+            end = await runner.run()
+        finally:
+            if watcher is not None:
+                await watcher.stop()
+            await runner.sender.close()
+            self.close()
+        return self._whole(end, began)
 
     def _share_memory(self) -> None:
         """Each lane holds less where there are many: a batch of the usual size still has room, and so have those under way."""
@@ -240,18 +213,8 @@ class Engine:
         for runner in self.runners.values():
             runner.hold(window)
 
-    def summary(self, end: End, began: float) -> Summary:
-        return Summary(
-            end.ledger,
-            end.stopped,
-            bool(self.stopping.count),
-            end.unread,
-            time.monotonic() - began,
-            end.fault,
-            end.connection,
-            end.source,
-            end.faults,
-        )
+    def _whole(self, end: Summary, began: float) -> Summary:
+        return replace(end, interrupted=bool(self.stopping.count), seconds=time.monotonic() - began)
 
     async def run(
         self,
@@ -297,7 +260,7 @@ class Engine:
             if watcher is not None:
                 await watcher.stop()
             self.close()
-        return [self.summary(end, began) for end in self._ended]
+        return [self._whole(end, began) for end in self._ended]
 
     async def _until_ended(self, reloading: asyncio.Task[None] | None) -> None:
         # A reload that was asked for may start a lane when the last one has just ended.
@@ -316,7 +279,7 @@ class Engine:
                 # It never ends but by a fault of ours.
                 reloading.result()
 
-    def _end_of(self, running: Running) -> End:
+    def _end_of(self, running: Running) -> Summary:
         """The end of a lane. One whose input cannot be read ends alone where there are others."""
         runner = running.runner
         try:
@@ -325,8 +288,9 @@ class Engine:
             if len(self.runners) < 2:
                 raise
             runner.fault = str(error)
-            self.options.notice(Notice(f"{runner.keeping.connection}: {error}", "fault", level="error"))
-            return End(runner.keeping.connection, runner.keeping.source, runner.lane.ledger, "", True, str(error))
+            name = runner.keeping.connection, runner.keeping.source
+            self.options.notice(Notice(f"{name[0]}: {error}", "fault", level="error"))
+            return Summary(runner.lane.ledger, unread=True, fault=str(error), connection=name[0], source=name[1])
 
     async def apply(self, assignments: list[Assignment]) -> None:
         """Starts what is new, changes what has another plan, ends what is no longer there."""
@@ -370,7 +334,8 @@ class Engine:
         taps: list[Source] = [reader.tap() for reader in shared]
         await self._begin(item, taps)
         sender = self._sender_for(item.program)
-        runner = self.runner(item.program, item.source, taps, sender, news=item.news, patient=item.endless, among=True)
+        role = Role(news=item.news, patient=item.endless, among=True)
+        runner = self.runner(item.program, item.source, taps, sender, role)
         return Ready(item, runner, sender, taps)
 
     def _start(self, one: Ready) -> None:

@@ -1,6 +1,6 @@
 """One lane at work: reads its source, offers events to the lane, carries out its commands, and keeps what has ended.
 
-Takes a program, sources, a sender and what is shared with other lanes (gates, signals). Gives an End: the ledger, why it stopped.
+Takes a program, sources, a sender and what is shared with other lanes (gates, signals). Gives a Summary: the ledger, why it stopped.
 Everything that decides is in lane.py; this file only carries out. Requests run as tasks and report back; one loop owns the lane, so nothing
 here is locked.
 
@@ -16,48 +16,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.delivery.commands import Broken, Doubt
+from waypost.delivery.commands import Doubt
 from waypost.delivery.gate import Gate
 from waypost.delivery.holding import WINDOW
 from waypost.delivery.lane import Command, Dead, Lane, Send
-from waypost.delivery.ledger import Ledger
 from waypost.delivery.outcome import Answer
 from waypost.engine.attempts import Attempts, Unsent
+from waypost.engine.lane_inputs import LaneInputs
 from waypost.engine.lane_mapper import LaneMapper, MapLines
+from waypost.engine.lane_notices import LaneNotices
 from waypost.engine.options import Options, Sender
 from waypost.engine.stopping import Stopping
+from waypost.engine.summary import Summary
 from waypost.engine.traffic import Traffic
-from waypost.events.guard import REASON, Guard, told
+from waypost.events.guard import told
 from waypost.events.lines import SourceError
-from waypost.events.loss import Loss
-from waypost.events.notices import Notice
-from waypost.lang.values import Fault
 from waypost.program.program import Program
 from waypost.sources.port import Source
 from waypost.state.commits import LaneSteps
 from waypost.state.dead_letters import writer
 from waypost.state.journal import Journal
 from waypost.state.journal_source import Unreadable
-from waypost.state.records import Snapshot
 
 GO_ON = "`waypost state DIR --accept-damage` goes on with what is there"
 
 POLL_S = 0.1
 """How often a source that cannot say when it has more is asked."""
-
-
-@dataclass
-class End:
-    """What became of one lane. `unread`: it ended before its sources did."""
-
-    connection: str
-    source: str
-    ledger: Ledger
-    stopped: str = ""
-    unread: bool = False
-    fault: str = ""
-    faults: int = 0
-    """How many times the guard has caught what is our fault (guard.py)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +81,6 @@ class LaneRunner:
         role: Role = ALONE,
     ) -> None:
         self.program = program
-        self.sources = sources
         self.sender = sender
         self.options = options
         self.keeping = keeping
@@ -109,21 +92,22 @@ class LaneRunner:
         """What has ended the lane, and is our fault."""
         self._gates_of = gates
         self._role = role
-        self._failing = False
-        self._said_stopped = False
+        name = keeping.connection, keeping.source
+        self._notices = LaneNotices(options.notice, *name, patient=role.patient, among=role.among)
+        self.inputs = LaneInputs(sources, keeping, options, role.news)
         self._connected = False
         self._last_error = ""
-        self._attempts = Attempts(options, (keeping.connection, keeping.source), self.wake.set)
+        self._attempts = Attempts(options, name, self.wake.set)
         self._mapper = LaneMapper(role.map_lines or options.map_lines, role.mine)
-        self._held: dict[str, Snapshot] = {}
-        self._reading = 0
-        self._opened: set[str] = set()
-        self._losses: set[tuple[str, Loss]] = set()
         self._next: Program | None = None
         self._next_sender = sender
         self._changed = asyncio.Event()
         self._leaving = False
         self._link(program)
+
+    @property
+    def sources(self) -> list[Source]:
+        return self.inputs.sources
 
     @property
     def traffic(self) -> Traffic:
@@ -148,19 +132,13 @@ class LaneRunner:
             self.options.jitter,
             window_bytes=self.window_bytes,
             shared=self._role.mine is not None,
-            guard=self._guarded(program),
+            guard=self._notices.hear(program.guard),
         )
         self._attempts.link(program, self.lane, self.requests, self.sender)
+        self.inputs.follow(self.lane)
         self.keeping.follow(self.lane, writer(self.keeping.connection, program.plan, program.secrets, program.kept))
 
-    def _guarded(self, program: Program) -> Guard:
-        """The program's guard: what it catches is told as this lane's."""
-        guard = program.guard
-        if guard.tell is None:
-            guard.tell = lambda text: self._say(str(text), "fault", "error")
-        return guard
-
-    async def run(self) -> End:
+    async def run(self) -> Summary:
         """Until the sources have ended and all is delivered, the lane stops, or a signal ends it. What is our fault ends this lane alone:
         nothing of what happened since the last commit is kept, so that no event is passed over; the next run sends it again."""
         try:
@@ -171,20 +149,18 @@ class LaneRunner:
             if not self.program.guard.on:
                 raise
             self.fault = f"{told(error)}: this is a fault of waypost, please report it"
-            self._say(f"the lane has ended by {self.fault}", "fault", "error")
+            self._notices.say(f"the lane has ended by {self.fault}", "fault", "error")
             self.lane.stop("")
-            name = self.keeping.connection, self.keeping.source
-            return End(*name, self.lane.ledger, unread=True, fault=self.fault, faults=self.program.guard.count)
+            return self._end(unread=True)
 
-    async def _run(self) -> End:
+    async def _run(self) -> Summary:
         self.stopping.tell(self.wake.set)
         if self._role.news is not None:
             self._role.news.listen(self.wake.set)
         self._began = self.options.steady()
         keeper = asyncio.create_task(self.keeping.committer.run())
-        fault = ""
         try:
-            fault = self.fault = await self._deliver()
+            self.fault = await self._deliver()
             self._tell_end()
         finally:
             for task in (*self._attempts.tasks, keeper):
@@ -195,16 +171,19 @@ class LaneRunner:
             self._leave_gates()
             if self._role.news is not None:
                 self._role.news.forget(self.wake.set)
-        # Of those before the one that is being read, the end was seen.
-        left = self.sources[self._reading :]
-        unread = self._ended_early and any(source.size is None or source.offset < source.size for source in left)
-        self.fault = fault
-        name = self.keeping.connection, self.keeping.source
-        return End(*name, self.lane.ledger, self.lane.stopped, unread, fault, self.program.guard.count)
+        early = self.stopping.count or self.lane.stopped or self._leaving
+        return self._end(unread=bool(early) and self.inputs.unread)
 
-    @property
-    def _ended_early(self) -> bool:
-        return bool(self.stopping.count or self.lane.stopped or self._leaving)
+    def _end(self, *, unread: bool) -> Summary:
+        return Summary(
+            self.lane.ledger,
+            self.lane.stopped,
+            unread=unread,
+            fault=self.fault,
+            connection=self.keeping.connection,
+            source=self.keeping.source,
+            faults=self.program.guard.count,
+        )
 
     async def _deliver(self) -> str:
         """The loop. Gives what went wrong on our side of the wire (a full disk), or nothing."""
@@ -234,39 +213,15 @@ class LaneRunner:
         return bool(self.stopping.count or self.lane.stopped or self._next is not None or self._leaving)
 
     async def _read_all(self) -> None:
-        while self._reading < len(self.sources) and not self._quiet:
-            source = self.sources[self._reading]
-            self._open(source)
-            ended = await self._read(source)
-            if not ended:
+        while (source := self.inputs.current) is not None and not self._quiet:
+            self.inputs.open(source)
+            self._show(source)
+            if not await self._read(source):
                 break
-            self._reading += 1
-            self.keeping.committer.due()
+            self.inputs.ended()
         while self.lane.stopped and self._role.patient and not (self.stopping.count or self._next or self._leaving):
             # A service whose credentials are refused waits for a reload.
             await self._wait()
-
-    def _open(self, source: Source) -> None:
-        """Goes to where the lane left this source: in this run, before the plan was changed, or in an earlier one."""
-        self._opened.add(source.name)
-        self._go_on(source)
-        self.options.progress(source, self.lane.ledger, None)
-
-    def _go_on(self, source: Source) -> None:
-        saved = self.keeping.opened(source)
-        held = self._held.pop(source.name, None)
-        if held is None and saved is None:
-            self.keeping.resumed(source.name, Snapshot(source.offset))
-            self.keeping.committer.due()
-            return
-        at, identity = (held, source.identity) if held is not None else (saved.at, saved.identity)  # type: ignore[union-attr]
-        said = source.resume(at.cursor, identity)
-        if said:
-            self.options.notice(said)
-            at = Snapshot(source.offset)
-        self.keeping.resumed(source.name, at)
-        if held is None and not said and not source.waits and source.size is not None and source.offset >= source.size:
-            self.options.notice(f"{source.name}: nothing new since the last run")
 
     async def _read(self, source: Source) -> bool:
         """Whether the source has ended."""
@@ -276,7 +231,7 @@ class LaneRunner:
                 await self._wait()
                 continue
             pieces = source.read()
-            self._count_losses(source)
+            self.inputs.count_losses(source)
             if pieces is None:
                 return True
             if not pieces and source.waits:
@@ -284,17 +239,9 @@ class LaneRunner:
                 continue
             for commands in self._mapper.take(self.lane, source, pieces, self.options.clock(), self.options.steady):
                 self._carry_out(commands)
-            self.options.progress(source, self.lane.ledger, self._tried_again())
+            self._show(source)
             await self._step()
         return False
-
-    def _count_losses(self, source: Source) -> None:
-        for loss in source.losses:
-            if (source.name, loss) not in self._losses:
-                self._losses.add((source.name, loss))
-                self.lane.ledger.missing += 1
-                self.lane.ledger.missing_bytes += loss.size
-                self.keeping.committer.due()
 
     async def _drain(self) -> None:
         """Until nothing is on its way, or there is no more time for it."""
@@ -330,13 +277,13 @@ class LaneRunner:
         self._settle_all()
         self._give_up_unreached()
         await self._step()
-        if self.sources:
-            source = self.sources[min(self._reading, len(self.sources) - 1)]
-            self.options.progress(source, self.lane.ledger, self._tried_again())
+        if (source := self.inputs.last) is not None:
+            self._show(source)
 
-    def _tried_again(self) -> float | None:
-        """When a destination that is left alone is tried again."""
-        return max((gate.again for gate in self.gates.values()), default=0.0) or None
+    def _show(self, source: Source) -> None:
+        """Progress, and when a destination that is left alone is tried again."""
+        again = max((gate.again for gate in self.gates.values()), default=0.0) or None
+        self.options.progress(source, self.lane.ledger, again)
 
     def _give_up_unreached(self) -> None:
         within = self.options.connect_within_s
@@ -354,7 +301,7 @@ class LaneRunner:
             self.keeping.dead(letters)
         for command in commands:
             if isinstance(command, Doubt):
-                self._say(command.said, "answer_unread", "warning", status=command.status)
+                self._notices.say(command.said, "answer_unread", "warning", status=command.status)
             if isinstance(command, Send):
                 self._attempts.start(command)
 
@@ -369,7 +316,7 @@ class LaneRunner:
 
     def _settle(self, batch: int, answer: Answer | Unsent) -> None:
         if isinstance(answer, Unsent):
-            self._carry_out(self.lane.broke(batch, self._broken(answer), self.options.steady()))
+            self._carry_out(self.lane.broke(batch, answer.broken(self.program.guard), self.options.steady()))
             return
         if answer.status == "unsent":
             self._last_error = answer.error
@@ -377,52 +324,11 @@ class LaneRunner:
             self._connected = True
         self._carry_out(self.lane.settle(batch, answer, self.options.steady()))
         failing = any(gate.open for gate in self.gates.values())
-        if failing != self._failing:
-            self._failing = failing
-            why = answer.error or f"it answers {answer.status}"
-            waiting = f"the destination fails ({why}): trying it now and then"
-            if failing:
-                self._say(waiting, "outage", "warning", reason=why)
-            else:
-                self._say("the destination works again", "recovery")
+        self._notices.answered(answer.error or f"it answers {answer.status}", failing=failing)
         self._tell_end()
 
     def _tell_end(self) -> None:
-        """Where others go on, nobody sees a lane's end in what the run says at its own."""
-        why = self.fault or self.lane.stopped
-        if not why or self._said_stopped or not (self._role.patient or self._role.among):
-            return
-        self._said_stopped = True
-        again = ", it goes on when it is loaded again" if self._role.patient else ""
-        said = f"ended: {why}" if self.fault else f"stopped: {why}; nothing is lost{again}"
-        self._say(said, "stopped", "error", reason=why)
-
-    def _broken(self, answer: Unsent) -> Broken:
-        """Raises what is our fault where the guard is off."""
-        error = answer.__cause__
-        assert error is not None
-        if isinstance(error, Fault):
-            return Broken(error.reason, error.message, error.field)
-        doing = "sent" if answer.made else "rendered"
-        return Broken(REASON, self.program.guard.caught(error, doing), "" if answer.made else "request", answer.made)
-
-    def _say(self, text: str, event: str, level: str = "info", **fields: str) -> None:
-        connection, source = self.keeping.connection, self.keeping.source
-        said = f"{connection}: {text}" if self._role.patient or self._role.among else text
-        self.options.notice(Notice(said, event, level=level, connection=connection, source=source, **fields))
-
-    def at(self, source: Source) -> int:
-        """The offset in a source up to which everything has ended."""
-        return self.lane.cursor(source.name) if source.name in self._opened else source.offset
-
-    def lag(self, source: Source) -> int | None:
-        """How much of a source has not ended, in its own unit (bytes; a journal's are events). None where its end is not known."""
-        try:
-            end = self._role.news.next(source.name) if source.journaled and self._role.news is not None else source.size
-        except (OSError, ValueError):
-            # A file that is closed, or gone on its network: a look must not fail for that.
-            end = None
-        return None if end is None else max(0, end - self.at(source))
+        self._notices.ended(self.fault, self.lane.stopped)
 
     # Changing the plan, and leaving.
 
@@ -447,22 +353,15 @@ class LaneRunner:
         program, self._next = self._next, None
         assert program is not None
         ledger = self.keeping.settled()
-        busy = self.lane.sources_on_their_way
-        names = [source.name for source in self.sources[: self._reading + 1] if source.name in self._opened]
-        self._held = {name: self.keeping.snapshot(name) for name in names}
-        begun = [(name, part[0]) for name, at in self._held.items() for part in at.parts]
-        self._mapper.keep(begun)
-        # Sources that ended are read again where something of them was still on its way.
-        self._reading = next((index for index, source in enumerate(self.sources) if source.name in busy), self._reading)
+        self._mapper.keep(self.inputs.hold())
         self._leave_gates()
         self.sender = self._next_sender
         former = self.lane
         self._link(program)
         self.lane.succeed(former)
-        self._said_stopped = False
+        self._notices.begun_again()
         self.lane.ledger = ledger
-        for name, at in self._held.items():
-            self.keeping.resumed(name, at)
+        self.inputs.resume()
         self._changed.set()
 
 

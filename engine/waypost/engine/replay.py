@@ -17,8 +17,9 @@ import msgspec
 
 from waypost.delivery.lane import Dead
 from waypost.delivery.ledger import Ledger
-from waypost.engine.engine import run_with
+from waypost.engine.engine import run
 from waypost.engine.lane_mapper import MapLines
+from waypost.engine.lane_runner import Role
 from waypost.engine.options import Options, Sender
 from waypost.engine.summary import Summary
 from waypost.events.lines import Line, Piece, alone
@@ -202,4 +203,5 @@ async def replay(
 ) -> Summary:
     """Sends the letters of one lane again, until each has ended, the destination stops it, or a signal comes."""
     moving = Moving(program.owner, name, source.letters, store, options.clock)
-    return await run_with(program, [source], sender, options, moving, map_lines=mapping(source.letters))
+    role = Role(map_lines=mapping(source.letters))
+    return await run(program, [source], sender, options, source=name, role=role, keeping=moving)

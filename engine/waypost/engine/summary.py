@@ -16,7 +16,8 @@ PRECEDENCE = (70, 2, 4, 5, 3, 0)
 
 @dataclass
 class Summary:
-    """What a lane came to; `status` is its exit status."""
+    """What a lane came to; `status` is its exit status. `unread`: it ended before its sources did. `fault` is ours, and has ended it; `faults`
+    counts those that the guard has caught (guard.py)."""
 
     ledger: Ledger
     stopped: str = ""

@@ -50,7 +50,7 @@ class Looking:
     async def snapshot(self) -> Snapshot:
         engine = self._engine
         cursors = {
-            (source.name, runner.at(source))
+            (source.name, runner.inputs.at(source))
             for runner in engine.runners.values()
             for source in runner.sources
             if source.journaled
@@ -124,8 +124,8 @@ class Looking:
         lags: dict[bool, list[int | None]] = {True: [], False: []}
         for source in runner.sources:
             journaled = source.journaled
-            lags[journaled].append(runner.lag(source))
-            at = kept.came.get((source.name, runner.at(source))) if journaled else None
+            lags[journaled].append(runner.inputs.lag(source))
+            at = kept.came.get((source.name, runner.inputs.at(source))) if journaled else None
             if at is not None:
                 ages.append(clock - at)
         state = (

@@ -15,7 +15,7 @@ import glob
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from waypost.events.file_parts import Part, hashed, parts_of
 from waypost.events.lines import Cutter, Piece, SourceError
@@ -24,6 +24,7 @@ from waypost.sources import rotation
 from waypost.sources.first_bytes import HEAD, judged
 from waypost.sources.opened import TAIL, Opened, identity_of
 from waypost.sources.port import name_of
+from waypost.sources.successors import Following, Successors
 from waypost.sources.unpack import LONGEST, packing_of
 
 REMEMBERED = 1000
@@ -54,16 +55,6 @@ class Files(Protocol):
     def closed(self, source: FileSource) -> None: ...
 
 
-class Following(NamedTuple):
-    """What comes after the files that were read: the next one, open; the rotated files that were not read, it among them; those before it that
-    cannot be read, each with what is to be said of it; and whether the last that was read is still there."""
-
-    file: Opened
-    rows: list[rotation.Row]
-    passed: list[tuple[rotation.Row, str]]
-    there: bool
-
-
 class FileSource:
     """State: the open file, the cutter, and the files before and after it. `name` is the path as given; `size` serves a progress bar; `losses`
     is what could not be read so far.
@@ -90,13 +81,14 @@ class FileSource:
         self._path = path
         self._notice = notice
         self._pattern = pattern
-        self._others = others
+        self._after = Successors(
+            path, lambda other: other in others or (pattern is not None and pattern.reads(other, self)), follow=follow
+        )
         self._quiet = (0, -1)
         self._told = False
         self._before: list[Part] = []
         self._later: list[Part] = []
         self._ahead = 0
-        self._looked: object = None
         self._longest = 0
         self._start(Opened(path), 0)
         self._lines = False
@@ -129,9 +121,9 @@ class FileSource:
         if self._lines or self._file.offset:
             self._lines = True
             return False
-        if self._later or self._elsewhere() or self._over():
+        if self._later or self._after.elsewhere(self._file, self._so_far) or self._over():
             # Whoever asks next whether another one is there has to look again.
-            self._looked = None
+            self._after.look_again()
             self._judge(more=False)
             self._lines = True
         elif self._file.size != self._judged:
@@ -164,6 +156,9 @@ class FileSource:
     @property
     def identity(self) -> str:
         return " ".join(map(str, [*self._before, self._part(), *self._later][-REMEMBERED:]))
+
+    def _so_far(self) -> list[Part]:
+        return [*self._before, self._part()]
 
     def _part(self) -> Part:
         # A last line without its break may still grow: as an identity it would not hold.
@@ -219,17 +214,13 @@ class FileSource:
         self.offset = offset
         self._cutter = Cutter(offset, lines, start=part.base)
         if self._file.path != self._path:
-            self._ahead = self._waiting(self._unread()[0])
+            self._ahead = self._after.waiting(self._after.unread(self._file.inode, self._so_far())[0])
         return ""
-
-    def _waiting(self, rows: Sequence[rotation.Row]) -> int:
-        """The bytes of the rotated files and of the log."""
-        return sum(map(_size, [*(row.path for row in rows if not row.unreadable), self._path]))
 
     def _replaced(self, offset: int, known: list[Part], why: str = "is not the file that was read before") -> str:
         """Nothing of what was read is there any more."""
         gone = max(0, known[-1].base + known[-1].size - offset)
-        settled = self._settled("", known)
+        settled = self._after.settled("", known)
         self._before, self._later = [], []
         if settled is not None:
             self._file.close()
@@ -249,7 +240,7 @@ class FileSource:
         if gone or found or moved or rotation.shows_rotation(self._path, known[-1]):
             self.losses.append(Loss(said, offset, gone))
         if found:
-            self._ahead = self._waiting(found[1:])
+            self._ahead = self._after.waiting(found[1:])
         return said
 
     def _miss(self, passed: Sequence[tuple[rotation.Row, str]]) -> None:
@@ -272,7 +263,7 @@ class FileSource:
             return self._feed(chunk)
         if self._file.trouble and not self._told:
             return self._troubled()
-        if self._later or self._elsewhere():
+        if self._later or self._after.elsewhere(self._file, self._so_far):
             return self._finished()
         if not self.waits:
             return None if self._file.trouble and not self._file.whole else self._cutter.finish() or None
@@ -299,7 +290,7 @@ class FileSource:
                 self._file = copy
                 return []
             copy.close()
-        file = self._log()
+        file = self._after.log()
         if file is None:
             return []
         gone = max(0, self._longest - at) + self._cutter.pending
@@ -333,12 +324,12 @@ class FileSource:
         """The file that came after this one: known from before, found in the folder, else the one that has the name now."""
         while self._later:
             part = self._later.pop(0)
-            file = self._log(part) or rotation.located(self._path, part)
+            file = self._after.log(part) or rotation.located(self._path, part)
             if file is not None:
                 self._change(file, part.base)
                 return
             self._lose(f"{self.name}: a file that was read before is gone, and some of it was not delivered", part.size)
-        settled = self._settled(self._file.inode, [*self._before, self._part()])
+        settled = self._after.settled(self._file.inode, self._so_far())
         if settled is None:
             return
         file, found, passed, there = settled
@@ -352,57 +343,6 @@ class FileSource:
             self._ahead = 0
         self._change(file, self._base + self._file.offset)
 
-    def _log(self, part: Part | None = None) -> Opened | None:
-        """The file that has the name now, open; with a part only if it is that one."""
-        try:
-            file = Opened(self._path)
-        except SourceError:
-            return None
-        if part is None or (file.inode == part.inode and rotation.begins_with(file, part, renamed=True)):
-            return file
-        file.close()
-        return None
-
-    def _settled(self, inode: str, read: list[Part]) -> Following | None:
-        """The file that comes after those that were read, of which the last has this inode. None while the names go on changing: between the
-        list of the folder and the opening of a file another may have got its name, and would be taken for the one that comes next."""
-        for _ in range(rotation.LOOKS):
-            names = rotation.seen(self._path)
-            rows, there = self._unread(inode, read)
-            file, left, passed = self._next(rows)
-            if rotation.seen(self._path) == names:
-                return Following(file, left, passed, there) if file is not None else None
-            if file is not None:
-                file.close()
-        return None
-
-    def _next(
-        self, rows: Sequence[rotation.Row]
-    ) -> tuple[Opened | None, list[rotation.Row], list[tuple[rotation.Row, str]]]:
-        """The first of these files that can be read, open, else the log; those from it on; and those before it, with what is to be said."""
-        passed: list[tuple[rotation.Row, str]] = []
-        for index, row in enumerate(rows):
-            why = f"is packed by {row.unreadable}, which cannot be read"
-            then = ": unpack it and name it in a run"
-            if not row.unreadable:
-                try:
-                    return Opened(row.path), [other for other in rows[index:] if not other.unreadable], passed
-                except SourceError as error:
-                    why, then = f"cannot be opened ({error})", ""
-            said = f"{row.path} came after what was read and {why}"
-            passed.append((row, f"{said}; its {row.size:,} bytes were not delivered{then}"))
-        return self._log(), [], passed
-
-    def _unread(self, inode: str = "", read: Sequence[Part] = ()) -> tuple[list[rotation.Row], bool]:
-        """The rotated files that came after those that were read (this one, unless others are named) and are read by nobody else; and whether
-        the last that was read is still there."""
-        inode, read = (inode, read) if read else (self._file.inode, [*self._before, self._part()])
-        found, there = rotation.following(self._path, inode, read)
-        own = self._pattern
-        return [
-            row for row in found if row.path not in self._others and not (own is not None and own.reads(row.path, self))
-        ], there
-
     def _feed(self, chunk: bytes) -> list[Piece]:
         if not self._first_whole and b"\n" in chunk:
             place = self._file.offset
@@ -410,27 +350,6 @@ class FileSource:
             self._file.skip(place)
         self.offset += len(chunk)
         return self._cutter.feed(chunk)
-
-    def _elsewhere(self) -> bool:
-        """Whether another file is to be read now. Without `follow` it matters only when the file being read was found under another name. A new
-        log that is empty is waited for: until its writer has gone over to it, it writes to the old one."""
-        if not self.waits and self._file.path == self._path:
-            return False
-        try:
-            status = os.stat(self._path)
-            folder = os.stat(self._path.parent)
-        except OSError:
-            return False
-        if f"{status.st_dev}:{status.st_ino}" == self._file.inode:
-            return False
-        if status.st_size or not self.waits:
-            return True
-        # Listing the folder is worth it only when something in it has changed.
-        looked = folder.st_mtime_ns, self._file.inode
-        if looked == self._looked:
-            return False
-        self._looked = looked
-        return bool(self._unread()[0])
 
     def _change(self, file: Opened, base: int) -> None:
         self._before = [*self._before, self._part()][-REMEMBERED:]
@@ -461,10 +380,3 @@ class FileSource:
         self._file.close()
         if self._pattern is not None:
             self._pattern.closed(self)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -102,7 +102,7 @@ class Notice(Struct, tag=True):
 
 
 class Done(Struct, tag=True):
-    """The end of a worker's share of a lane: as lane_runner.End."""
+    """The end of a worker's share of a lane: as summary.Summary."""
 
     lane: int
     ledger: bytes

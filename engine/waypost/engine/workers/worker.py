@@ -20,17 +20,18 @@ from waypost.delivery import ledger as ledgers
 from waypost.delivery.ledger import Ledger
 from waypost.engine.engine import window_of
 from waypost.engine.gates import Gates
-from waypost.engine.lane_runner import End, LaneRunner, Role, wake_neighbours
-from waypost.engine.loop import run_to_end
+from waypost.engine.lane_runner import LaneRunner, Role, wake_neighbours
 from waypost.engine.options import Options
 from waypost.engine.stopping import Stopping
+from waypost.engine.summary import Summary
 from waypost.engine.workers import frames
 from waypost.engine.workers.file_share import Portion, Share
 from waypost.engine.workers.journal_share import Following
 from waypost.engine.workers.splitting import divided, falls_to
 from waypost.events.lines import SourceError
 from waypost.events.notices import Notice
-from waypost.http.transport import Transport
+from waypost.http.loop import run_to_end
+from waypost.http.transport import transport_of
 from waypost.plan import load
 from waypost.program.program import link
 from waypost.program.settings import Way
@@ -70,7 +71,7 @@ class Remote:
         else:
             self._waiting.set_exception(OSError(*refused))
 
-    def done(self, end: End) -> None:
+    def done(self, end: Summary) -> None:
         frames.send(
             self._writer,
             frames.Done(self._lane, ledgers.pack(end.ledger), end.stopped, end.unread, end.fault, end.faults),
@@ -89,12 +90,7 @@ class Work:
         way = Way(task.endpoint, task.tls, task.plain_http)
         program = link(divided(load(task.plan), task.divisor), task.given, way=way)
         self.following: Following | None = None
-        self.sender = Transport(
-            max(kind.policy.concurrency for kind in program.requests.values()),
-            tls=program.settings.tls,
-            secrets=program.secrets,
-            owner=program.owner,
-        )
+        self.sender = transport_of(program)
         sources = self._sources(task)
         keeping = Keeping(
             program.owner,
@@ -159,8 +155,7 @@ class Work:
         try:
             end = await self.runner.run()
         except SourceError as error:
-            keeping = self.runner.keeping
-            end = End(keeping.connection, keeping.source, Ledger(), fault=str(error), unread=True)
+            end = Summary(Ledger(), fault=str(error), unread=True)
         await self.sender.close()
         self.remote.done(end)
 
@@ -193,7 +188,7 @@ class Worker:
             try:
                 self._works[task.lane] = Work(task, begin, self)
             except SourceError as error:
-                Remote(self.writer, task.lane).done(End("", task.source, Ledger(), fault=str(error), unread=True))
+                Remote(self.writer, task.lane).done(Summary(Ledger(), fault=str(error), unread=True))
         listening = asyncio.create_task(self._listen())
         async with asyncio.TaskGroup() as group:
             for work in self._works.values():
