@@ -6,9 +6,7 @@ compiler and `--version` loads next to nothing (tests/proofs/test_layers.py keep
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 import traceback
 from typing import Any
@@ -18,7 +16,6 @@ import click
 from waypost.cli import streams
 from waypost.version import __version__
 
-USAGE = 2
 FAULT = 70
 
 STATUSES = {
@@ -58,9 +55,6 @@ COMMANDS = {
     "completion": ("waypost.cli.completion", "The script for completion in bash, zsh or fish."),
 }
 """name -> (module with a click command `command`, the line in --help)."""
-
-UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM)
-"""What a path may be that no command can use, wherever it is first looked at: too long, a link to itself, within a file, closed to us."""
 
 
 class Lazy(click.Group):
@@ -120,19 +114,17 @@ def main() -> None:
         error.show()
         _leave(error.exit_code)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename:
-            click.echo(f"waypost: cannot use {_cut(os.fsdecode(error.filename))}: {error.strerror}", err=True)
-            _leave(USAGE)
+        from waypost.cli import unusable
+
+        said = unusable.told(error) if isinstance(error, OSError) else None
+        if said is not None:
+            click.echo(f"waypost: {said[0]}", err=True)
+            _leave(said[1])
         # Nobody below catches what is our fault; here it gets its status, and its traceback for the report.
         traceback.print_exc()
         click.echo("waypost: this is a fault of waypost, please report it with the lines above", err=True)
         _leave(FAULT)
     _leave(status)
-
-
-def _cut(name: str) -> str:
-    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in name)
-    return shown if len(shown) <= 300 else f"{shown[:300]}…"
 
 
 def _leave(status: object) -> None:

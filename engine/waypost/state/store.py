@@ -98,9 +98,11 @@ class Store:
         try:
             self._database = connect(self.path, read_mark(self._lock))
             self.reader = reading(self.path)
-        except StateError:
+        except (StateError, sqlite3.Error) as error:
             os.close(self._lock)
-            raise
+            if isinstance(error, StateError):
+                raise
+            raise StateError(f"cannot use {self.path}: {error}") from None
         mark = mark_of(self._database)
         assert mark is not None
         self._synced_at = 0.0
