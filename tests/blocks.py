@@ -7,8 +7,11 @@ from functools import cache, partial
 from itertools import accumulate
 from typing import Any
 
-from waypost.events.lines import Chunk, Line, lines_of
+from waypost.delivery.commands import Command
+from waypost.delivery.lane import Lane, Position
+from waypost.events.lines import Chunk, Line, lines_of, scattered
 from waypost.events.mapped_chunk import NO_ACTION, Block, Owner
+from waypost.events.mapped_chunk import block_of as block_of_rows
 from waypost.events.results import Mapped
 from waypost.sources.shared import Source
 
@@ -47,3 +50,19 @@ def chunk_of(texts: Sequence[bytes], offset: int = 0, number: int = 1) -> Chunk:
     """Lines that follow each other in a file."""
     starts = [0, *accumulate(len(text) + 1 for text in texts)]
     return Chunk(b"\n".join(texts), offset, number, starts)
+
+
+def offer_rows(
+    lane: Lane, rows: Sequence[Mapped | list[Any]], lines: Sequence[Line], source: str, now: float, keys: Any = None
+) -> list[Command]:
+    """Offers lines of which each was mapped alone."""
+    chunk = scattered([line.data for line in lines], [(line.offset, line.end, line.number) for line in lines])
+    return lane.offer(block_of_rows(rows), chunk, 0, source, now, keys)
+
+
+def offer_one(
+    lane: Lane, results: list[Any], event: bytes, position: Position, now: float, key: Any = None
+) -> list[Command]:
+    """Offers one event."""
+    line = Line(event, position.offset, position.end, position.line)
+    return offer_rows(lane, [results], [line], position.source, now, None if key is None else [key])

@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from blocks import block_of, chunk_of
+from blocks import block_of, chunk_of, offer_one, offer_rows
 from waypost import plan as p
 from waypost.delivery.gate import Gate
 from waypost.delivery.lane import Dead, Lane, Position, Send
@@ -377,16 +377,16 @@ class World:
         before = dict(self.ended[index])
         if self.rng.random() < 0.5 and not self.schedule.ordered:
             lines = chunk_of([event.data for event in chunk], chunk[0].offset, chunk[0].number)
-            commands = lane.offer_block(block_of([event.results for event in chunk]), lines, 0, source, self.now)
+            commands = lane.offer(block_of([event.results for event in chunk]), lines, 0, source, self.now)
         elif self.rng.random() < 0.5:
             keys = [event.key for event in chunk] if self.schedule.ordered else None
-            commands = lane.offer_many([event.results for event in chunk], chunk, source, self.now, keys)
+            commands = offer_rows(lane, [event.results for event in chunk], chunk, source, self.now, keys)
         else:
             commands = []
             for event in chunk:
                 results = [event.results] if isinstance(event.results, Mapped) else event.results
                 position = Position(source, event.offset, event.number, event.end)
-                commands += lane.offer(list(results), event.data, position, self.now, event.key)
+                commands += offer_one(lane, list(results), event.data, position, self.now, event.key)
         self._die(index, commands)
         for event in chunk:
             for result in event.results if isinstance(event.results, list) else []:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import offer_one
 from waypost import plan as p
 from waypost.delivery.gate import FAILURES_TO_OPEN, LAPSE_S, NEVER, Gate, Limit
 from waypost.delivery.lane import Lane, Position, Send
@@ -291,7 +292,7 @@ def lanes_of(gate: Gate, policy: p.Request, count: int) -> list[Lane]:
 def offer(lane: Lane, count: int, now: float = 0.0) -> None:
     for number in range(count):
         position = Position("s", number * 10, number, number * 10 + 10)
-        lane.offer([Mapped("a", None, "r", (), b"x")], b"e", position, now)
+        offer_one(lane, [Mapped("a", None, "r", (), b"x")], b"e", position, now)
 
 
 @pytest.mark.parametrize(

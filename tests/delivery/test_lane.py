@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import offer_one
 from waypost import plan as p
 from waypost.delivery.gate import Gate
 from waypost.delivery.lane import LONE_REFUSALS, Dead, Lane, Position, Send
@@ -37,7 +38,8 @@ def lane_of(jitter: float = 1.0, **policy: Any) -> Lane:
 
 def offer(lane: Lane, number: int, size: int = 10, now: float = 0.0, group: tuple[Any, ...] = ()) -> list[Any]:
     body = str(number).encode().rjust(size, b"x")
-    return lane.offer(
+    return offer_one(
+        lane,
         [Mapped("send", None, "request", group, body)],
         b"event",
         Position("s", number * 100, number + 1, number * 100 + 100),
@@ -170,9 +172,9 @@ def test_ledger_closes_at_every_step(seed: int, script: list[str], count: int) -
         kind = rng.random()
         position = Position("s", number * 100, number, number * 100 + 100)
         if kind < 0.1:
-            lane.offer([Rejected(None, None, "malformed", "")], b"", position, 0.0)
+            offer_one(lane, [Rejected(None, None, "malformed", "")], b"", position, 0.0)
         elif kind < 0.2:
-            lane.offer([Filtered(None, None, "no_action"), Rejected("a", None, "require", "")], b"", position, 0.0)
+            offer_one(lane, [Filtered(None, None, "no_action"), Rejected("a", None, "require", "")], b"", position, 0.0)
         else:
             offer(lane, number)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_lane import ENVELOPE, drive, lane_of, offer, sends
 
-from blocks import block_of, chunk_of
+from blocks import block_of, chunk_of, offer_rows
 from waypost import plan as p
 from waypost.delivery.lane import LONE_REFUSALS, Dead, Lane, Send
 from waypost.delivery.outcome import Answer
@@ -54,20 +54,20 @@ rows = st.lists(
     st.sampled_from([0, 10]),
 )
 def test_block_is_its_lines_one_by_one(found: list[Any], size: int, answers: list[str], gap: int) -> None:
-    """`offer_block` gives the same requests, dead letters, ledger and cursor, on exact bytes, whatever is answered."""
+    """A block gives the same requests, dead letters, ledger and cursor, on exact bytes, whatever is answered."""
     batch = p.Batch(max_messages=4, max_bytes=200, max_message_bytes=100, max_wait_s=1.0)
     policy: Any = {"batch": batch, "responses": {"400": [p.ResponseRule(then="split")]}, "concurrency": 100}
     one, many = lane_of(**policy), lane_of(**policy)
     lines = lines_of(len(found), gap)
     first, second = [], []
     for row, line in zip(found, lines, strict=True):
-        first += one.offer_many([row], [line], "s", 0.0, [None])
+        first += offer_rows(one, [row], [line], "s", 0.0, [None])
     for at in range(0, len(found), size):
         block = block_of(found[at : at + size])
         places = [(line.offset, line.end, line.number) for line in lines[at : at + size]]
         texts = [EVENT] * block.count
         chunk = scattered(texts, places) if gap else chunk_of(texts, at * 100, at + 1)
-        second += many.offer_block(block, chunk, 0, "s", 0.0)
+        second += many.offer(block, chunk, 0, "s", 0.0)
     assert second == first
     script, now = iter(answers), 0.0
     while not one.idle and not one.stopped:
@@ -95,9 +95,9 @@ def test_body_at_its_limit(beyond: int, requests: int, keys: Any) -> None:
     last = 200 - len(ENVELOPE[0]) - len(ENVELOPE[1]) - 2 * 41 + beyond
     found = [Mapped("a", None, "request", (), b"x" * size) for size in (40, 40, last)]
     if keys is None:
-        lane.offer_block(block_of(found), chunk_of([EVENT] * 3), 0, "s", 0.0)
+        lane.offer(block_of(found), chunk_of([EVENT] * 3), 0, "s", 0.0)
     else:
-        lane.offer_many(found, lines_of(3), "s", 0.0, keys)
+        offer_rows(lane, found, lines_of(3), "s", 0.0, keys)
     assert len(sends(lane.tick(0.0, flush=True))) == requests
 
 
@@ -130,7 +130,7 @@ def test_settled_part_of_an_event_is_told_and_skipped() -> None:
         Mapped("b", 3, "request", (), b"2"),
         Filtered("c", None, "where"),
     ]
-    lane.offer_many([both], lines_of(1), "s", 0.0)
+    offer_rows(lane, [both], lines_of(1), "s", 0.0)
     _, second = sends(lane.tick(0.0))
     lane.settle(second.batch, Answer("200"), 0.0)
     found = lane.settled("s")
@@ -138,7 +138,7 @@ def test_settled_part_of_an_event_is_told_and_skipped() -> None:
     assert sorted(found.parts, key=str) == [(0, "b", 3), (0, "c", None)]
     again = lane_of()
     again.skip("s", found.cursor, found.ranges, found.parts)
-    again.offer_many([both], lines_of(1), "s", 0.0)
+    offer_rows(again, [both], lines_of(1), "s", 0.0)
     (send,) = sends(again.tick(0.0))
     assert send.bodies == (b"1",)
     assert again.ledger.deliveries == 1
@@ -149,7 +149,7 @@ def test_whole_events_are_skipped_and_not_counted() -> None:
     lane = lane_of(batch=p.Batch(max_messages=10))
     lane.skip("s", 100, [(200, 300), (300, 400), (900, 1000)])
     lines = lines_of(12)[1:]
-    lane.offer_many([Mapped("a", None, "request", (), b"%d" % line.offset) for line in lines], lines, "s", 0.0)
+    offer_rows(lane, [Mapped("a", None, "request", (), b"%d" % line.offset) for line in lines], lines, "s", 0.0)
     (send,) = sends(lane.tick(0.0, flush=True))
     assert [int(body) for body in send.bodies] == [100, 400, 500, 600, 700, 800, 1000, 1100]
     assert lane.ledger.read == 8
@@ -178,7 +178,7 @@ def test_what_has_settled_behind_a_stuck_event_takes_no_memory() -> None:
 
 
 def keyed(lane: Lane, number: int, key: str, now: float = 0.0) -> None:
-    lane.offer_many([Mapped("a", None, "request", (), b"%d" % number)], [lines_of(number + 1)[-1]], "s", now, [key])
+    offer_rows(lane, [Mapped("a", None, "request", (), b"%d" % number)], [lines_of(number + 1)[-1]], "s", now, [key])
 
 
 def numbers(found: list[Send]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from blocks import offer_one
 from conftest import CASES, ROOT
 from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
@@ -166,14 +167,16 @@ class Stand:
             chunk = Chunk(b"\n".join(self.lines), 0, 1, [*self.offsets, end])
             first = 0
             for block in self.program.map_data(chunk.data, 0, self.lines[0], 0.0):
-                self.take(self.lane.offer_block(block, chunk, first, "s", self.now))
+                self.take(self.lane.offer(block, chunk, first, "s", self.now))
                 first += block.count
             return
         for number, (line, offset) in enumerate(zip(self.lines, self.offsets, strict=True)):
             results = list(self.program.map(line, offset, self.lines[0], 0.0))
             key = f"u{number % 3}"
             self.take(
-                self.lane.offer(results, line, Position("s", offset, number + 1, offset + len(line) + 1), self.now, key)
+                offer_one(
+                    self.lane, results, line, Position("s", offset, number + 1, offset + len(line) + 1), self.now, key
+                )
             )
 
     def take(self, commands: list[Any]) -> list[Send]:
@@ -313,7 +316,9 @@ def test_what_had_ended_before_a_crash_is_not_sent_again(fates: list[str], batch
         if offset >= kept.cursor:
             results = list(stand.program.map(line, offset, stand.lines[0], 0.0))
             stand.take(
-                stand.lane.offer(results, line, Position("s", offset, number + 1, offset + len(line) + 1), stand.now)
+                offer_one(
+                    stand.lane, results, line, Position("s", offset, number + 1, offset + len(line) + 1), stand.now
+                )
             )
     stand.sent.clear()
     stand.run(server)
@@ -407,7 +412,7 @@ def test_index_counts_in_the_list_that_the_item_names() -> None:
     for number, kind in enumerate(kinds):
         line = json.dumps({"type": kind, "messageId": f"m{number}"}).encode()
         position = Position("s", number * 100, number + 1, number * 100 + 100)
-        stand.take(stand.lane.offer(list(program.map(line, number * 100, line, 0.0)), line, position, 0.0))
+        stand.take(offer_one(stand.lane, list(program.map(line, number * 100, line, 0.0)), line, position, 0.0))
     errors = [
         {"input_array": "events", "index": 2, "type": "no time"},
         {"input_array": "users", "index": 0, "type": "no id"},

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from blocks import offer_one
 from conftest import table
 from waypost import plan as p
 from waypost.compiler.pipeline import compile_text
@@ -54,7 +55,7 @@ def offered(program: Program, events: list[dict[str, Any]]) -> tuple[list[Send],
     for number, line in enumerate(lines):
         results = program.map(line, offset, lines[0], NOW)
         place = Position("s", offset, number + 1, offset + len(line) + 1)
-        dead += [held for held in lane.offer(list(results), line, place, 0.0) if isinstance(held, Dead)]
+        dead += [held for held in offer_one(lane, list(results), line, place, 0.0) if isinstance(held, Dead)]
         offset = place.end
     return [held for held in lane.tick(0.0, flush=True) if isinstance(held, Send)], dead
 

@@ -5,7 +5,7 @@ Takes nothing. Gives the commands of lane.py as data (they say what, and lane_ru
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
@@ -87,16 +87,3 @@ class Doubt(Struct, frozen=True):
 
 
 Command = Send | Dead | Doubt
-
-
-class Line(Protocol):
-    """A line of a source: its bytes without the line break, the offsets of it and behind it, its number (from 1)."""
-
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def number(self) -> int: ...

@@ -1,6 +1,6 @@
 """One lane: the deliveries of one source to one connection, as a pure state machine.
 
-Takes results of the program (`offer_block`, `offer_many`, `offer`), answers (`settle`) and the passing of time (`tick`), each with the
+Takes results of the program (`offer`), answers (`settle`) and the passing of time (`tick`), each with the
 instant. Gives commands: requests to send and dead letters to write. No I/O, no clock and no random in here, so that years of faults can be
 simulated in seconds. The instants must not run backwards.
 
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from waypost.delivery.batches import Batch, Family, Flow, RequestKind
-from waypost.delivery.commands import Broken, Command, Dead, Doubt, Line, Send
+from waypost.delivery.commands import Broken, Command, Dead, Doubt, Send
 from waypost.delivery.gate import NEVER
 from waypost.delivery.holding import Holding
 from waypost.delivery.outcome import Answer, Verdict, backoff, verdict_of, wait_asked
@@ -27,7 +27,7 @@ from waypost.delivery.progress import Position, Progress, Settled, end_all
 from waypost.delivery.results import Named, Sent
 from waypost.delivery.runs import Alone, Idle, Run, Where, one, runs_of
 from waypost.events.guard import REASON
-from waypost.events.lines import Chunk
+from waypost.events.lines import Chunk, Line
 from waypost.events.mapped_chunk import NO_ACTION, Block
 from waypost.events.results import Filtered, Mapped, Rejected
 
@@ -49,41 +49,24 @@ class Lane(Holding):
 
     # Events.
 
-    def offer(self, results: list[Any], event: bytes, position: Position, now: float, key: Any = None) -> list[Command]:
-        """What the program made of one event. Gives dead letters at once; requests come from `tick`. `key` orders (see order.py)."""
-        return self._offer(results, event, position, self._progress(position.source), now, key)
-
-    def offer_many(
-        self,
-        rows: Sequence[Mapped | list[Any]],
-        lines: Sequence[Line],
-        source: str,
-        now: float,
-        keys: Sequence[Any] | None = None,
+    def offer(
+        self, block: Block, lines: Chunk, first: int, source: str, now: float, keys: Sequence[Any] | None = None
     ) -> list[Command]:
-        """`offer` for many lines, as `Program.map_many` gives them: for each its one message, or the list of its results."""
+        """What the program made of a block's lines, the first of which is the one of `lines` with the index `first`. Gives dead letters at
+        once; requests come from `tick`. `keys` order, one a line (see order.py)."""
         progress = self._progress(source)
         commands: list[Command] = []
-        for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
-            results = [row] if isinstance(row, Mapped) else row
-            position = Position(source, line.offset, line.number, line.end)
-            commands += self._offer(results, line.data, position, progress, now, keys[index] if keys else None)
-        return commands
-
-    def offer_block(self, block: Block, lines: Chunk, first: int, source: str, now: float) -> list[Command]:
-        """`offer` for the lines of a block, the first of which is the one of `lines` with the index `first`."""
-        progress = self._progress(source)
-        if progress.skipped is not None:
-            last = first + block.count
-            return self.offer_many(block.rows(), [lines.line(index) for index in range(first, last)], source, now)
-        commands: list[Command] = []
+        if keys is not None or progress.skipped is not None:
+            for index, row in enumerate(block.rows()):
+                results = [row] if isinstance(row, Mapped) else row
+                key = keys[index] if keys else None
+                commands += self._offer(results, lines.line(first + index), progress, now, key)
+            return commands
         for found in runs_of(block, lines, first, progress):
             if isinstance(found, tuple):
                 commands += self._offer_run(*found, now)
             elif isinstance(found, Alone):
-                line = lines.line(found.index)
-                position = Position(source, line.offset, line.number, line.end)
-                commands += self._offer(found.results, line.data, position, progress, now, None)
+                commands += self._offer(found.results, lines.line(found.index), progress, now, None)
             else:
                 self._pass_over(found, lines, progress)
         return commands
@@ -101,7 +84,9 @@ class Lane(Holding):
         if flow.exceeds(group, run, now):
             commands: list[Command] = []
             for item in run.deliveries():
-                commands += self._offer([item.mapped], item.event, item.position, run.progress, now, None)
+                at = item.position
+                line = Line(item.event, at.offset, at.end, at.line)
+                commands += self._offer([item.mapped], line, run.progress, now, None)
             return commands
         count = run.count
         self.ledger.read += count
@@ -115,10 +100,9 @@ class Lane(Holding):
             part.progress.begin_all(part.offset, part.end, part.count)
         return []
 
-    def _offer(
-        self, results: list[Any], event: bytes, position: Position, progress: Progress, now: float, key: Any
-    ) -> list[Command]:
-        offset, end = position.offset, position.end
+    def _offer(self, results: list[Any], line: Line, progress: Progress, now: float, key: Any) -> list[Command]:
+        position = Position(progress.source, line.offset, line.number, line.end)
+        event, offset, end = line.data, line.offset, line.end
         if self.shared:
             progress.between(offset)
         skipped = progress.skipped

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from waypost.delivery.lane import ELSEWHERE, Command, Lane
-from waypost.events.lines import Chunk, Line, Piece, Turned, lines_of
-from waypost.events.mapped_chunk import Block
+from waypost.events.lines import Chunk, Line, Piece, Turned, lines_of, scattered
+from waypost.events.mapped_chunk import Block, block_of
 from waypost.events.results import Mapped, Rejected
 from waypost.program.order_key import order_key
 from waypost.program.program import Program, Result
@@ -30,7 +30,7 @@ class LaneMapper:
 
     def __init__(self, map_lines: MapLines | None, mine: Callable[[Any, bytes], bool] | None) -> None:
         """`map_lines` maps in another way than the program. `mine` says of a key and a line whether this worker has the event."""
-        self._map_lines = map_lines
+        self._map_lines = map_lines or many
         self._mine = mine
         self._older: dict[tuple[str, int], Program] = {}
         """Events of which a part has ended under an earlier plan: that plan maps them."""
@@ -60,12 +60,12 @@ class LaneMapper:
                 continue
             first = 0
             for block in self._blocks(source, piece, now):
-                yield lane.offer_block(block, piece, first, source.name, steady())
+                yield lane.offer(block, piece, first, source.name, steady())
                 first += block.count
 
     def _one_by_one(self, source: Source, chunk: Chunk) -> bool:
         """Whether something is to be known of each line, or one of them is mapped in another way."""
-        if self._key_of is not None or self._map_lines is not None or self.program.cut is not None:
+        if self._key_of is not None or self._map_lines is not many or self.program.cut is not None:
             return True
         return any(name == source.name and chunk.offset <= at < chunk.end for name, at in self._older)
 
@@ -77,14 +77,24 @@ class LaneMapper:
 
     def _take_lines(self, lane: Lane, source: Source, lines: list[Line], now: float, steady: float) -> list[Command]:
         keys = None if self._key_of is None else [self._key(line) for line in lines]
-        rows = self._mapped(source, lines, keys, now)
-        for index, line in enumerate(lines):
-            if line.__class__ is not Line and rows[index] is not ELSEWHERE:
+        rows: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
+        own = [index for index, line in enumerate(lines) if keys is None or self._has(keys[index], line)]
+        for index, row in zip(own, self._map_lines(self.program, source, [lines[at] for at in own], now), strict=True):
+            rows[index] = row
+        for index in own:
+            line = lines[index]
+            if line.__class__ is not Line:
                 rows[index] = [turned_away(self._kept(line))]
             elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
                 found = older.map(line.data, line.offset, older.kept(source.first_line), now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
-        return lane.offer_many(rows, [self._kept(line) for line in lines], source.name, steady, keys)
+        kept = scattered(
+            [self._kept(line).data for line in lines], [(line.offset, line.end, line.number) for line in lines]
+        )
+        return lane.offer(block_of(rows), kept, 0, source.name, steady, keys)
+
+    def _has(self, key: Any, line: Line) -> bool:
+        return self._mine is None or self._mine(key, line.data)
 
     def _kept(self, line: Line) -> Line:
         """A line as the lane holds it."""
@@ -101,26 +111,15 @@ class LaneMapper:
             self.program.guard.caught(error, "ordered", then="it has no place in the order")
             return None
 
-    def _mapped(
-        self, source: Source, lines: list[Line], keys: list[Any] | None, now: float
-    ) -> list[Mapped | list[Result]]:
-        map_lines = self._map_lines or many
-        if self._mine is None or keys is None:
-            return map_lines(self.program, source, lines, now)
-        own = [index for index, line in enumerate(lines) if self._mine(keys[index], line.data)]
-        found: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
-        rows = map_lines(self.program, source, [lines[index] for index in own], now)
-        for index, row in zip(own, rows, strict=True):
-            found[index] = row
-        return found
-
 
 def many(program: Program, source: Source, lines: list[Line], now: float) -> list[Mapped | list[Result]]:
-    """The results of a chunk of lines."""
-    if not lines:
-        return []
-    data, offsets = b"\n".join(line.data for line in lines), [line.offset for line in lines]
-    return program.map_text(data, offsets, program.kept(source.first_line), now).rows()
+    """The results of a chunk of lines. Those that are turned away (they may hold line feeds) have none yet."""
+    whole = [line for line in lines if line.__class__ is Line]
+    if not whole:
+        return [[] for _ in lines]
+    data, offsets = b"\n".join(line.data for line in whole), [line.offset for line in whole]
+    rows = iter(program.map_text(data, offsets, program.kept(source.first_line), now).rows())
+    return [next(rows) if line.__class__ is Line else [] for line in lines]
 
 
 def turned_away(line: Any) -> Rejected:

@@ -11,7 +11,7 @@ ends with `}`, and only when it gives as many values as there are lines. A line 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -184,6 +184,14 @@ class Block:
                 yield list(islice(messages, self.several[index]))
             else:
                 yield next(messages)
+
+
+def block_of(rows: Sequence[Mapped | list[Any]]) -> Block:
+    """The block of lines of which each has been mapped alone."""
+    others: dict[int, list[Result]] = {
+        index: [row] if isinstance(row, Mapped) else row for index, row in enumerate(rows)
+    }
+    return Block(len(rows), b"", [], others=others)
 
 
 class Lines:

@@ -16,9 +16,11 @@ from waypost.authoring.test import bodies
 from waypost.authoring.test.cases import MAX_REPLIES, START, Case, Reply
 from waypost.delivery.commands import Doubt
 from waypost.delivery.gate import Gate
-from waypost.delivery.lane import Command, Dead, Lane, Position, Send
+from waypost.delivery.lane import Command, Dead, Lane, Send
 from waypost.delivery.outcome import Answer, Verdict, verdict_of
 from waypost.delivery.results import Sent as Messages
+from waypost.events.lines import Line, alone
+from waypost.events.mapped_chunk import block_of
 from waypost.events.results import Filtered, Mapped
 from waypost.http.transport import Sent, Transport, url_as_sent
 from waypost.program.program import Program, Result
@@ -98,7 +100,8 @@ async def deliver(program: Program, case: Case, transport: Transport, destinatio
     for index, (line, offset) in enumerate(zip(case.events, case.offsets(), strict=True)):
         results = program.map(line, offset, case.event, case.now)
         course.ended += [_undelivered(item, index, offset) for item in results]
-        commands += lane.offer(list(results), line, Position("test", offset, index + 1, offset + len(line)), now)
+        place = Line(line, offset, offset + len(line), index + 1)
+        commands += lane.offer(block_of([results]), alone(place), 0, "test", now)
     for _ in range(10 * MAX_ATTEMPTS):
         for command in [*commands, *lane.tick(now, flush=True)]:
             await _obey(command, program, lane, course, transport, now)
