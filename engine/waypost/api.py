@@ -128,7 +128,7 @@ async def deliver(
     from waypost.engine.engine import Engine
     from waypost.engine.options import Options
     from waypost.http.reaching import prepare, reached, warn_of_plain
-    from waypost.http.transport import transport_of
+    from waypost.http.tokens import sender_of
     from waypost.sources.iterable import opened
     from waypost.state.store import Store
 
@@ -141,7 +141,7 @@ async def deliver(
     letters = Path(dead_letters) if dead_letters is not None else None
     options = Options(letters, connect_within_s, notice=notice)
     store = Store(Path(state)) if state is not None else None
-    sender = transport_of(program, notice)
+    sender = sender_of(program, notice)
     try:
         engine = Engine(options, store, lambda program: sender)
         async with opened(events, name) as source:

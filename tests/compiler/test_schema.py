@@ -15,7 +15,7 @@ from conftest import CASES, ROOT
 from waypost.authoring.test import cases
 from waypost.cli.schema import schema_text
 from waypost.compiler.pipeline import compile_text
-from waypost.compiler.read import connections_file, request, responses, settings_block, signing, spec_reader
+from waypost.compiler.read import connections_file, request, responses, settings_block, signing, spec_reader, tokens
 from waypost.compiler.read.operators import OPERATORS
 from waypost.compiler.schema import json_schema
 from waypost.compiler.schema.vocabulary import DOCS
@@ -60,6 +60,9 @@ PLACES = {
     "a test": cases.TEST,
     "a reply": cases.REPLY,
     "an expectation": cases.EXPECT,
+    "`oauth2`": tokens.WORDS,
+    "the grant of a token": tokens.GRANTS,
+    "the client of a token": tokens.CLIENTS,
     "`sign`": signing.SIGN,
     "the key of a signature": signing.KEY_FORMS,
     "the encoding of a signature": signing.ENCODINGS,

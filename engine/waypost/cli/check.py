@@ -17,6 +17,7 @@ from waypost.delivery.outcome import Answer
 from waypost.http.loop import run_to_end
 from waypost.http.probe import probe
 from waypost.http.reaching import prepare, reached, warn_of_plain
+from waypost.http.tokens import NO_TOKEN
 from waypost.plan import Plan, catalog
 from waypost.program.credentials import try_templates
 from waypost.program.settings import Bound, SettingError, Way, bind
@@ -129,6 +130,8 @@ def _name(plan: Plan) -> str:
 
 
 def _said(answer: Answer) -> str:
+    if answer.error.startswith(NO_TOKEN):
+        return answer.error
     if answer.status == "unsent":
         return f"could not be reached: {answer.error}"
     if answer.status == "unanswered":

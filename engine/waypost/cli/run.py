@@ -376,9 +376,9 @@ def working_apart(ends: dict[str, str], *, watch: bool, options: Options) -> Non
 def sender_for(program: Program, options: Options) -> Sender:
     if options.masked:
         return DryRun(quiet=options.map_lines is not None)
-    from waypost.http.transport import transport_of
+    from waypost.http.tokens import sender_of
 
-    return transport_of(program, options.notice)
+    return sender_of(program, options.notice)
 
 
 def watching_at(text: str) -> Watcher:

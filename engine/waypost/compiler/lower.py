@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import msgspec
 from msgspec import UNSET
 
 from waypost import plan as p
@@ -86,7 +87,14 @@ def _auth(auth: AuthSpec) -> p.Auth:
         headers=group("headers"),
         query=group("query"),
         body=group("body"),
+        oauth2=None if auth.oauth2 is None else _oauth2(auth.oauth2, group("oauth2")),
     )
+
+
+def _oauth2(plain: p.OAuth2, held: dict[str, p.Value]) -> p.OAuth2:
+    form = {name.removeprefix("form."): node for name, node in held.items() if name.startswith("form.")}
+    texts = {name: node for name, node in held.items() if not name.startswith("form.")}
+    return msgspec.structs.replace(plain, form=form, **texts)
 
 
 def _probe(check: RequestSpec) -> p.Probe:

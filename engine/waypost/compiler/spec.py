@@ -165,9 +165,10 @@ class RequestSpec:
 
 @dataclass(frozen=True)
 class AuthSpec:
-    """`kind.name` -> expression: "basic.username", "bearer", "headers.x-api-key", ..."""
+    """`kind.name` -> expression: "basic.username", "bearer", "headers.x-api-key", ...; of `oauth2` what needs no expression."""
 
     values: dict[str, Val] = field(default_factory=dict)
+    oauth2: p.OAuth2 | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 
 from waypost import plan as p
 from waypost.delivery.outcome import Answer
+from waypost.http.tokens import authorized
 from waypost.http.transport import Transport
 from waypost.program.credentials import secrets_of
 from waypost.program.request.render import RequestProgram
@@ -23,8 +24,10 @@ async def probe(plan: p.Plan, bound: Bound, owner: str = "", timeout_s: float = 
     check = plan.check
     request = p.Request(method=check.method, url=check.url, headers=check.headers, query=check.query)
     wire = RequestProgram(request, plan.auth, bound).render((), [], time.time())
-    transport = Transport(1, tls=bound.tls, secrets=secrets_of(plan, bound), owner=owner)
+    secrets = secrets_of(plan, bound)
+    transport = Transport(1, tls=bound.tls, secrets=secrets, owner=owner)
+    sender = authorized(transport, plan.auth, bound, secrets, owner)
     try:
-        return await transport.send(wire, timeout_s)
+        return await sender.send(wire, timeout_s)
     finally:
-        await transport.close()
+        await sender.close()

@@ -37,6 +37,7 @@ def urls_of(plan: p.Plan, bound: Bound) -> Iterator[str]:
         return
     env = interpret.Env(event=MISSING, settings=bound, now=0)
     probes = [plan.check.url] if plan.check is not None else []
+    probes += [plan.auth.oauth2.token_url] if plan.auth.oauth2 is not None else []
     for url in [*(request.url for request in plan.requests.values()), *probes]:
         text = ""
         for part in url.parts if isinstance(url, p.Text) else [url]:

@@ -130,7 +130,7 @@ class Transport:
         )
         self._max_age = max_age_s
         self._network = None if script is None else Scripted(script)
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
         self._proxies = Proxies(os.environ)
         self._trust = trust_of(tls or Tls(), owner)
         # A proxy is no part of a connection: it is believed as any server is, and is shown no certificate of the connection's.
@@ -193,6 +193,7 @@ class Transport:
 
         def describe(error: BaseException) -> Wrong:
             wrong = what_went_wrong(error, url, proxy)
+            # Tokens join them while requests are under way.
             mask = masker((*self._secrets, *(proxy.secrets() if proxy else ())))
             return Wrong(mask(wrong.said), wrong.hopeless)
 

@@ -115,6 +115,20 @@ class Basic(Struct, frozen=True, kw_only=True):
     password: Value
 
 
+class OAuth2(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How a token is asked for: `grant` is client_credentials or refresh_token, `client` says where the client's id and secret go, into a Basic
+    header (basic) or the form; `form` holds what the form has besides."""
+
+    token_url: Value
+    client_id: Value
+    client_secret: Value | None = None
+    grant: str = "client_credentials"
+    scope: Value | None = None
+    refresh_token: Value | None = None
+    client: str = "basic"
+    form: dict[str, Value] = {}
+
+
 class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What goes with every request and the check. `body` members are added to the JSON object of a request's body."""
 
@@ -123,6 +137,7 @@ class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
     headers: dict[str, Value] = {}
     query: dict[str, Value] = {}
     body: dict[str, Value] = {}
+    oauth2: OAuth2 | None = None
 
 
 class Batch(Struct, frozen=True, kw_only=True):

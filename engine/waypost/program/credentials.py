@@ -35,6 +35,8 @@ URL, HEADER, QUERY, JSON = "url", "header", "query", "JSON"
 """What a value becomes where it stands: text but in JSON; a url has no place for a value that is not there."""
 SIGNED, KEY_FORMS = "signed", {"text": "key", "base64": "base64 key"}
 """Text that is signed, and how its key is written."""
+GIVEN = "given"
+"""Text that cannot be left out."""
 HEADERS, PARAMETERS = "headers", "parameters"
 """An object whose entries are headers, or the query's."""
 
@@ -76,6 +78,8 @@ def _places(plan: p.Plan) -> Iterator[Place]:
         yield Place("`auth.basic.password`", HEADER, auth.basic.password)
     if auth.bearer is not None:
         yield Place("`auth.bearer`", HEADER, auth.bearer)
+    if auth.oauth2 is not None:
+        yield from _of_oauth2(auth.oauth2)
     yield from _named("`auth.headers.", HEADER, auth.headers)
     yield from _named("`auth.query.", QUERY, auth.query)
     yield from _named("`auth.body.", JSON, auth.body)
@@ -83,6 +87,16 @@ def _places(plan: p.Plan) -> Iterator[Place]:
         yield Place(f"`check.{plan.check.method}`", URL, plan.check.url, "check:")
         yield from _named("`check.headers.", HEADER, plan.check.headers, "check:")
         yield from _named("`check.query.", QUERY, plan.check.query, "check:")
+
+
+def _of_oauth2(oauth2: p.OAuth2) -> Iterator[Place]:
+    yield Place("`auth.oauth2.token_url`", URL, oauth2.token_url, "auth.oauth2:")
+    for word in ("client_id", "client_secret", "refresh_token"):
+        if (node := getattr(oauth2, word)) is not None:
+            yield Place(f"`auth.oauth2.{word}`", GIVEN, node)
+    if oauth2.scope is not None:
+        yield Place("`auth.oauth2.scope`", KEY_FORMS["text"], oauth2.scope)
+    yield from _named("`auth.oauth2.form.", KEY_FORMS["text"], oauth2.form)
 
 
 def _named(before: str, kind: str, held: dict[str, p.Value], of: str = "") -> Iterator[Place]:
@@ -176,13 +190,13 @@ def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
         raise Fault("wrong_type", f"expected text, a number or a boolean, found {values.typeof(value)}")
     text = text_part(value)
     if text is MISSING:
-        if kind in (URL, SIGNED):
-            what = "a url" if kind == URL else "what is signed"
+        if kind in (URL, SIGNED, GIVEN):
+            what = {URL: "a url", SIGNED: "what is signed", GIVEN: "a request for a token"}[kind]
             raise Fault("url_part_missing", f"it has no value, and {what} needs one there")
         return 0
     if kind == KEY_FORMS["base64"]:
         signing.decoded(text)
-    if kind in (SIGNED, *KEY_FORMS.values()):
+    if kind in (SIGNED, GIVEN, *KEY_FORMS.values()):
         return 0
     return len(text.encode()) if kind == HEADER else len(quote(text, safe=""))
 

@@ -33,6 +33,7 @@ def _texts(origin: Origin, env: interpret.Env) -> Iterator[str]:
 def check_hosts(plan: p.Plan, bound: Bound, owner: str) -> None:
     """Raises SettingError. Every template over settings has been tried before, so that none faults here."""
     urls = [request.url for request in plan.requests.values()] + ([plan.check.url] if plan.check is not None else [])
+    urls += [plan.auth.oauth2.token_url] if plan.auth.oauth2 is not None else []
     found: dict[str, None] = {}
     for url in urls:
         origin = origin_of(url)

@@ -89,7 +89,8 @@ def field_place(plan: Plan, action: str, field: str) -> str:
 
 
 def writer(connection: str, plan: Plan, secrets: list[str], kept: Callable[[bytes], bytes] = bytes) -> Writer:
-    return Writer(connection, plan, masker(secrets), kept)
+    # Tokens join them while requests are under way.
+    return Writer(connection, plan, lambda text: masker(secrets)(text), kept)
 
 
 def line_of(event: bytes, record: bytes) -> bytes:

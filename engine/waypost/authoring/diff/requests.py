@@ -165,6 +165,11 @@ def _auth(auth: p.Auth) -> dict[str, p.Value]:
         found |= {"basic.username": auth.basic.username, "basic.password": auth.basic.password}
     if auth.bearer is not None:
         found["bearer"] = auth.bearer
+    if auth.oauth2 is not None:
+        held = {word: getattr(auth.oauth2, word) for word in auth.oauth2.__struct_fields__ if word != "form"}
+        held |= {f"form.{name}": node for name, node in auth.oauth2.form.items()}
+        nodes = {word: p.Const(value=node) if isinstance(node, str) else node for word, node in held.items()}
+        found |= {f"oauth2.{word}": node for word, node in nodes.items() if node is not None}
     for group in ("headers", "query", "body"):
         found |= {f"{group}.{name}": node for name, node in getattr(auth, group).items()}
     return found

@@ -94,6 +94,9 @@ def _credentials(plan: p.Plan) -> Iterator[Block]:
         )
     if auth.bearer is not None:
         lines.append(("a bearer token: ", *_text(auth.bearer)))
+    if auth.oauth2 is not None:
+        client = (", client ", *_text(auth.oauth2.client_id))
+        lines.append(("a token (OAuth 2, ", Code(auth.oauth2.grant), ") from ", *_text(auth.oauth2.token_url), *client))
     for where, held in (("header", auth.headers), ("query parameter", auth.query), ("member of the body", auth.body)):
         lines += [(f"the {where} ", Code(name), ": ", *_text(node)) for name, node in held.items()]
     if not lines and plan.check is None:

@@ -21,7 +21,7 @@ RETRYABLE = (408, 409, 423, 425, 429)
 
 def check(spec: Spec, report: Report) -> None:
     for request in spec.requests():
-        check_url(spec, request, report)
+        check_url(spec, request.url, report)
         _headers(request.headers, request, report)
         _signed(request, report)
         _objects(request, report)
@@ -35,11 +35,22 @@ def check(spec: Spec, report: Report) -> None:
             _header(key, val.span, report)
             for word in {action.request.word for action in spec.actions.values() if action.request.body is not None}:
                 bodies.content_type(FORMATS[word], key, val, report)
+    _client(spec, report)
     _twice(spec, report)
     for action in spec.actions.values():
         _dedupe(action, report)
         results.check_action(action, report)
     bodies.check(spec, report)
+
+
+def _client(spec: Spec, report: Report) -> None:
+    """The OAuth 2 client: where it asks, and that its secrets are secret."""
+    held = spec.auth.values
+    if (url := held.get("oauth2.token_url")) is not None:
+        check_url(spec, url, report)
+    for word in ("client_secret", "refresh_token"):
+        if (val := held.get(f"oauth2.{word}")) is not None and not val.broken:
+            signing.check_secret(val, f"the `{word}` of an OAuth 2 client", spec, report)
 
 
 def _headers(headers: dict[str, Val], request: RequestSpec, report: Report) -> None:
@@ -81,7 +92,9 @@ def _header(name: str, span: Span, report: Report) -> None:
 
 def _twice(spec: Spec, report: Report) -> None:
     """One header from two places: auth and the request, or two spellings of one name."""
-    auth: dict[str, str] = {"authorization": "`auth`"} if {"basic.username", "bearer"} & spec.auth.values.keys() else {}
+    kinds = {"basic.username": "basic", "bearer": "bearer", "oauth2.token_url": "oauth2"}
+    kinds = {name: word for name, word in kinds.items() if name in spec.auth.values}
+    auth: dict[str, str] = {"authorization": "`auth`"} if kinds else {}
     for name, val in spec.auth.values.items():
         group, _, key = name.partition(".")
         if group == "headers":
@@ -93,9 +106,10 @@ def _twice(spec: Spec, report: Report) -> None:
                     f"{auth[key.lower()]} sets it",
                 )
             auth[key.lower()] = "`auth`"
-    if {"basic.username", "bearer"} <= spec.auth.values.keys():
-        span = spec.auth.values["bearer"].span
-        report.say("D111", "`basic` and `bearer` both set the header `Authorization`", span, help="keep one")
+    if len(kinds) > 1:
+        (_, first), (name, second) = list(kinds.items())[:2]
+        span = spec.auth.values[name].span
+        report.say("D111", f"`{first}` and `{second}` both set the header `Authorization`", span, help="keep one")
     for request in spec.requests():
         seen = dict(auth)
         names = [("headers", name) for name in request.headers]

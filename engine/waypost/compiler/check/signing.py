@@ -14,7 +14,7 @@ def check(request: RequestSpec, spec: Spec, report: Report) -> None:
     _sent(sign, report)
     _of_body(request, sign, report)
     if not sign.key.broken:
-        _key(sign.key, spec, report)
+        check_secret(sign.key, "the key of a signature", spec, report)
 
 
 def _sent(sign: SignSpec, report: Report) -> None:
@@ -33,7 +33,8 @@ def _of_body(request: RequestSpec, sign: SignSpec, report: Report) -> None:
     report.say("D124", "what is signed does not hold the body", sign.text.span, "anybody could send another one", help)
 
 
-def _key(key: Val, spec: Spec, report: Report) -> None:
+def check_secret(key: Val, of: str, spec: Spec, report: Report) -> None:
+    """Whether a secret setting holds it."""
     named: list[str] = []
 
     def look(node: p.Value) -> None:
@@ -45,13 +46,13 @@ def _key(key: Val, spec: Spec, report: Report) -> None:
     if named and (len(known) < len(named) or any(setting.secret for setting in known)):
         return
     what = f"the setting `{named[0]}`" if named else "a constant"
-    label = "whoever knows the key can sign anything"
+    label = "whoever knows it can send anything"
     help = (
         "give the setting `secret: true`"
         if named
         else 'make it a setting with `secret: true`, and write `"{{ settings.… }}"`'
     )
-    report.say("X108", f"{what} is the key of a signature, and is no secret", key.span, label, help)
+    report.say("X108", f"{what} is {of}, and is no secret", key.span, label, help)
 
 
 def _names(val: Val, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Urls of requests (family D): where they go is fixed by the spec or by settings, never by an event, and it is https.
 
-Takes a spec and one of its requests. What settings may hold in a host is in lang/hosts.py: known here of choices and defaults, of other values
-when the plan is linked.
+Takes a spec and the url of one of its requests. What settings may hold in a host is in lang/hosts.py: known here of choices and defaults, of
+other values when the plan is linked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from waypost import plan as p
 from waypost.compiler.read.source import Span
 from waypost.compiler.report.diagnostic import Report
-from waypost.compiler.spec import RequestSpec, SettingSpec, Spec
+from waypost.compiler.spec import SettingSpec, Spec, Val
 from waypost.lang.hosts import HOST, PORT, SCHEME, Origin, Piece, host_fault, of_settings, origin_of, piece_fault
 from waypost.lang.urls import LOOPBACK, url_fault
 
@@ -21,8 +21,8 @@ KINDS = ("string", "integer", "choice")
 """Types of settings whose values may be a part of a host."""
 
 
-def check_url(spec: Spec, request: RequestSpec, report: Report) -> None:
-    node, span = request.url.node, request.url.span
+def check_url(spec: Spec, url: Val, report: Report) -> None:
+    node, span = url.node, url.span
     pieces: list[p.Value] = [*node.parts] if isinstance(node, p.Text) else [node]
     origin = origin_of(node)
     if origin is None:

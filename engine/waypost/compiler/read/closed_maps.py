@@ -16,9 +16,6 @@ from waypost.compiler.report.diagnostic import Fix, Report
 from waypost.compiler.report.suggest import nearest
 from waypost.lang.words import snakecase
 
-RESERVED = ("oauth2",)
-"""Words of the language that come in a later version."""
-
 PLACES = {
     "trigger": "an action",
     "mapping": "an action or a shared block",
@@ -42,6 +39,10 @@ PLACES = {
     "text": "a request",
     "content_type": "a request",
     "sign": "a request",
+    "oauth2": "`auth`",
+    "token_url": "the `oauth2` of `auth`",
+    "client_id": "the `oauth2` of `auth`",
+    "client_secret": "the `oauth2` of `auth`",
     "hmac_sha256": "the `sign` of a request",
     "hmac_sha1": "the `sign` of a request",
     "secret": "a setting",
@@ -114,14 +115,7 @@ class Closed:
                 continue
             near = nearest(key.text, known)
             habit = foreign_words.meant(key.text, known, foreign_words.KEYS)
-            if key.text in RESERVED:
-                self.add(
-                    "S106",
-                    f"`{key.text}` is reserved for a later version of the language",
-                    key.span,
-                    "not yet supported",
-                )
-            elif near is not None:
+            if near is not None:
                 self.add(
                     "S101",
                     f"{what} has no key `{key.text}`",

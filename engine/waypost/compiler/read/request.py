@@ -19,6 +19,7 @@ from waypost.compiler.read.places import AUTH, BODY, OBJECTS, TEXT
 from waypost.compiler.read.responses import read_responses
 from waypost.compiler.read.signing import read_sign
 from waypost.compiler.read.source import Span
+from waypost.compiler.read.tokens import read_oauth2
 from waypost.compiler.read.values import Values
 from waypost.compiler.spec import AuthSpec, Located, RequestSpec, Val
 from waypost.lang.bodies import FORMATS
@@ -32,7 +33,7 @@ def request_words() -> tuple[str, ...]:
 
 REQUEST = request_words()
 PROBE = (*METHODS, "headers", "query")
-AUTH_KINDS = ("basic", "bearer", "headers", "query", "body")
+AUTH_KINDS = ("basic", "bearer", "oauth2", "headers", "query", "body")
 BASIC = ("username", "password")
 BATCH = ("max_messages", "max_bytes", "max_message_bytes", "max_wait")
 RATE = ("requests", "messages")
@@ -230,6 +231,7 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
     closed = values.closed
     held = closed.map(node, "`auth`")
     found: dict[str, Val] = {}
+    oauth2: p.OAuth2 | None = None
     if held is None:
         return AuthSpec()
     closed.keys(held, AUTH_KINDS, "`auth`")
@@ -246,7 +248,10 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
                         found[f"basic.{part}"] = values.text(text, AUTH)
         elif name.text == "bearer":
             found["bearer"] = values.text(value, AUTH)
+        elif name.text == "oauth2":
+            oauth2, texts = read_oauth2(value, values)
+            found |= texts
         elif name.text in ("headers", "query", "body"):
             for key, val in values.texts(value, AUTH, f"`{name.text}`").items():
                 found[f"{name.text}.{key}"] = val
-    return AuthSpec(found)
+    return AuthSpec(found, oauth2)

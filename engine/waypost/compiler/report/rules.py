@@ -30,7 +30,6 @@ S102 key-elsewhere | The key has a meaning, but not at this place.
 S103 missing-key | Something that the language needs here is not there.
 S104 wrong-type | The value is of another kind than the key takes.
 S105 not-one-of | The value is not one of the words that the key takes.
-S106 reserved | The word belongs to the language, but this version does not support it yet.
 S107 unit | A size, time or rate carries its unit (`500kB`, `1s`, `1000/s`), so that nobody has to guess it.
 S108 conflict | Two keys that exclude each other.
 S109 name | Names are lower-case words joined by `_`, so that they work in files, settings and metrics.
@@ -132,7 +131,7 @@ X104 secret-not-marked | A setting that is named like a credential and is not `s
 X105 open-source | A source that other machines can reach takes events from anybody, unless it asks for a write key.
 X106 secret-in-file | A secret comes from the environment or a file of its own; in a file that is committed it is no secret any more.
 X107 secret-in-several | The values of a list or map are shown, and stand in a connection's plan: a secret is a setting of its own.
-X108 key-not-secret | Whoever knows the key of a signature can sign anything: it is a secret setting.
+X108 key-not-secret | The key of a signature and the secrets of an OAuth 2 client are secret settings: whoever knows them can send anything.
 C101 unused-setting | A setting that nothing reads misleads whoever fills it in.
 C102 unused-suppression | A suppression that hides nothing would hide the next mistake on its line.
 C103 suppression | A suppression names a rule that leaves room for judgement, and says why.
@@ -163,5 +162,5 @@ JUDGEMENT = (
 )
 """The rules that one line may be excused from: what they find has a meaning. What the others find has none that could be compiled."""
 
-RETIRED = {"M215": "patterns are matched in linear time now"}
+RETIRED = {"S106": "every word of the language is supported now", "M215": "patterns are matched in linear time now"}
 """Rules that there were, and why they are gone: a line that was excused from one is still read."""

@@ -20,6 +20,7 @@ from waypost.compiler.read import (
     settings_block,
     signing,
     spec_reader,
+    tokens,
     units,
 )
 from waypost.compiler.read.closed_maps import NAME
@@ -227,8 +228,18 @@ def _auth() -> Schema:
     return _closed(
         "`auth`",
         request.AUTH_KINDS,
-        {"basic": basic, "bearer": _ref("text"), "headers": texts, "query": texts, "body": texts},
+        {"basic": basic, "bearer": _ref("text"), "oauth2": _oauth2(), "headers": texts, "query": texts, "body": texts},
     )
+
+
+def _oauth2() -> Schema:
+    words: dict[str, Schema] = dict.fromkeys(tokens.TEXTS, _ref("text"))
+    words |= {
+        "grant": _one_of(tokens.GRANTS, "the grant of a token"),
+        "client": _one_of(tokens.CLIENTS, "the client of a token"),
+        "form": {"type": "object", "additionalProperties": _ref("text")},
+    }
+    return _closed("`oauth2`", tokens.WORDS, words, required=("token_url", "client_id"))
 
 
 def _check() -> Schema:

@@ -109,6 +109,7 @@ the check
 `auth`
   basic | HTTP Basic credentials.
   bearer | A bearer token.
+  oauth2 | A token that is asked for, and renewed, as OAuth 2 says.
   headers | Header -> text.
   query | Parameter -> text.
   body | Members added to the JSON object of the body, masked wherever it is shown.
@@ -129,6 +130,21 @@ the key of a signature
 the encoding of a signature
   hex | Hexadecimal digits, in small letters.
   base64 | Base64, with its padding.
+`oauth2`
+  token_url | Where tokens are asked for.
+  client_id | The client's id.
+  client_secret | The client's secret, a secret setting.
+  scope | What the token is asked for.
+  refresh_token | The token that others are asked for with, a secret setting.
+  grant | How it is asked for.
+  client | Where the client's id and secret go.
+  form | What the form holds besides, such as an `audience`.
+the grant of a token
+  client_credentials | In the client's own name. The default.
+  refresh_token | With a `refresh_token` that somebody has granted.
+the client of a token
+  basic | Into the header `Authorization`, as the standard has it. The default.
+  form | Into the form, beside `grant_type`.
 `batch`
   max_messages | The most messages in one request.
   max_bytes | The most bytes of the body before compression, such as `500kB`.

@@ -31,7 +31,7 @@ from waypost.engine.workers.splitting import divided, falls_to
 from waypost.events.lines import SourceError
 from waypost.events.notices import Notice
 from waypost.http.loop import run_to_end
-from waypost.http.transport import transport_of
+from waypost.http.tokens import sender_of
 from waypost.plan import load
 from waypost.program.program import link
 from waypost.program.settings import Way
@@ -90,7 +90,7 @@ class Work:
         way = Way(task.endpoint, task.tls, task.plain_http)
         program = link(divided(load(task.plan), task.divisor), task.given, way=way)
         self.following: Following | None = None
-        self.sender = transport_of(program)
+        self.sender = sender_of(program)
         sources = self._sources(task)
         keeping = Keeping(
             program.owner,

@@ -65,8 +65,8 @@ class RequestProgram:
         """The body with marks for the messages, by whether it is shown, and by which of several lists hold any."""
         self._request = grouping.split(request).request
         self._shown = _without_now(self._request)
-        self._origin = _origin(self._request.url)
-        self._shown_origin = _origin(self._shown.url)
+        self._origin = origin_or_none(self._request.url)
+        self._shown_origin = origin_or_none(self._shown.url)
         self._auth = auth
         self._shown_auth = _auth_without_now(auth)
         self._bound = bound
@@ -130,7 +130,7 @@ class RequestProgram:
             sign, within = signed
             headers.update(_headers(sign.headers, {}, within))
             query.update(_over(sign.query, {}, within))
-        url = _url(origin, query, env, self._bound.endpoint_override, masked)
+        url = url_of(origin, query, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body), self._by_message)
 
     def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
@@ -284,15 +284,20 @@ def _authorization(auth: p.Auth, env: interpret.Env, masked: bool) -> dict[str, 
     if auth.bearer is not None:
         token = text_part(interpret.evaluate(auth.bearer, env))
         return {} if token is MISSING else {"authorization": _clean(f"Bearer {_clean(token)}")}
+    if auth.oauth2 is not None and masked:
+        # Whoever sends it puts the token in (http/tokens.py).
+        return {"authorization": "Bearer <token>"}
     return {}
 
 
-def _origin(url: p.Value) -> Origin:
+def origin_or_none(url: p.Value) -> Origin:
     """A url without a host does not compile; what else comes here is one that cannot be sent to."""
     return origin_of(url) or Origin((), tuple(url.parts) if isinstance(url, p.Text) else (url,))
 
 
-def _url(origin: Origin, query: Mapping[str, str], env: interpret.Env, override: str | None, masked: bool) -> str:
+def url_of(
+    origin: Origin, query: Mapping[str, str], env: interpret.Env, override: str | None, masked: bool = False
+) -> str:
     safe = "<>" if masked else ""
     text = origin_text(origin, env)
     for piece in origin.rest:
