@@ -1,7 +1,7 @@
 """The request that asks for an OAuth 2 token, and what its answer means.
 
-Takes a plan.OAuth2 and the bound settings. Gives a Wire, and of an answer's body a `Granted` or why there is none. Pure: sending it, and when, is
-http/tokens.py's.
+Takes a plan.OAuth2 and the bound settings. Gives a Wire, and of an answer's body a `Granted` or why there is none. Pure: sending it, and
+when, is http/tokens.py's.
 """
 
 from __future__ import annotations
