@@ -87,12 +87,18 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
     assert len(background) == 1
 
 
-def test_answers_that_name_messages(tmp_path: Path) -> None:
-    for language, name, body in FENCE.findall((ROOT / "docs" / "answers.md").read_text(encoding="utf-8")):
+@pytest.mark.parametrize("page", ["answers.md", "requests.md"])
+def test_a_page_of_examples_works_as_it_is_written(page: str, tmp_path: Path) -> None:
+    """A 207 by ids; a form, and several lists in one request."""
+    ran = 0
+    for language, name, body in FENCE.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
         if language == "console":
             run_block(body, tmp_path, [])
+            ran += body.count("$ waypost test")
         elif name:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(body, encoding="utf-8")
+    assert ran
 
 
 # The migration page.
