@@ -165,11 +165,13 @@ class Retry(Struct, frozen=True, kw_only=True):
     max_wait_s: float = 3600.0
 
 
-class Dedupe(Struct, frozen=True, kw_only=True):
-    """What the destination deduplicates by (output paths such as `messageId`, dotted) and for how many seconds."""
+class Dedupe(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the destination deduplicates by (output paths such as `messageId`, dotted) and for how many seconds. `unsafe`: by
+    nothing that can be relied on."""
 
-    by: list[str]
-    within_s: float
+    by: list[str] = []
+    within_s: float = 0.0
+    unsafe: bool = False
 
 
 class ResponseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -111,9 +111,16 @@ def _dedupe(old: p.Dedupe | None, new: p.Dedupe | None, change: Callable[..., Ch
         return
     if old is not None and new is not None and sorted(old.by) != sorted(new.by):
         yield change("dedupe_changed", "other fields", "dedupe.by", ", ".join(old.by), ", ".join(new.by))
-    before, after = ("" if held is None else notation.seconds(held.within_s) for held in (old, new))
+    before, after = map(_window, (old, new))
     if before != after:
         yield change("dedupe_window", _moved(before, after), "dedupe.within", before, after)
+
+
+def _window(held: p.Dedupe | None) -> str:
+    if held is None:
+        return ""
+    words = [notation.seconds(held.within_s)] * bool(held.by) + ["unsafe"] * held.unsafe
+    return ", ".join(words)
 
 
 def _batch(request: p.Request) -> str:

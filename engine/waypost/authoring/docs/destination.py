@@ -291,7 +291,9 @@ def _limits(request: p.Request) -> Iterator[tuple[Line, ...]]:
             f", at most {notation.seconds(request.retry.max_wait_s)}",
         ),
     )
-    if request.dedupe is not None:
+    if request.dedupe is not None and request.dedupe.unsafe:
+        yield (("A repeated message",), ("is not known for sure",))
+    if request.dedupe is not None and request.dedupe.by:
         by = words([(Code(name),) for name in request.dedupe.by], " and ")
         yield (("A repeated message is known by",), (*by, f" for {notation.seconds(request.dedupe.within_s)}"))
 

@@ -134,7 +134,15 @@ def _limits(request: RequestSpec, report: Report) -> None:
     if batch is not None and not {"batch.max_messages", "batch.max_bytes"} & spans.keys():
         report.say("D104", "`batch` has no limit", spans["batch"], help="give `max_messages`, `max_bytes` or both")
     retry, dedupe = request.plain.retry, request.plain.dedupe
-    if dedupe is not None and retry.for_s > dedupe.within_s > 0:
+    if dedupe is not None and dedupe.unsafe and "unanswered" not in request.plain.responses:
+        report.say(
+            "D122",
+            "nothing tells a repeated message, and what becomes of one that was not answered is not said",
+            spans.get("dedupe.unsafe", request.span),
+            "it may have arrived",
+            "`responses: {unanswered: retry}` may send it twice; `{unanswered: reject}` keeps it as a dead letter",
+        )
+    if dedupe is not None and not dedupe.unsafe and retry.for_s > dedupe.within_s > 0:
         span = spans.get("retry.for") or spans.get("dedupe.within") or request.span
         report.say(
             "D105",

@@ -217,7 +217,12 @@ def _choice(member: fql.Literal, name: str, choices: list[str], condition: Condi
 def _same_key(first: ActionSpec, second: ActionSpec, report: Report) -> None:
     """Two actions that one event matches, both keyed by the event: the destination keeps one of the two messages."""
     dedupe = first.request.plain.dedupe
-    if dedupe is None or second.request.plain.dedupe is None or second.request.plain.dedupe.by != dedupe.by:
+    if (
+        dedupe is None
+        or not dedupe.by
+        or second.request.plain.dedupe is None
+        or second.request.plain.dedupe.by != dedupe.by
+    ):
         return
     if not all(_from_event(item, path) for item in (first, second) for path in dedupe.by):
         return

@@ -38,7 +38,7 @@ BASIC = ("username", "password")
 BATCH = ("max_messages", "max_bytes", "max_message_bytes", "max_wait")
 RATE = ("requests", "messages")
 RETRY = ("for", "wait_from", "max_wait")
-DEDUPE = ("by", "within")
+DEDUPE = ("by", "within", "unsafe")
 
 
 def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSpec | None:
@@ -221,10 +221,15 @@ def _dedupe(node: Node | None, values: Values) -> p.Dedupe | None:
     if held is None:
         return None
     closed.keys(held, DEDUPE, "`dedupe`")
-    by = closed.texts(closed.need(held, "by", "`dedupe`", "name the output fields, such as `by: messageId`"), "`by`")
-    closed.need(held, "within", "`dedupe`", "say for how long, such as `within: 24h`")
+    unsafe = closed.boolean(held.get("unsafe"), "`unsafe`", False)
+    if not unsafe or held.get("by") is not None or held.get("within") is not None:
+        closed.need(
+            held, "by", "`dedupe`", "name the output fields, such as `by: messageId`; without one, `unsafe: true`"
+        )
+        closed.need(held, "within", "`dedupe`", "say for how long, such as `within: 24h`")
+    by = closed.texts(held.get("by"), "`by`")
     within = closed.quantity(held.get("within"), "`within`", units.seconds, units.TIME_HELP)
-    return p.Dedupe(by=[name.text for name in by], within_s=within or 0.0)
+    return p.Dedupe(by=[name.text for name in by], within_s=within or 0.0, unsafe=unsafe)
 
 
 def read_auth(node: Node | None, values: Values) -> AuthSpec:

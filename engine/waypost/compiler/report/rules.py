@@ -122,6 +122,7 @@ D115 mapping-not-sent | What the mapping makes is not sent by the request, and w
 D116 list-of-actions | In a body with several lists each action's messages stand in exactly one of them; else it is unclear where they go.
 D120 results-field | An answer names messages by a field that the mapping does not produce: it could name none.
 D121 results-nobody | An answer that names nobody is what its status says, and that is `ok` for a success: nothing would be left to send again.
+D122 unanswered-unsaid | Without an id that the destination knows, what was not answered may arrive twice, or not at all: the author chooses.
 D123 signature-unsent | A signature that is not sent proves nothing to the destination.
 D124 signature-without-body | A signature proves what was signed: another body could be sent under one that does not hold it.
 X101 secret-leaks | A secret setting may reach only auth, url, headers and query.

@@ -279,7 +279,9 @@ def _request() -> Schema:
         "retry": _laid(
             "`retry`", request.RETRY, {"for": quantity["time"], "wait_from": names, "max_wait": quantity["time"]}
         ),
-        "dedupe": _laid("`dedupe`", request.DEDUPE, {"by": names, "within": quantity["time"]}),
+        "dedupe": _laid(
+            "`dedupe`", request.DEDUPE, {"by": names, "within": quantity["time"], "unsafe": {"type": "boolean"}}
+        ),
         "responses": {
             "type": "object",
             "propertyNames": {"pattern": f"^({responses.STATUS})$"},

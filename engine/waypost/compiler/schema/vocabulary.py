@@ -160,6 +160,7 @@ the client of a token
 `dedupe`
   by | The output field, or fields, that it tells messages by.
   within | For how long it remembers them, such as `24h`.
+  unsafe | `true`: it tells none that can be relied on; `responses` then say what becomes of `unanswered`.
 a response rule
   if | A condition over status, headers and body.
   then | The outcome when it holds.
