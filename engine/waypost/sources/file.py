@@ -24,7 +24,7 @@ from waypost.sources import rotation
 from waypost.sources.first_bytes import HEAD, judged
 from waypost.sources.opened import TAIL, Opened, identity_of
 from waypost.sources.port import name_of
-from waypost.sources.successors import Following, Successors
+from waypost.sources.successors import Following, Looks, Successors
 from waypost.sources.unpack import LONGEST, packing_of
 
 REMEMBERED = 1000
@@ -44,12 +44,9 @@ def expand(name: str) -> list[Path]:
     return found
 
 
-class Files(Protocol):
-    """The files of which one is followed, and that may become more: pattern.py. State: how often it has looked for new ones."""
+class Files(Looks, Protocol):
+    """The files of which one is followed, and that may become more: pattern.py."""
 
-    looks: int
-
-    def behind(self, path: Path) -> bool: ...
     def left(self, identity: str) -> None: ...
     def reads(self, path: Path, besides: FileSource) -> bool: ...
     def closed(self, source: FileSource) -> None: ...
@@ -81,10 +78,8 @@ class FileSource:
         self._path = path
         self._notice = notice
         self._pattern = pattern
-        self._after = Successors(
-            path, lambda other: other in others or (pattern is not None and pattern.reads(other, self)), follow=follow
-        )
-        self._quiet = (0, -1)
+        taken = lambda other: other in others or (pattern is not None and pattern.reads(other, self))  # noqa: E731
+        self._after = Successors(path, taken, pattern, follow=follow)
         self._told = False
         self._before: list[Part] = []
         self._later: list[Part] = []
@@ -121,7 +116,7 @@ class FileSource:
         if self._lines or self._file.offset:
             self._lines = True
             return False
-        if self._later or self._after.elsewhere(self._file, self._so_far) or self._over():
+        if self._later or self._after.elsewhere(self._file, self._so_far) or self._after.over(self.offset):
             # Whoever asks next whether another one is there has to look again.
             self._after.look_again()
             self._judge(more=False)
@@ -177,20 +172,10 @@ class FileSource:
         if not known:
             return f"{self.name} is not the file that was read before: starting at its beginning"
         for number in range(index, len(known)):
-            file = self._where(known[number])
+            file = self._after.place_of(known[number], self._file, self._part().first)
             if file is not None:
                 return self._resume(file, offset, known, index, number)
         return self._replaced(offset, known)
-
-    def _where(self, part: Part) -> Opened | None:
-        if part.inode == self._file.inode:
-            if self._file.zipped or not part.tail:
-                same = not part.first or part.first == self._part().first
-            else:
-                same = rotation.begins_with(self._file, part, renamed=True)
-            if same:
-                return self._file
-        return rotation.located(self._path, part)
 
     def _resume(self, file: Opened, offset: int, known: list[Part], index: int, number: int) -> str:
         """Reads on in this file, which is the one of the parts with this number; the cursor stands in the one with that index."""
@@ -227,14 +212,7 @@ class FileSource:
         file, found, passed, _ = settled or Following(self._file, [], [], there=False)
         self._start(file, 0)
         self._miss(passed)
-        where = f"starting with {file.path}, which came after it" if found else "starting at its beginning"
-        said = f"{self.name} {why}: {where}"
-        if gone:
-            said += f"; {gone:,} bytes of the earlier one were not delivered and are gone"
-        elif found:
-            said += "; what the earlier one had more, and others between the two, is gone"
-        else:
-            said += "; whether the earlier one had more than was read of it is not known"
+        said = f"{self.name} {why}: {_begun_anew(file, gone, found=bool(found))}"
         # A log that is followed grows: it may have, before it was moved to where nobody looks.
         moved = self.waits and not passed
         if gone or found or moved or rotation.shows_rotation(self._path, known[-1]):
@@ -267,7 +245,7 @@ class FileSource:
             return self._finished()
         if not self.waits:
             return None if self._file.trouble and not self._file.whole else self._cutter.finish() or None
-        return self._cutter.finish() or None if self._over() else []
+        return self._cutter.finish() or None if self._after.over(self.offset) else []
 
     def _altered(self, at: int, tail: bytes) -> bool:
         """Whether what was read of the file is no longer what stands there: it was truncated, and may have grown again."""
@@ -299,17 +277,6 @@ class FileSource:
         self._lose(said, gone)
         self._change(file, self._base + at)
         return []
-
-    def _over(self) -> bool:
-        """Whether another file has come, and since one look for it to the next nothing has come here."""
-        if self._pattern is None or not self._pattern.behind(self._path):
-            return False
-        looks, offset = self._quiet
-        if offset != self.offset:
-            self._quiet = (self._pattern.looks, self.offset)
-            return False
-        # It was noted somewhere behind a look: only from the one after it on, a whole time is over.
-        return self._pattern.looks > looks + 1
 
     def _finished(self) -> list[Piece]:
         """What is left of a file that another follows; then the other begins."""
@@ -366,12 +333,7 @@ class FileSource:
         file = self._file
         rest = self._cutter.finish() if file.whole else []
         pending = self._cutter.pending
-        gone = [f"{file.unread:,} bytes of the file"] if file.unread else []
-        gone += [f"the {pending:,} bytes of its last line"] if pending else []
-        what = "the lines up to there were read" + (f", not {' and '.join(gone)}" if gone else "")
-        self._lose(
-            f"{file.path} {file.trouble} after {file.offset:,} bytes (decompressed): {what}", file.unread + pending
-        )
+        self._lose(_cut_short(file, pending), file.unread + pending)
         if not file.whole:
             self._cutter = Cutter(self.offset, start=self._base)
         return rest
@@ -380,3 +342,21 @@ class FileSource:
         self._file.close()
         if self._pattern is not None:
             self._pattern.closed(self)
+
+
+def _begun_anew(file: Opened, gone: int, *, found: bool) -> str:
+    """Where it goes on when nothing of what was read is there: with a file that was `found` behind it, or with what has the name."""
+    where = f"starting with {file.path}, which came after it" if found else "starting at its beginning"
+    if gone:
+        return f"{where}; {gone:,} bytes of the earlier one were not delivered and are gone"
+    if found:
+        return f"{where}; what the earlier one had more, and others between the two, is gone"
+    return f"{where}; whether the earlier one had more than was read of it is not known"
+
+
+def _cut_short(file: Opened, pending: int) -> str:
+    """A packed file that ends too soon; so many bytes of its last line are there."""
+    gone = [f"{file.unread:,} bytes of the file"] if file.unread else []
+    gone += [f"the {pending:,} bytes of its last line"] if pending else []
+    what = "the lines up to there were read" + (f", not {' and '.join(gone)}" if gone else "")
+    return f"{file.path} {file.trouble} after {file.offset:,} bytes (decompressed): {what}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from waypost.events.file_parts import Part
 from waypost.events.lines import SourceError
@@ -27,14 +27,24 @@ class Following(NamedTuple):
     there: bool
 
 
-class Successors:
-    """State: what the folder was like when it was last looked at."""
+class Looks(Protocol):
+    """A pattern, as it looks for new files (pattern.py). State: how often it has looked."""
 
-    def __init__(self, path: Path, taken: Callable[[Path], bool], *, follow: bool) -> None:
-        """`taken`: whether a file is read by somebody else, and is so no rotated one of this name."""
+    looks: int
+
+    def behind(self, path: Path) -> bool: ...
+
+
+class Successors:
+    """State: what the folder was like when it was last looked at, and since which look of the pattern nothing has come."""
+
+    def __init__(self, path: Path, taken: Callable[[Path], bool], pattern: Looks | None, *, follow: bool) -> None:
+        """`taken`: whether a file is read by somebody else, and is so no rotated one of this name. With `pattern` another name may follow."""
         self._path = path
         self._taken = taken
         self._follow = follow
+        self._pattern = pattern
+        self._quiet = (0, -1)
         self._looked: object = None
 
     def look_again(self) -> None:
@@ -112,6 +122,28 @@ class Successors:
             return False
         self._looked = looked
         return bool(self.unread(file.inode, read())[0])
+
+    def over(self, offset: int) -> bool:
+        """Whether a file with another name has come, and since one look for it to the next nothing has come to this offset."""
+        if self._pattern is None or not self._pattern.behind(self._path):
+            return False
+        looks, before = self._quiet
+        if before != offset:
+            self._quiet = (self._pattern.looks, offset)
+            return False
+        # It was noted somewhere behind a look: only from the one after it on, a whole time is over.
+        return self._pattern.looks > looks + 1
+
+    def place_of(self, part: Part, file: Opened, first: str) -> Opened | None:
+        """Where a file that was read is now: the one that is open, whose first line has this hash, or another."""
+        if part.inode == file.inode:
+            if file.zipped or not part.tail:
+                same = not part.first or part.first == first
+            else:
+                same = rotation.begins_with(file, part, renamed=True)
+            if same:
+                return file
+        return rotation.located(self._path, part)
 
 
 def _size(path: Path) -> int:
