@@ -39,6 +39,7 @@ from waypost.delivery.outcome import Answer
 from waypost.delivery.windows import MARGIN
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.state.commits import Keeping
+from waypost.state.dead_letters import writer
 from waypost.state.records import Cursor, Former, LaneStep, Letter, Snapshot
 
 START = 1_800_000_000.0
@@ -160,18 +161,6 @@ class Disk:
         counted = (ledger.delivered, ledger.dead.total() + ledger.rejected.total(), ledger.filtered.total())
         assert counted == (where["delivered"], where["dead"], where["filtered"]), f"P2: the disk counts {counted}"
         assert ledger.closes, "P2: the ledger on disk does not close"
-
-
-class Written:
-    """As the writer of dead letters (state/dead_letters.py). State: nothing."""
-
-    plan = SimpleNamespace(digest="")
-
-    def record(self, letter: Dead, now: float) -> bytes:
-        return b"{}"
-
-    def kept(self, line: bytes) -> bytes:
-        return line
 
 
 @types.coroutine
@@ -296,8 +285,8 @@ class World:
             clock=lambda: self.now,
             former=self.disks[index].former,
         )
-        played: Any = Written()
-        keeping.follow(lane, played)
+        plan: Any = SimpleNamespace(digest="")
+        keeping.follow(lane, writer(f"c{index}", plan, []))
         return keeping
 
     def _at(self, when: float, kind: str, what: Any) -> None:
