@@ -39,7 +39,7 @@ class RequestKind(Protocol):
 
     def envelope(self, group: tuple[Any, ...], now: float, lists: Sequence[str] = ...) -> Sequence[bytes] | None: ...
 
-    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any, key: Any) -> Any:
         """The value of a node of `results` over an answer and an item of it."""
 
 
@@ -154,8 +154,8 @@ class Flow:
         """Of each message the list of the body that it stands in."""
         return [name for run in batch.runs for name in [self.layout.list_of(run.action)] * run.count]
 
-    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
-        return self._kind.read(node, answer, item)
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any, key: Any) -> Any:
+        return self._kind.read(node, answer, item, key)
 
     def refusal(self, mapped: Mapped, now: float) -> Rejected | None:
         """Why a message can never be sent; None when it can."""

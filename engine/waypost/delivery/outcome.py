@@ -18,7 +18,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from waypost import plan as p
-from waypost.delivery.results import Named, Sent, named_by
+from waypost.delivery.results import Item, Named, Sent, named_by
 from waypost.lang import fql, values
 from waypost.lang.values import MISSING
 
@@ -66,7 +66,7 @@ ANSWER_LIMIT: Final = 4 << 20
 READS_NOTHING: Final = ("204", "205", "304")
 """Answers that have no body, whatever the spec says of it."""
 
-Read = Callable[[p.Value, Mapping[str, Any], Any], Any]
+Read = Callable[[p.Value, Mapping[str, Any], Any, Any], Any]
 """The value of a node over an answer ({status, headers, body}) and an item of it. Raises Fault."""
 
 
@@ -134,15 +134,15 @@ def _named(rule: p.ResponseRule, answer: Answer, sent: Sent, read: Read) -> tupl
     whole = {"status": int(answer.status), "headers": dict(answer.headers), "body": body}
     of_answer = resolver(answer)
 
-    def holds(test: str, item: Any) -> bool:
+    def holds(test: str, item: Item) -> bool:
+        held = {"item": item.value, "key": item.key, "body": body}
+
         def resolve(steps: tuple[str | int, ...]) -> Any:
-            if steps[0] in ("item", "body"):
-                return fql.walk(item if steps[0] == "item" else body, steps[1:])
-            return of_answer(steps)
+            return fql.walk(held[str(steps[0])], steps[1:]) if steps[0] in held else of_answer(steps)
 
         return fql.evaluate(_parsed(test), resolve)
 
-    return named_by(rule.results, sent, lambda node, item: read(node, whole, item), holds)
+    return named_by(rule.results, sent, lambda node, item: read(node, whole, item.value, item.key), holds)
 
 
 def _in_doubt(status: str, rule: p.ResponseRule, own: str) -> str:
@@ -156,7 +156,7 @@ def _in_doubt(status: str, rule: p.ResponseRule, own: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _parsed(test: str) -> fql.Node:
-    return fql.parse(test, roots=fql.RESPONSE_ROOTS | {"item"})
+    return fql.parse(test, roots=fql.RESPONSE_ROOTS | {"item", "key"})
 
 
 def resolver(answer: Answer) -> fql.Resolve:

@@ -22,9 +22,17 @@ GRAVEST = ("stop", "reject", "throttle", "retry", "ok")
 REASON_LIMIT = 500
 """So many characters of a reason are kept."""
 
-Evaluate = Callable[[p.Value, Any], Any]
+
+class Item(Struct, frozen=True):
+    """What an answer says of one message, and its name where it is the entry of an object."""
+
+    value: Any = MISSING
+    key: Any = MISSING
+
+
+Evaluate = Callable[[p.Value, Item], Any]
 """The value of a node over the answer, and this item. Raises Fault."""
-Holds = Callable[[str, Any], bool]
+Holds = Callable[[str, Item], bool]
 """Whether a condition holds over the answer and this item."""
 
 
@@ -96,7 +104,7 @@ def named_by(readers: Iterable[p.Reader], sent: Sent, evaluate: Evaluate, holds:
                 doubt = doubt or places
                 continue
             number, then = _then(reader.then, item, holds)
-            named = Named(then, _reason(reader, item, evaluate), values.encode(item), (at, number))
+            named = Named(then, _reason(reader, item, evaluate), values.encode(item.value), (at, number))
             for place in places:
                 former = found.get(place)
                 if former is None or GRAVEST.index(named.then) < GRAVEST.index(former.then):
@@ -108,23 +116,23 @@ def _shown(reader: p.Reader) -> str:
     return reader.at.path if isinstance(reader.at, p.Path) else "at"
 
 
-def _items(reader: p.Reader, evaluate: Evaluate) -> list[Any] | None:
-    held = _value(reader.at, MISSING, evaluate)
+def _items(reader: p.Reader, evaluate: Evaluate) -> list[Item] | None:
+    held = _value(reader.at, Item(), evaluate)
     if held is MISSING or held is None:
         return []
     if isinstance(held, dict):
-        return list(held.values())
-    return held if isinstance(held, list) else None
+        return [Item(value, key) for key, value in held.items()]
+    return [Item(value) for value in held] if isinstance(held, list) else None
 
 
-def _value(node: p.Value, item: Any, evaluate: Evaluate) -> Any:
+def _value(node: p.Value, item: Item, evaluate: Evaluate) -> Any:
     try:
         return evaluate(node, item)
     except Fault:
         return MISSING
 
 
-def _places(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> list[int] | str:
+def _places(reader: p.Reader, item: Item, sent: Sent, evaluate: Evaluate) -> list[int] | str:
     """The places that an item names, or why it names none."""
     node = reader.index if reader.index is not None else reader.value
     assert node is not None
@@ -148,7 +156,7 @@ def _places(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> list
     return found
 
 
-def _counted_in(reader: p.Reader, item: Any, sent: Sent, evaluate: Evaluate) -> Sequence[int]:
+def _counted_in(reader: p.Reader, item: Item, sent: Sent, evaluate: Evaluate) -> Sequence[int]:
     """The places of the messages that an index counts."""
     if reader.list_name is None:
         return range(sent.count)
@@ -174,12 +182,12 @@ def _member(message: Any, keys: Sequence[str]) -> Any:
     return message
 
 
-def _then(rules: Sequence[p.ResponseRule], item: Any, holds: Holds) -> tuple[int, str]:
+def _then(rules: Sequence[p.ResponseRule], item: Item, holds: Holds) -> tuple[int, str]:
     holding = ((at, rule.then) for at, rule in enumerate(rules) if rule.test is None or holds(rule.test, item))
     return next(holding, (len(rules), "reject"))
 
 
-def _reason(reader: p.Reader, item: Any, evaluate: Evaluate) -> str:
+def _reason(reader: p.Reader, item: Item, evaluate: Evaluate) -> str:
     held = MISSING if reader.reason is None else _value(reader.reason, item, evaluate)
     if held is MISSING or held is None:
         return ""

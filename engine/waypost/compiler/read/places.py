@@ -50,4 +50,6 @@ OAUTH2 = Place("a client of OAuth 2", ("settings",))
 AUTH = Place("auth", ("settings", "now"))
 TRIGGER = Place("a trigger", ())
 RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)
-RESULT = Place("a result", ("item", "body"), item=True, body=True, fql_roots=fql.RESPONSE_ROOTS | {"item"})
+RESULT = Place(
+    "a result", ("item", "key", "body"), item=True, key=True, body=True, fql_roots=fql.RESPONSE_ROOTS | {"item", "key"}
+)

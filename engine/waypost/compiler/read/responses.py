@@ -212,7 +212,7 @@ class _Status:
     def text_or_path(self, node: Node | None) -> p.Value | None:
         if node is None:
             return None
-        path = isinstance(node, Scalar) and re.match(r"\$(item|body)\b", node.text) is not None
+        path = isinstance(node, Scalar) and re.match(r"\$(item|body|key)\b", node.text) is not None
         return (self.values.value if path or not isinstance(node, Scalar) else self.values.text)(node, RESULT).node
 
 

@@ -167,12 +167,12 @@ a response rule
   results | Which messages the answer names, and what becomes of each: a reader, or a list of them.
   rest | The outcome of the messages that the answer does not name, when it names any.
 a reader of `results`
-  at | The list of what the answer says of single messages, such as `$body.errors`; several paths or readers as a list.
+  at | The list of what the answer says of single messages, such as `$body.errors`, or an object of them; several paths or readers as a list.
   list | Of a body with several lists the one that `index` counts in: its name, or where the item says it.
   index | Which message an item means: its place in the request, from 0, such as `$item.index`.
   value | Which message an item means: the one whose field `of` is equal to this, such as `$item.id`.
   of | The output field, dotted, that `value` is equal to.
-  where | Which items count, in FQL over `item`, status, headers and body.
+  where | Which items count, in FQL over `item`, `key`, status, headers and body.
   reason | What the message's dead letter says, such as `"{{ item.message }}"`.
   then | The outcome of a message that is named, or a list of them with `if`.
 the outcome

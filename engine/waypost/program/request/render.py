@@ -133,9 +133,9 @@ class RequestProgram:
         url = url_of(origin, query, env, self._bound.endpoint_override, masked)
         return Wire(request.method.upper(), url, list(headers.items()), sent, len(body), self._by_message)
 
-    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any) -> Any:
-        """The value of a node of `results` over an answer ({status, headers, body}) and an item of it."""
-        return interpret.evaluate(node, interpret.Env(event=answer, settings=self._bound, item=item))
+    def read(self, node: p.Value, answer: Mapping[str, Any], item: Any, key: Any) -> Any:
+        """The value of a node of `results` over an answer ({status, headers, body}), an item of it, and its name where it has one."""
+        return interpret.evaluate(node, interpret.Env(event=answer, settings=self._bound, item=item, key=key))
 
     def _signed(self, env: interpret.Env, body: bytes, masked: bool) -> tuple[p.Sign, interpret.Env] | None:
         """The signature's headers and query, and the Env for them; None where there is none to make. Raises Unsigned."""
