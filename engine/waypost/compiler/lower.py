@@ -87,6 +87,8 @@ def _auth(auth: AuthSpec) -> p.Auth:
         headers=group("headers"),
         query=group("query"),
         body=group("body"),
+        more_headers=_below(auth.more, "headers"),
+        more_query=_below(auth.more, "query"),
         oauth2=None if auth.oauth2 is None else _oauth2(auth.oauth2, group("oauth2")),
     )
 
@@ -99,7 +101,12 @@ def _oauth2(plain: p.OAuth2, held: dict[str, p.Value]) -> p.OAuth2:
 
 def _probe(check: RequestSpec) -> p.Probe:
     whole = check.lowered()
-    return p.Probe(method=whole.method, url=whole.url, headers=whole.headers, query=whole.query)
+    more = {"more_headers": whole.more_headers, "more_query": whole.more_query}
+    return p.Probe(method=whole.method, url=whole.url, headers=whole.headers, query=whole.query, **more)
+
+
+def _below(more: Mapping[str, tuple[Val, ...]], word: str) -> list[p.Value] | msgspec.UnsetType:
+    return [val.node for val in more.get(word, ())] or msgspec.UNSET
 
 
 def _action(action: ActionSpec, request: str) -> p.Action:

@@ -169,6 +169,13 @@ class AuthSpec:
 
     values: dict[str, Val] = field(default_factory=dict)
     oauth2: p.OAuth2 | None = None
+    more: dict[str, tuple[Val, ...]] = field(default_factory=dict)
+    """The objects below the entries of `headers` and `query`."""
+
+    def all(self) -> Iterator[Val]:
+        yield from self.values.values()
+        for objects in self.more.values():
+            yield from objects
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ from waypost import plan as p
 from waypost.delivery.outcome import Answer
 from waypost.http.tokens import authorized
 from waypost.http.transport import Transport
+from waypost.lang.values import MISSING
+from waypost.program import interpret
 from waypost.program.credentials import secrets_of
+from waypost.program.request.grouping import event_parts
 from waypost.program.request.render import RequestProgram
 from waypost.program.settings import Bound
 
@@ -22,8 +25,19 @@ async def probe(plan: p.Plan, bound: Bound, owner: str = "", timeout_s: float = 
     if plan.check is None:
         return None
     check = plan.check
-    request = p.Request(method=check.method, url=check.url, headers=check.headers, query=check.query)
-    wire = RequestProgram(request, plan.auth, bound).render((), [], time.time())
+    request = p.Request(
+        method=check.method,
+        url=check.url,
+        headers=check.headers,
+        query=check.query,
+        more_headers=check.more_headers,
+        more_query=check.more_query,
+    )
+    # What a condition over settings decides stands in the group, as if an event did.
+    env = interpret.Env(MISSING, bound)
+    held = [interpret.evaluate(part.node, env) for part in event_parts(request)]
+    group = interpret.grouping_of(request, bound)(*held)
+    wire = RequestProgram(request, plan.auth, bound).render(group, [], time.time())
     secrets = secrets_of(plan, bound)
     transport = Transport(1, tls=bound.tls, secrets=secrets, owner=owner)
     sender = authorized(transport, plan.auth, bound, secrets, owner)

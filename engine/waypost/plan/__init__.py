@@ -130,7 +130,8 @@ class OAuth2(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What goes with every request and the check. `body` members are added to the JSON object of a request's body."""
+    """What goes with every request and the check. `body` members are added to the JSON object of a request's body;
+    `more_headers` and `more_query` are objects as a Request has them."""
 
     basic: Basic | None = None
     bearer: Value | None = None
@@ -138,6 +139,8 @@ class Auth(Struct, frozen=True, omit_defaults=True, kw_only=True):
     query: dict[str, Value] = {}
     body: dict[str, Value] = {}
     oauth2: OAuth2 | None = None
+    more_headers: list[Value] | UnsetType = UNSET
+    more_query: list[Value] | UnsetType = UNSET
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -247,6 +250,8 @@ class Probe(Struct, frozen=True, omit_defaults=True, kw_only=True):
     url: Value
     headers: dict[str, Value] = {}
     query: dict[str, Value] = {}
+    more_headers: list[Value] | UnsetType = UNSET
+    more_query: list[Value] | UnsetType = UNSET
 
 
 class Require(Struct, frozen=True, omit_defaults=True, kw_only=True):

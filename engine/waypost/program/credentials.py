@@ -83,10 +83,14 @@ def _places(plan: p.Plan) -> Iterator[Place]:
     yield from _named("`auth.headers.", HEADER, auth.headers)
     yield from _named("`auth.query.", QUERY, auth.query)
     yield from _named("`auth.body.", JSON, auth.body)
+    yield from (Place("`auth.headers`", HEADERS, node) for node in auth.more_headers or ())
+    yield from (Place("`auth.query`", PARAMETERS, node) for node in auth.more_query or ())
     if plan.check is not None:
         yield Place(f"`check.{plan.check.method}`", URL, plan.check.url, "check:")
         yield from _named("`check.headers.", HEADER, plan.check.headers, "check:")
         yield from _named("`check.query.", QUERY, plan.check.query, "check:")
+        yield from (Place("`check.headers`", HEADERS, node, "check:") for node in plan.check.more_headers or ())
+        yield from (Place("`check.query`", PARAMETERS, node, "check:") for node in plan.check.more_query or ())
 
 
 def _of_oauth2(oauth2: p.OAuth2) -> Iterator[Place]:

@@ -87,6 +87,10 @@ def _entries(written: dict[str, p.Value], below: Sequence[p.Value]) -> p.Value:
     return p.Merge(of=list(below), entries=written) if below else p.Object(entries=written)
 
 
+def _shown(node: p.Value) -> str:
+    return notation.value(node) if isinstance(node, p.Merge) else notation.text(node)
+
+
 def _text(node: p.Value) -> str:
     return notation.value(node) if isinstance(node, p.Object) else notation.text(node)
 
@@ -160,7 +164,7 @@ def auth_changes(sides: Sides) -> Iterator[Change]:
     for word in dict.fromkeys([*before, *after]):
         left, right = before.get(word), after.get(word)
         if left is None or right is None or not shapes.same(left, right):
-            shown = ["" if node is None else notation.text(node) for node in (left, right)]
+            shown = ["" if node is None else _shown(node) for node in (left, right)]
             yield sides.change(
                 "auth_changed", _moved(*shown), f"auth.{word}", field=f"auth.{word}", old=shown[0], new=shown[1]
             )
@@ -179,6 +183,9 @@ def _auth(auth: p.Auth) -> dict[str, p.Value]:
         found |= {f"oauth2.{word}": node for word, node in nodes.items() if node is not None}
     for group in ("headers", "query", "body"):
         found |= {f"{group}.{name}": node for name, node in getattr(auth, group).items()}
+    for group in ("headers", "query"):
+        if objects := getattr(auth, f"more_{group}"):
+            found[group] = p.Merge(of=objects)
     return found
 
 
@@ -195,6 +202,8 @@ def _probe(probe: p.Probe | None) -> str:
     words = [f"{probe.method}: {notation.text(probe.url)}"]
     for name in ("headers", "query"):
         held: dict[str, p.Value] = getattr(probe, name)
-        if held:
+        if objects := getattr(probe, f"more_{name}"):
+            words.append(f"{name}: {notation.value(p.Merge(of=objects, entries=held))}")
+        elif held:
             words.append(f"{name}: {{{', '.join(f'{key}: {notation.text(node)}' for key, node in held.items())}}}")
     return "{" + ", ".join(words) + "}"

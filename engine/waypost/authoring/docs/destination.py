@@ -99,6 +99,8 @@ def _credentials(plan: p.Plan) -> Iterator[Block]:
         lines.append(("a token (OAuth 2, ", Code(auth.oauth2.grant), ") from ", *_text(auth.oauth2.token_url), *client))
     for where, held in (("header", auth.headers), ("query parameter", auth.query), ("member of the body", auth.body)):
         lines += [(f"the {where} ", Code(name), ": ", *_text(node)) for name, node in held.items()]
+    for where, objects in (("headers", auth.more_headers), ("query parameters", auth.more_query)):
+        lines += [(f"the {where} of ", Code(notation.value(node))) for node in objects or ()]
     if not lines and plan.check is None:
         return
     yield Heading(2, "Credentials")

@@ -49,7 +49,7 @@ class Points:
         for action in spec.actions.values():
             if action.enabled:
                 self._action(action)
-        for value in spec.auth.values.values():
+        for value in spec.auth.all():
             self._value(value)
 
     @property

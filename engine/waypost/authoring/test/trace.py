@@ -100,7 +100,7 @@ class Tracer:
             if self._refuses(need, body, env):
                 self._mark(need, "refused")
                 return
-        values = [*action.request.values(), *self.points.spec.auth.values.values()]
+        values = [*action.request.values(), *self.points.spec.auth.all()]
         # What is made at each attempt is there for whatever an event gives.
         env = replace(env, signing=interpret.SOME_SIGNING)
         for value in values:

@@ -53,7 +53,7 @@ def check(spec: Spec, report: Report) -> None:
 
 
 def _whole(spec: Spec) -> Iterator[Val]:
-    yield from spec.auth.values.values()
+    yield from spec.auth.all()
     for action in spec.actions.values():
         yield action.mapping
         yield from action.request.values()

@@ -24,7 +24,7 @@ def check(spec: Spec, report: Report) -> None:
         check_url(spec, request.url, report)
         _headers(request.headers, request, report)
         _signed(request, report)
-        _objects(request, report)
+        _objects(request.more, report)
         _limits(request, report)
         _outcomes(request, report)
         results.check_request(request, report)
@@ -35,6 +35,7 @@ def check(spec: Spec, report: Report) -> None:
             _header(key, val.span, report)
             for word in {action.request.word for action in spec.actions.values() if action.request.body is not None}:
                 bodies.content_type(FORMATS[word], key, val, report)
+    _objects(spec.auth.more, report)
     _client(spec, report)
     _twice(spec, report)
     for action in spec.actions.values():
@@ -65,9 +66,9 @@ def _signed(request: RequestSpec, report: Report) -> None:
         _header(name, request.spans.get(f"sign.headers.{name} key", request.span), report)
 
 
-def _objects(request: RequestSpec, report: Report) -> None:
+def _objects(more: dict[str, tuple[Val, ...]], report: Report) -> None:
     """The names that are known of the objects of headers, and what is never an object."""
-    for word, objects in request.more.items():
+    for word, objects in more.items():
         for val in objects:
             found = kind(val)
             if found not in (None, "object"):

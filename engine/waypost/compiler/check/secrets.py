@@ -100,7 +100,7 @@ def _conditions(condition: Condition | None, secret: set[str], report: Report) -
 
 
 def _credentials(spec: Spec) -> Iterator[Val]:
-    yield from spec.auth.values.values()
+    yield from (inner for val in spec.auth.all() for inner in val.walk())
     for action in spec.actions.values():
         yield from action.request.headers.values()
         yield from action.request.query.values()

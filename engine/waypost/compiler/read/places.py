@@ -47,6 +47,8 @@ SIGNED = Place("what is signed", ("event", "settings", "meta", "now", "timestamp
 SIGNATURE = Place("a signature's headers and query", ("event", "settings", "meta", "now", "timestamp", "signature"))
 SIGN_KEY = Place("the key of a signature", ("settings",))
 OAUTH2 = Place("a client of OAuth 2", ("settings",))
+AUTH_OBJECTS = Place("`auth` and `check`", ("settings", "now"), fql_roots=frozenset({"settings"}))
+"""Where an object of headers or of the query stands that goes with every request: no event decides it."""
 AUTH = Place("auth", ("settings", "now"))
 TRIGGER = Place("a trigger", ())
 RESPONSE = Place("a response", (), fql_roots=fql.RESPONSE_ROOTS)

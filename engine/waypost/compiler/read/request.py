@@ -15,7 +15,7 @@ from waypost.compiler.compose.reuse import METHODS
 from waypost.compiler.read import units
 from waypost.compiler.read.document import Map, Node, Scalar, Seq
 from waypost.compiler.read.operators import OPERATORS
-from waypost.compiler.read.places import AUTH, BODY, OBJECTS, TEXT
+from waypost.compiler.read.places import AUTH, AUTH_OBJECTS, BODY, OBJECTS, TEXT, Place
 from waypost.compiler.read.responses import read_responses
 from waypost.compiler.read.signing import read_sign
 from waypost.compiler.read.source import Span
@@ -64,8 +64,7 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
     word, body = ("body", None) if probe else _body(node, values)
     responses = read_responses(node.get("responses"), values)
     more: dict[str, tuple[Val, ...]] = {}
-    if probe:
-        more = {"headers": (), "query": ()}
+    objects = AUTH_OBJECTS if probe else OBJECTS
     plain = p.Request(
         method=method.text,
         url=p.Const(value=""),
@@ -83,8 +82,8 @@ def read_request(node: Map, values: Values, *, probe: bool = False) -> RequestSp
         plain,
         Located(method.text, method.span),
         url,
-        values.texts(_entries(node.get("headers"), more, "headers", values), place, "`headers`"),
-        values.texts(_entries(node.get("query"), more, "query", values), place, "`query`"),
+        values.texts(entries(node.get("headers"), more, "headers", values, objects), place, "`headers`"),
+        values.texts(entries(node.get("query"), more, "query", values, objects), place, "`query`"),
         body,
         tuple(responses.conditions),
         node.span,
@@ -140,22 +139,24 @@ def _spans(node: Map, prefix: str = "") -> dict[str, Span]:
     return found
 
 
-def _entries(node: Node | None, more: dict[str, tuple[Val, ...]], word: str, values: Values) -> Node | None:
-    """The entries that are written; the objects that lie below them go to `more`. The check has none."""
-    if word in more or node is None:
+def entries(
+    node: Node | None, more: dict[str, tuple[Val, ...]], word: str, values: Values, place: Place
+) -> Node | None:
+    """The entries that are written; the objects that lie below them go to `more`."""
+    if node is None:
         return node
     if isinstance(node, Scalar) and node.kind == "text" and (node.text.startswith("$") or "{{" in node.text):
-        more[word] = (values.value(node, OBJECTS),)
+        more[word] = (values.value(node, place),)
         return None
     operators = [name.text for name, _ in node.entries if name.text in OPERATORS] if isinstance(node, Map) else []
     if not isinstance(node, Map) or not operators:
         return node
     if operators != ["$merge"]:
-        more[word] = (values.value(node, OBJECTS),)
+        more[word] = (values.value(node, place),)
         return None
-    entries = tuple(entry for entry in node.entries if entry[0].text == "$merge")
+    merges = tuple(entry for entry in node.entries if entry[0].text == "$merge")
     rest = tuple(entry for entry in node.entries if entry[0].text != "$merge")
-    merged = values.value(Map(entries, node.span), OBJECTS)
+    merged = values.value(Map(merges, node.span), place)
     more[word] = merged.parts
     return Map(rest, node.span)
 
@@ -237,6 +238,7 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
     held = closed.map(node, "`auth`")
     found: dict[str, Val] = {}
     oauth2: p.OAuth2 | None = None
+    more: dict[str, tuple[Val, ...]] = {}
     if held is None:
         return AuthSpec()
     closed.keys(held, AUTH_KINDS, "`auth`")
@@ -257,6 +259,7 @@ def read_auth(node: Node | None, values: Values) -> AuthSpec:
             oauth2, texts = read_oauth2(value, values)
             found |= texts
         elif name.text in ("headers", "query", "body"):
-            for key, val in values.texts(value, AUTH, f"`{name.text}`").items():
+            below = value if name.text == "body" else entries(value, more, name.text, values, AUTH_OBJECTS)
+            for key, val in values.texts(below, AUTH, f"`{name.text}`").items():
                 found[f"{name.text}.{key}"] = val
-    return AuthSpec(found, oauth2)
+    return AuthSpec(found, oauth2, more)

@@ -147,6 +147,12 @@ class Values:
         if expr.root == "event" and place.body:
             self.of_no_event(node)
             return None
+        if expr.root == "event" and "event" not in place.roots:
+            help_text = 'a setting holds it: `"{{ settings.… }}"`'
+            self.add(
+                "P104", f"no event is known in {place.what}", node.span, "nothing is there to take it from", help_text
+            )
+            return None
         if expr.root == "event":
             self.names.known_fields(expr.parts, node, 0)
         elif not several.known(self.closed, place.part, expr.parts, node.span):

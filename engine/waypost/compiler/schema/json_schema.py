@@ -225,10 +225,18 @@ def _auth() -> Schema:
         required=request.BASIC,
     )
     texts: Schema = {"type": "object", "additionalProperties": _ref("text")}
+    sent = _sent()
     return _closed(
         "`auth`",
         request.AUTH_KINDS,
-        {"basic": basic, "bearer": _ref("text"), "oauth2": _oauth2(), "headers": texts, "query": texts, "body": texts},
+        {
+            "basic": basic,
+            "bearer": _ref("text"),
+            "oauth2": _oauth2(),
+            "headers": sent["headers"],
+            "query": sent["query"],
+            "body": texts,
+        },
     )
 
 

@@ -120,11 +120,16 @@ class RequestProgram:
         if request.gzip:
             headers["content-encoding"] = "gzip"
         headers.update(
-            _headers({**request.headers, **auth.headers}, _below(request.more_headers, env, headers=True), env)
+            _headers(
+                {**request.headers, **auth.headers},
+                _below([*(request.more_headers or ()), *(auth.more_headers or ())], env, headers=True),
+                env,
+            )
         )
         headers.update(_authorization(auth, env, masked))
         origin = self._shown_origin if masked else self._origin
-        query = _over({**request.query, **auth.query}, _below(request.more_query, env, headers=False), env)
+        below = _below([*(request.more_query or ()), *(auth.more_query or ())], env, headers=False)
+        query = _over({**request.query, **auth.query}, below, env)
         signed = self._signed(env, body, masked)
         if signed is not None:
             sign, within = signed
@@ -227,7 +232,12 @@ def _sign_without_now(sign: p.Sign) -> p.Sign:
 
 def _auth_without_now(auth: p.Auth) -> p.Auth:
     return msgspec.structs.replace(
-        auth, headers=_all_shown(auth.headers), query=_all_shown(auth.query), body=_all_shown(auth.body)
+        auth,
+        headers=_all_shown(auth.headers),
+        query=_all_shown(auth.query),
+        body=_all_shown(auth.body),
+        more_headers=list(map(_shown_object, auth.more_headers or ())) or msgspec.UNSET,
+        more_query=list(map(_shown_object, auth.more_query or ())) or msgspec.UNSET,
     )
 
 
@@ -238,10 +248,10 @@ def _all_shown(held: Mapping[str, p.Value]) -> dict[str, p.Value]:
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def _below(objects: Sequence[p.Value] | msgspec.UnsetType, env: interpret.Env, *, headers: bool) -> dict[str, str]:
+def _below(objects: Sequence[p.Value], env: interpret.Env, *, headers: bool) -> dict[str, str]:
     """The objects of headers or of the query as texts, later ones over earlier."""
     found: dict[str, str] = {}
-    for node in objects or ():
+    for node in objects:
         value = interpret.evaluate(node, env)
         held = values.decode(bytes(value)) if isinstance(value, Raw) else value
         if held == NOW:
