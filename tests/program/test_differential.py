@@ -449,6 +449,35 @@ def event_lines(seed: int) -> list[bytes]:
     return found
 
 
+NEAR = (None, "null", '""', "1", "true", "1.0", '"1"', "1e0", '"true"', '" 1"', "[1]", '["1"]', "[]", "[null]", "{}")
+NEAR += ('{"a":1}', '{ "a" : 1 }', '{"a":true}', '{"a":1,"b":1}', '{"b":1,"a":1}', '[{"a":1}]', '{"a":{"b":1}}')
+"""JSON that Python, a url or PHP takes for the same as another; None: the member is not there."""
+
+
+NEAR_PATHS = ("$.userId", "$.event", "$.properties.a", "$.properties.b", "$.context.a", "$.traits")
+
+
+def near_lines(seed: int) -> list[bytes]:
+    """Events each of which differs from the first in one place, and there by little or nothing: what shares a request, and what must not."""
+    rng = Maker(seed).rng
+    whole = {"type": '"track"', "userId": '"u"', "event": '"A"', "messageId": '"m"', "traits": '{"a":1}'}
+    found = []
+    for number in range(12):
+        value = rng.choice(NEAR)
+        place = rng.choice(NEAR_PATHS) if number else ""
+        _, root, *inner = place.split(".") if place else ("", "")
+        held = {"properties": {"a": '"x"', "b": "1"}, "context": {"a": '["x"]'}}
+        if inner:
+            held[root][inner[0]] = value  # type: ignore[assignment]
+        pairs = {**whole, **{name: object_text(members) for name, members in held.items()}}
+        found.append(object_text(pairs if inner or not root else {**pairs, root: value}).encode())
+    return found
+
+
+def object_text(pairs: dict[str, Any]) -> str:
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in pairs.items() if text is not None) + "}"
+
+
 def plan_of(
     mapping: p.Value, require: list[p.Require], group: p.Value, more: list[tuple[str, p.Value]] | None = None
 ) -> p.Plan:

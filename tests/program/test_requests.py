@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
-from test_differential import COUNTS, event_lines, mappings
+from test_differential import COUNTS, NEAR_PATHS, event_lines, mappings, near_lines
 from test_differential import values as expressions
 
 from conftest import table
@@ -24,12 +24,18 @@ from waypost.program import interpret
 from waypost.program.program import Program, link
 from waypost.program.settings import Bound, SettingError
 from waypost.program.support import text_part
-from ways import all_ways, both
+from ways import all_ways, both, compiled
 
 NOW = 1_795_000_000.0
 now = p.Ref(name="now")
 
-timed = st.one_of(
+
+def evenly(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Each as often as any other, however many kinds it is made of: `one_of` would go by these."""
+    return st.sampled_from(strategies).flatmap(lambda strategy: strategy)
+
+
+timed = evenly(
     st.builds(lambda of: p.Arith(sign="+", left=now, right=of), expressions),
     st.builds(lambda of: p.Merge(of=[of], entries={"at": now}), expressions),
     st.builds(lambda of: p.First(of=[of, now]), expressions),
@@ -41,26 +47,33 @@ timed = st.one_of(
     ),
     st.builds(lambda of: p.Get(of=p.Merge(of=[of], entries={"at": now}), key=p.Const(value="at")), expressions),
     st.builds(lambda of: p.Object(entries={"in": of, "at": now}), expressions),
+    st.builds(lambda of: p.First(of=[now, of]), expressions),
+    st.builds(lambda of: p.From(of=now, type="string", invalid="omit", default=of), expressions),
+    st.builds(
+        lambda of: p.Lookup(of=p.First(of=[p.Const(value="x"), now]), table={"x": "x"}, otherwise=of), expressions
+    ),
+    st.builds(lambda of: p.Text(parts=[of, p.Text(parts=[now, of])]), expressions),
     st.builds(lambda of: p.Items(items=[of, now, p.Ref(name="meta.id")]), expressions),
 ).filter(lambda node: p.mentions(node, lambda held: isinstance(held, (p.Path, p.When))))
 """Expressions over the event and the instant of the attempt: what can only be evaluated when the request is rendered."""
 
-texts = st.one_of(
+near = st.sampled_from([p.Path(path=path) for path in NEAR_PATHS])
+texts = evenly(
+    near,
+    near,
     expressions,
     timed,
-    st.builds(lambda of: p.Text(parts=[p.Const(value="t-"), of]), expressions),
-    st.builds(lambda of: p.Text(parts=[of, p.Const(value="/"), now]), expressions),
+    st.builds(lambda of: p.Text(parts=[p.Const(value="t-"), of]), near | expressions),
+    st.builds(lambda of: p.Text(parts=[of, p.Const(value="/"), now]), near | expressions),
 )
-bodies = st.one_of(
+bodies = evenly(
     st.builds(
         lambda of, many: (p.Object(entries={"held": of, "sent": p.Messages(many=many)}), UNSET, many),
-        expressions | timed,
+        texts,
         st.booleans(),
     ),
     st.booleans().map(lambda many: (p.Messages(many=many), "lines", many)),
-    st.builds(
-        lambda of, other: (p.Object(entries={"a": of, "b": other}), "form", False), expressions, expressions | timed
-    ),
+    st.builds(lambda of, other: (p.Object(entries={"a": of, "b": other}), "form", False), near | expressions, texts),
     st.builds(
         lambda of, many: (p.Object(entries={"held": of, "sent": p.Messages(many=many)}), "form", many),
         texts,
@@ -71,9 +84,19 @@ bodies = st.one_of(
     texts.map(lambda of: (of, "text", False)),
     st.just((None, UNSET, False)),
 )
-objects = st.just(UNSET) | st.lists(expressions | timed, min_size=1, max_size=2)
+objects = evenly(*[st.just(UNSET)] * 3, st.lists(expressions | timed, min_size=1, max_size=2))
+signs = st.builds(
+    lambda text, header, query: p.Sign(
+        text=p.Text(parts=[p.Ref(name="timestamp"), text, p.Ref(name="body")]),
+        key=p.Const(value="k"),
+        hash="sha256",
+        headers={"x-sign": p.Text(parts=[p.Ref(name="signature"), p.Const(value=";"), header])},
+        query={"s": query},
+    ),
+    *[near | texts] * 3,
+)
 requests = st.builds(
-    lambda url, header, query, body, headers, parameters: p.Request(
+    lambda url, header, query, body, headers, parameters, sign: p.Request(
         method="post",
         url=p.Text(parts=[p.Const(value="https://example.com/a/"), url, p.Const(value="/b")]),
         headers={} if header is None else {"x-part": header},
@@ -83,14 +106,17 @@ requests = st.builds(
         batch=p.Batch(max_messages=5) if body[2] else None,
         more_headers=headers,
         more_query=parameters,
+        sign=sign,
     ),
-    st.sampled_from([p.Path(path="$.userId"), p.Path(path="$.event")]) | texts | st.just(p.Const(value="c")),
-    st.none() | texts,
-    st.none() | texts,
+    evenly(*[st.sampled_from([p.Path(path="$.userId"), p.Path(path="$.event"), p.Const(value="c")])] * 3, texts),
+    evenly(st.none(), st.none(), texts),
+    evenly(st.none(), st.none(), texts),
     bodies,
     objects,
     objects,
+    evenly(*[st.just(UNSET)] * 5, signs),
 )
+"""Most have few parts that an event can spoil."""
 
 
 def plan_of(request: p.Request, mapping: p.Value, each: p.Value | None = None) -> p.Plan:
@@ -168,7 +194,12 @@ def test_any_request_of_any_event_can_be_sent_or_is_refused(count: int) -> None:
     """Mutations that turn this red: no trial of what holds `now`; `operand` parts as raw bytes; a condition evaluated without its event."""
 
     @settings(max_examples=count)
-    @given(requests, mappings, st.sampled_from([None, None, p.Path(path="$.properties.a")]), st.integers(0, 10**9))
+    @given(
+        requests,
+        st.just(p.Object(entries={"u": p.Path(path="$.userId")})) | mappings,
+        st.sampled_from([None, None, p.Path(path="$.properties.a")]),
+        st.integers(0, 10**9),
+    )
     def sendable(request: p.Request, mapping: p.Value, each: p.Value | None, seed: int) -> None:
         assume(not any(map(never, texts_of(request))))
         assume(all(map(of_event, objects_of(request))))
@@ -186,6 +217,11 @@ def test_any_request_of_any_event_can_be_sent_or_is_refused(count: int) -> None:
     sendable()
 
 
+def lines_of(seed: int) -> list[bytes]:
+    """Events of any kind, and some that are near to each other."""
+    return [*event_lines(seed)[:3], *near_lines(seed)]
+
+
 CASES = table("request_parts")
 
 
@@ -198,8 +234,9 @@ def linked(spec: str) -> Program:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_parts(case: dict[str, Any]) -> None:
     """One event and what becomes of it: `url`, `headers` and `body` as sent, or `reason`, `field` and words of the message."""
-    program = linked(SPEC.format(request=case["request"].strip().replace("\n", "\n  ")))
-    (result,) = program.map(json.dumps({"type": "track", "userId": "u", **case.get("event", {})}).encode())
+    plan = compiled(SPEC.format(request=case["request"].strip().replace("\n", "\n  ")))
+    [program, _] = ways = both(plan, {})
+    [[result]] = all_ways(ways, [json.dumps({"type": "track", "userId": "u", **case.get("event", {})}).encode()])
     if "reason" in case:
         assert isinstance(result, Rejected)
         assert (result.reason, result.field) == (case["reason"], case["field"])
@@ -212,6 +249,30 @@ def test_parts(case: dict[str, Any]) -> None:
         assert name not in case or sent[name] == case[name]
     for name, value in case.get("headers", {}).items():
         assert sent["headers"].get(name) == value
+
+
+@pytest.mark.parametrize(
+    ("request_", "sizes", "field"),
+    [
+        ("headers: {x: '{{ event.userId }}{{ event.groupId }}'}", (8_000, 8_000), ""),
+        ("headers: {x: '{{ event.userId }}{{ event.groupId }}'}", (8_000, 8_001), "request.headers.x"),
+        ("headers: {x: '{{ event.userId }}', y: '{{ event.groupId }}'}", (16_000, 16_000), ""),
+        ("headers: {x: '{{ event.userId | default(now) }}'}", (16_001, 1), "request.headers.x"),
+        ("headers: {$merge: $.context}", (0, 0), ""),
+        ("query: {x: '{{ event.userId }}', y: '{{ event.groupId }}'}", (60_000, 1), "request.query.x"),
+        ("query: {x: '-{{ event.userId }}-{{ now }}'}", (60_001, 1), "request.query.x"),
+    ],
+)
+def test_a_text_is_as_long_as_all_that_the_event_gives(request_: str, sizes: tuple[int, int], field: str) -> None:
+    """Mutations that turn this red: each part measured alone; what holds `now` not measured."""
+    request = f"post: https://api.example.com/x\n  {request_}\n  body: $message"
+    user, group = ("u" * size for size in sizes)
+    [[result]] = all_ways(
+        both(compiled(SPEC.format(request=request)), {}),
+        [json.dumps({"type": "track", "userId": user, "groupId": group, "context": {}}).encode()],
+    )
+    assert getattr(result, "field", "") == field
+    assert getattr(result, "reason", "too_long") == "too_long"
 
 
 SPEC = """spec: 1

@@ -108,6 +108,31 @@ def test_no_files_import_each_other() -> None:
     assert circles() == []
 
 
+ORACLE = sorted((ENGINE / "program").glob("interpret*.py"))
+ITS_OWN = {"lang/checks.py", "lang/each_items.py", "lang/shaping.py", "lang/arithmetic.py", "lang/bodies"}
+"""Rules that generated code and the kernel call: what the reference interpreter says of these it says by itself."""
+TABLES = {
+    "waypost.events.not_events": {"ENVELOPE", "malformed"},
+    "waypost.lang.names": {"TOKEN", "OURS"},
+}
+"""What it takes of files that hold rules besides: words for people and tables."""
+
+
+@pytest.mark.parametrize("path", ORACLE, ids=lambda path: path.name)
+def test_the_oracle_shares_nothing_with_what_it_judges(path: Path) -> None:
+    """Of its room it knows what is bound; of the language what words mean, not the rules that the judged code calls.
+
+    Mutation that turns this red: `run_checks` of lang/checks.py in interpret.py."""
+    held = {str(file.relative_to(ENGINE)) for file in files(path)} - {
+        str(other.relative_to(ENGINE)) for other in ORACLE
+    }
+    assert {file for file in held if file.startswith("program/")} <= {"program/settings.py"}
+    assert not [file for file in held if file.startswith(tuple(ITS_OWN))]
+    for module, table in TABLES.items():
+        taken = {name.removeprefix(module) for name in imported(path) if name.startswith(module)}
+        assert taken <= {f".{name}" for name in table}
+
+
 @pytest.mark.parametrize("library", DOORS)
 def test_one_door_a_library(library: str) -> None:
     users = {

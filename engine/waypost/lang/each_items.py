@@ -68,7 +68,7 @@ def _speaks(
 @functools.lru_cache(maxsize=1024)
 def _path_reads(path: str) -> bool:
     expr = jsonpath.parse(path, item=True)
-    return expr.root == "item" and bool(expr.steps) and isinstance((expr.steps or (0,))[0], str)
+    return expr.root == "item" and bool(expr.parts) and isinstance(expr.parts[0], str)
 
 
 @functools.lru_cache(maxsize=1024)

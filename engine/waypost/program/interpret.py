@@ -18,12 +18,11 @@ from msgspec import Raw
 
 from waypost import plan as p
 from waypost.events.not_events import malformed
-from waypost.lang import each_items, filters, fql, jsonpath, values
-from waypost.lang.checks import run_checks
+from waypost.lang import filters, fql, jsonpath, values
 from waypost.lang.surrogates import repaired
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret_numbers
-from waypost.program.request import grouping
+from waypost.program.interpret_rules import checked, name_of, take_entries
 from waypost.program.settings import Bound
 
 NO_LOOP = object()
@@ -34,7 +33,7 @@ NO_LOOP = object()
 class Env:
     """What an expression may reach. `key` is the name of the entry that is gone over, MISSING in a list.
 
-    `group` holds a request's event parts (grouping.Grouping); `meta` gives `meta.*`; `now` is Unix milliseconds.
+    `group` holds a request's event parts (program/request/grouping.py); `meta` gives `meta.*`; `now` is Unix milliseconds.
 
     `signing` gives `timestamp`, `body` and `signature` where a request is signed.
 
@@ -55,6 +54,8 @@ Watch = Callable[[p.Value, Env], Any]
 
 
 SOME_INSTANT = 1_800_000_000_000
+OF_SIGNING = ("timestamp", "body", "signature")
+"""Known where a request is signed: at each attempt."""
 SOME_SIGNING = {"timestamp": 1_800_000_000, "body": "{}", "signature": "0" * 64}
 
 
@@ -111,7 +112,7 @@ def step(node: p.Value, env: Env) -> Any:
 
 
 @contextmanager
-def _within(key: str) -> Iterator[None]:
+def within(key: str) -> Iterator[None]:
     try:
         yield
     except Fault as fault:
@@ -141,7 +142,7 @@ def _ref(node: p.Ref, env: Env) -> Any:
     if root == "operand":
         held = env.group[int(rest)]
         return values.decode(held) if held.__class__ is bytes else held
-    if root in grouping.OF_SIGNING:
+    if root in OF_SIGNING:
         return MISSING if env.signing is None else env.signing.get(root, MISSING)
     return env.now if root == "now" else env.meta(rest)
 
@@ -176,7 +177,7 @@ def _arith(node: p.Arith, env: Env) -> Any:
 def _object(node: p.Object, env: Env) -> Any:
     found = {}
     for key, entry in node.entries.items():
-        with _within(key):
+        with within(key):
             value = evaluate(entry, env)
         if value is not MISSING:
             found[key] = value
@@ -200,7 +201,7 @@ def _merge(node: p.Merge, env: Env) -> Any:
             seen = True
             found.update({key: value for key, value in members.items() if key not in found})
     for key, entry in node.entries.items():
-        with _within(key):
+        with within(key):
             value = evaluate(entry, env)
         if value is MISSING:
             found.pop(key, None)
@@ -219,7 +220,7 @@ def _items(node: p.Items, env: Env) -> Any:
 
 
 def _from(node: p.From, env: Env) -> Any:
-    value = run_checks(node, evaluate(node.of, env), env.now / 1000)
+    value = checked(node, evaluate(node.of, env), env.now / 1000)
     if value is MISSING and node.default is not None:
         value = evaluate(node.default, env)
     if value is MISSING and node.required:
@@ -270,7 +271,7 @@ def _each(node: p.Each, env: Env) -> Any:
             continue
         name = place
         if node.key is not None:
-            name = each_items.key_text(evaluate(node.key, inner), "the name of an entry")
+            name = name_of(evaluate(node.key, inner), "the name of an entry")
             if name is MISSING:
                 continue
         value = evaluate(node.to, inner)
@@ -286,8 +287,8 @@ def _loop(node: p.Each | p.Find, of: Any, env: Env) -> Iterator[tuple[int | str,
     if isinstance(of, list):
         return ((index, replace(env, item=item, key=MISSING)) for index, item in enumerate(of))
     if isinstance(of, dict):
-        if not each_items.takes_maps(node):
-            each_items.check_map(of)
+        parts = (node.to, node.key) if isinstance(node, p.Each) else (node.to,)
+        take_entries(of, [part for part in parts if part is not None], node.where)
         return ((name, replace(env, item=item, key=name)) for name, item in of.items())
     raise Fault("wrong_shape", f"expected a list or an object, found {values.typeof(of)}")
 
@@ -304,7 +305,7 @@ def _find(node: p.Find, env: Env) -> Any:
 
 def _get(node: p.Get, env: Env) -> Any:
     members = _as_object(evaluate(node.of, env))
-    name = each_items.key_text(evaluate(node.key, env), "the name of a member")
+    name = name_of(evaluate(node.key, env), "the name of a member")
     return MISSING if members is None or name is MISSING else members.get(name, MISSING)
 
 
@@ -329,7 +330,14 @@ def _lookup(node: p.Lookup, env: Env) -> Any:
     return value
 
 
-def _over_event(node: grouping.OverEvent, env: Env) -> Any:
+class OverEvent(p.Node, frozen=True, kw_only=True, tag="over_event"):
+    """`of` evaluated over the event that the group has as its part `index`: for conditions and loops over the event that hold `now`."""
+
+    of: p.Value
+    index: int
+
+
+def _over_event(node: OverEvent, env: Env) -> Any:
     return evaluate(node.of, replace(env, event=values.decode(env.group[node.index])))
 
 
@@ -358,7 +366,7 @@ _EVALUATORS: dict[type, Callable[[Any, Env], Any]] = {
     p.When: _when,
     p.Lookup: _lookup,
     p.Messages: _messages,
-    grouping.OverEvent: _over_event,
+    OverEvent: _over_event,
 }
 
 
@@ -384,33 +392,3 @@ def resolver(env: Env) -> fql.Resolve:
         return fql.walk(env.event, steps)
 
     return resolve
-
-
-def group_of(request: p.Request, env: Env) -> tuple[Any, ...]:
-    """What divides batches of the event's parts of a request. Raises Fault for one that cannot be sent, with its place."""
-    found: list[Any] = []
-    groups = grouping_of(request, env.settings)
-    for part in groups.parts:
-        with _within(part.place):
-            found.append(evaluate(part.node, env))
-    return groups(*found)
-
-
-def grouping_of(request: p.Request, settings: Bound) -> grouping.Grouping:
-    """What makes the groups of a request. Expressions that hold `now` are tried at an instant like any other."""
-    known = _GROUPINGS.get((id(request), id(settings)))
-    if known is not None and known[0] is request and known[1] is settings:
-        return known[2]
-
-    def evaluated(node: p.Value, group: tuple[Any, ...]) -> Any:
-        return evaluate(node, Env(MISSING, settings, SOME_INSTANT, group=group, signing=SOME_SIGNING))
-
-    found = grouping.Grouping(request, evaluated)
-    if len(_GROUPINGS) >= GROUPINGS_HELD:
-        _GROUPINGS.clear()
-    _GROUPINGS[id(request), id(settings)] = request, settings, found
-    return found
-
-
-_GROUPINGS: dict[tuple[int, int], tuple[p.Request, Bound, grouping.Grouping]] = {}
-GROUPINGS_HELD = 64

@@ -19,7 +19,7 @@ from waypost.events.mapped_chunk import Block
 from waypost.events.results import Filtered, Mapped, Rejected
 from waypost.lang import patterns, phones
 from waypost.lang.errors import LangError
-from waypost.program import interpret, settings
+from waypost.program import settings
 from waypost.program.chunks import Chunks
 from waypost.program.credentials import secrets_of, try_templates
 from waypost.program.generated.action_maker import Bindings
@@ -30,6 +30,7 @@ from waypost.program.loader import Loader
 from waypost.program.outcomes import Outcomes
 from waypost.program.put_in import put_in
 from waypost.program.redact import redaction
+from waypost.program.request.grouping import Grouping
 from waypost.program.request.render import RequestProgram
 from waypost.program.support import id_heads, message_ids
 
@@ -136,7 +137,7 @@ def link(
     bindings = Bindings(
         settings=bound.get,
         id_head=id_heads(owner),
-        groupings={name: interpret.grouping_of(request, bound) for name, request in plan.requests.items()},
+        groupings={name: Grouping(request, bound) for name, request in plan.requests.items()},
     )
     made = put_in(plan, bound.get)
     generated = generate(made, bindings)

@@ -9,7 +9,8 @@ needed is a Fault that names the part, here and not when the request is rendered
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -20,16 +21,16 @@ from waypost import plan as p
 from waypost.lang import names, values
 from waypost.lang.bodies import form
 from waypost.lang.values import MISSING, Fault
+from waypost.program import interpret
+from waypost.program.settings import Bound
 from waypost.program.support import text_part
 
 URL, TEXT, JSON = "url", "text", "json"
 """Where a part stands: in a url (text, not empty), in a header or the query (text, left out where it is missing), in a body."""
 
-WHOLE, FORM, ENTRY = "whole", "form", "entry"
-"""In the text that is a body (text, not missing), a form (an object of entries), an entry of one (text or a list of text)."""
-
-OF_SIGNING = ("timestamp", "body", "signature")
-"""Known where a request is signed: at each attempt."""
+WHOLE, FORM, ENTRY, ITEM = "whole", "form", "entry", "item"
+"""In the text that is a body (text, not missing), a form (an object of entries), an entry of one (text or a list of text), an item of such a
+list."""
 
 TEXTS = (URL, TEXT, WHOLE)
 """Where text stands."""
@@ -47,7 +48,7 @@ NO_LIMIT = ("request.text", "request.sign.text")
 """Text that is a body, or that is signed."""
 
 SHORT = 1_000
-"""A text of fewer characters is in no url or header too long, whatever it holds."""
+"""Texts of fewer characters together make no url or header too long, whatever they hold."""
 
 
 class Part(Struct, frozen=True):
@@ -64,13 +65,6 @@ class Mixed(Struct, frozen=True):
     node: p.Value
     place: str
     kind: str
-
-
-class OverEvent(p.Node, frozen=True, kw_only=True, tag="over_event"):
-    """`of` evaluated over the event that the group has as its part `index`: for conditions and loops over the event that hold `now`."""
-
-    of: p.Value
-    index: int
 
 
 class Split(Struct, frozen=True):
@@ -128,18 +122,19 @@ class _Splitting:
         if not p.mentions(node, _of_event):
             return node
         later = p.mentions(node, _later)
-        if isinstance(node, p.Text) and (kind in TEXTS or later):
+        if isinstance(node, p.Text) and kind in TEXTS:
             # Its parts one by one: text that a url takes as it stands must not be encoded with the rest.
             return p.Text(parts=[self._put(part, place, kind) for part in node.parts])
         if not later:
             return self._part(node, place, kind, "group")
-        if isinstance(node, p.Object) and kind not in TEXTS:
+        if isinstance(node, p.Object) and kind in (JSON, FORM, HEADERS, QUERY):
             inner = {FORM: ENTRY, HEADERS: TEXT, QUERY: TEXT}.get(kind, kind)
             return p.Object(
                 entries={key: self._put(held, f"{place}.{key}", inner) for key, held in node.entries.items()}
             )
-        if isinstance(node, p.Items) and kind not in TEXTS:
-            return p.Items(items=[self._put(held, place, kind) for held in node.items])
+        if isinstance(node, p.Items) and kind in (JSON, ENTRY):
+            inner = ITEM if kind == ENTRY else kind
+            return p.Items(items=[self._put(held, place, inner) for held in node.items])
         return self._mix(node, place, kind)
 
     def _part(self, node: p.Value, place: str, kind: str, root: str) -> p.Value:
@@ -147,18 +142,28 @@ class _Splitting:
         return p.Ref(name=f"{root}.{len(self._parts) - 1}")
 
     def _mix(self, node: p.Value, place: str, kind: str) -> p.Value:
-        conditional = p.mentions(node, lambda held: isinstance(held, (p.When, p.Each, p.Find)))
-
-        def change(held: p.Value) -> p.Value | None:
-            wanted = _is_meta(held) if conditional else p.mentions(held, _of_event) and not p.mentions(held, _later)
-            return self._part(held, place, JSON, "operand") if wanted else None
-
-        changed = p.rewrite(node, change)
+        node = _together(node)
+        conditional = p.mentions(node, _in_its_turn)
+        changed = self._operands(node, place, _is_meta if conditional else _is_operand)
         if conditional:
             self._part(p.Path(path="$"), place, JSON, "operand")
-            changed = OverEvent(of=changed, index=len(self._parts) - 1)  # type: ignore[assignment]
+            changed = interpret.OverEvent(of=changed, index=len(self._parts) - 1)  # type: ignore[assignment]
         self._mixed.append(Mixed(changed, place, kind))
         return changed
+
+    def _operands(self, node: p.Value, place: str, wanted: Callable[[p.Value], bool]) -> p.Value:
+        """The node with the parts within it replaced, each with its own place."""
+
+        def change(held: p.Value) -> p.Value | None:
+            if wanted(held):
+                return self._part(held, place, JSON, "operand")
+            if not isinstance(held, (p.Object, p.Merge)):
+                return None
+            of = [self._operands(one, place, wanted) for one in held.of] if isinstance(held, p.Merge) else []
+            entries = {key: self._operands(one, f"{place}.{key}", wanted) for key, one in held.entries.items()}
+            return p.Merge(of=of, entries=entries) if isinstance(held, p.Merge) else p.Object(entries=entries)
+
+        return p.rewrite(node, change)
 
 
 def _body_place(request: p.Request) -> tuple[str, str]:
@@ -171,95 +176,115 @@ def _is_meta(node: p.Value) -> bool:
     return isinstance(node, p.Ref) and node.name.startswith("meta.")
 
 
+def _together(node: p.Value) -> p.Value:
+    """The choices of `$first` before one that holds `now` as one choice, for each is only looked at where those before it have no value."""
+
+    def change(held: p.Value) -> p.Value | None:
+        if not isinstance(held, p.First):
+            return None
+        timed = [p.mentions(one, _later) for one in held.of]
+        count = timed.index(True) if True in timed else 0
+        choices = [p.First(of=held.of[:count]), *held.of[count:]] if count > 1 else held.of
+        return p.First(of=[_together(one) for one in choices]) if count else None
+
+    return p.rewrite(node, change)
+
+
+def _in_its_turn(node: p.Value) -> bool:
+    """Whether something in it is evaluated for some events only, and may be a fault of others."""
+    held = (
+        node.of[1:] if isinstance(node, p.First) else [getattr(node, "default", None), getattr(node, "otherwise", None)]
+    )
+    return isinstance(node, (p.When, p.Each, p.Find)) or any(
+        one is not None and _is_operand(one) and not isinstance(one, (p.Path, p.Ref)) for one in held
+    )
+
+
+def _is_operand(node: p.Value) -> bool:
+    return p.mentions(node, _of_event) and not p.mentions(node, _later)
+
+
 def _of_event(node: p.Value) -> bool:
     return isinstance(node, (p.When, p.Path)) or _is_meta(node)
 
 
 def _later(node: p.Value) -> bool:
-    return isinstance(node, p.Messages) or (isinstance(node, p.Ref) and node.name in ("now", *OF_SIGNING))
+    return isinstance(node, p.Messages) or (isinstance(node, p.Ref) and node.name in ("now", *interpret.OF_SIGNING))
 
 
 def _is_signature(node: p.Value) -> bool:
     return isinstance(node, p.Ref) and node.name == "signature"
 
 
-Evaluate = Callable[[p.Value, tuple[Any, ...]], Any]
-"""The value of an expression of a request, given the group. Raises Fault."""
-
-
 class Grouping:
     """What makes a group of the values of a request's parts: a text, JSON bytes or MISSING for each. Frozen after construction."""
 
-    def __init__(self, request: p.Request, evaluate: Evaluate) -> None:
+    def __init__(self, request: p.Request, settings: Bound) -> None:
         found = split(request)
         self.parts = found.parts
         self._mixed = found.mixed
-        self._evaluate = evaluate
+        self._settings = settings
 
     def __call__(self, *held: Any) -> tuple[Any, ...]:
         """Raises Fault, with the place of the part that is to blame."""
-        found: list[Any] = []
-        long = False
+        group: list[Any] = []
+        taken: list[Any] = []
+        size = 0
         for part, value in zip(self.parts, held, strict=True):
-            if part.kind not in TEXTS:
-                value = _entries(part, value)
-                found.append(value if value is MISSING else values.encode(value))
-                long = long or (part.kind in (HEADERS, QUERY) and len(found[-1] or b"") > SHORT)
-                continue
-            text = value if value.__class__ is str else _text(part, value)
-            if text is MISSING or text == "":
-                _missing(part, text)
-            long = long or (text is not MISSING and len(text) > SHORT)
-            found.append(text)
-        group = tuple(found)
-        for mixed in self._mixed:
-            # Evaluated at each attempt: what the event does wrong in it is to be known before.
-            self._try(mixed, group)
-        if long:
-            self._measure(group)
-        return group
-
-    def _try(self, mixed: Mixed, group: tuple[Any, ...]) -> None:
-        try:
-            value = self._evaluate(mixed.node, group)
-            if mixed.kind in TEXTS:
-                text = _text(mixed, value)
+            if part.kind in TEXTS:
+                text = value if value.__class__ is str else _text(part, value)
                 if text is MISSING or text == "":
-                    _missing(mixed, text)
+                    _missing(part, text)
+                taken.append(text)
+                group.append(text)
             else:
-                _entries(mixed, value)
+                value = _entries(part, value)
+                taken.append(value)
+                group.append(value if value is MISSING else values.encode(value))
+            size += len(group[-1] or b"")
+        # Evaluated at each attempt: what the event does wrong in it is to be known before.
+        later = [self._try(mixed, tuple(group)) for mixed in self._mixed]
+        if later or size > SHORT:
+            _measure(zip([*self.parts, *self._mixed], [*taken, *later], strict=True))
+        return tuple(group)
+
+    def _try(self, mixed: Mixed, group: tuple[Any, ...]) -> Any:
+        try:
+            env = interpret.Env(
+                MISSING, self._settings, interpret.SOME_INSTANT, group=group, signing=interpret.SOME_SIGNING
+            )
+            value = interpret.evaluate(mixed.node, env)
+            if mixed.kind not in TEXTS:
+                return _entries(mixed, value)
+            text = _text(mixed, value)
+            if text is MISSING or text == "":
+                _missing(mixed, text)
+            return text
         except Fault as fault:
             if not fault.field.startswith(mixed.place):
                 fault.field = f"{mixed.place}.{fault.field}" if fault.field else mixed.place
             raise
 
-    def _measure(self, group: tuple[Any, ...]) -> None:
-        """A url or a header that no server takes is no reason to try for hours."""
-        url, longest = 0, 0
-        place = ""
-        for part, text in zip(self.parts, group, strict=True):
-            if text is MISSING or part.kind not in (*TEXTS, HEADERS, QUERY) or part.place in NO_LIMIT:
-                continue
-            if part.kind in (HEADERS, QUERY):
-                for name, held in values.decode(text).items():
-                    if part.kind == QUERY:
-                        url += len(quote(name, safe="")) + len(quote(held, safe="")) + 2
-                        longest, place = MAX_URL, f"{part.place}.{name}"
-                    elif len(held.encode()) > MAX_HEADER:
-                        said = f"a header of {len(held.encode()):,} bytes, at most {MAX_HEADER:,} are sent"
-                        raise Fault("too_long", said, f"{part.place}.{name}")
-                continue
-            if part.place.startswith(("request.headers.", "request.sign.headers.")):
-                size = len(text.encode())
-                if size > MAX_HEADER:
-                    raise Fault("too_long", f"a header of {size:,} bytes, at most {MAX_HEADER:,} are sent", part.place)
-                continue
-            size = len(quote(text, safe=""))
-            url += size
-            if size > longest:
-                longest, place = size, part.place
-        if url > MAX_URL:
-            raise Fault("too_long", f"a url of {url:,} characters, at most {MAX_URL:,} are sent", place)
+
+def _measure(taken: Iterable[tuple[Part | Mixed, Any]]) -> None:
+    """A url or a header that no server takes is no reason to try for hours."""
+    url: Counter[str] = Counter()
+    headers: Counter[str] = Counter()
+    for part, value in taken:
+        if value is MISSING or part.kind not in (*TEXTS, HEADERS, QUERY) or part.place in NO_LIMIT:
+            continue
+        for name, text in ({"": value} if part.kind in TEXTS else value).items():
+            place = f"{part.place}.{name}" if name else part.place
+            if place.startswith(("request.headers.", "request.sign.headers.")):
+                headers[place] += len(text.encode())
+            else:
+                url[place] += len(quote(name, safe="")) + len(quote(text, safe=""))
+    for place, size in headers.items():
+        if size > MAX_HEADER:
+            raise Fault("too_long", f"a header of {size:,} bytes, at most {MAX_HEADER:,} are sent", place)
+    if url.total() > MAX_URL:
+        [(place, _)] = url.most_common(1)
+        raise Fault("too_long", f"a url of {url.total():,} characters, at most {MAX_URL:,} are sent", place)
 
 
 def _text(part: Part | Mixed, value: Any) -> Any:
@@ -290,6 +315,8 @@ def _entries(part: Part | Mixed, value: Any) -> Any:
             form.encoded(form.as_map(value))
         elif part.kind == ENTRY:
             form.flat("", value)
+        elif part.kind == ITEM:
+            form.flat("", [value])
         return value
     except Fault as fault:
         fault.field = f"{part.place}.{fault.field}" if fault.field else part.place
