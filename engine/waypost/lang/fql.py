@@ -34,7 +34,7 @@ import difflib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from waypost.lang import fql_parser, values
+from waypost.lang import fql_advice, fql_parser, values
 from waypost.lang.errors import LangError
 from waypost.lang.fql_functions import FUNCTIONS, Function, equal, order, typeof
 from waypost.lang.fql_tree import (
@@ -147,27 +147,36 @@ def lint(node: Node, *, roots: frozenset[str] = TRIGGER_ROOTS, event_types: bool
     """Every unknown root and event type: kinds unknown_root and unknown_type."""
     found: list[LangError] = []
     types = {path.span for path in _names_for_types(node)}
+    compared = {
+        inner.right.span for inner in nodes(node) if isinstance(inner, Compare) and isinstance(inner.right, PathRef)
+    }
     for path in paths(node):
         name = path.steps[0]
         if name not in roots:
-            meant_as_type = path.span in types
-            near = [] if meant_as_type else difflib.get_close_matches(str(name), sorted(roots), 1, 0.67)
-            start = path.span[0]
-            found.append(
-                LangError(
-                    "unknown_root",
-                    f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
-                    start,
-                    start + len(str(name)),
-                    replacement=near[0] if near else f'"{name}"' if len(path.steps) == 1 else None,
-                    help=f'put text in quotes: `"{name}"`'
-                    if len(path.steps) == 1 and not near
-                    else f"a path begins with one of {', '.join(sorted(roots))}",
-                )
-            )
+            found.append(_unknown_root(path, roots, as_type=path.span in types, compared=path.span in compared))
     if event_types:
         found += _unknown_types(node)
     return found
+
+
+def _unknown_root(path: PathRef, roots: frozenset[str], *, as_type: bool, compared: bool) -> LangError:
+    """`compared`: a field is compared with it, so that it may be text without its quotes."""
+    name, start = str(path.steps[0]), path.span[0]
+    near = [] if as_type else difflib.get_close_matches(name, sorted(roots), 1, 0.67)
+    near = near or [root for root in sorted(roots) if root.lower() == name.lower() and not compared]
+    help_text, replacement = f"a path begins with one of {', '.join(sorted(roots))}", near[0] if near else None
+    if compared and not near and len(path.steps) == 1:
+        help_text, replacement = f'put text in quotes: `"{name}"`', f'"{name}"'
+        if name.lower() in fql_advice.NOTHING:
+            help_text, replacement = "what is not there is `null`", "null"
+    return LangError(
+        "unknown_root",
+        f"`{name}` is not a field of an event" if "type" in roots else f"`{name}` is not known here",
+        start,
+        start + len(name),
+        replacement=replacement,
+        help=help_text,
+    )
 
 
 def _unknown_types(node: Node) -> list[LangError]:

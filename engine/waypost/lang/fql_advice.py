@@ -39,6 +39,17 @@ CHARACTERS = {
 """Signs that begin nothing -> what to write."""
 
 
+NOTHING = ("undefined", "none", "nil", "nothing")
+"""How other languages call null."""
+
+DATE = re.compile(r"\d{4}-\d\d(-\d\d)?(T[\d:.]*)?([+-]\d\d:?\d\d|Z)?")
+AGE = "times are not compared in conditions: `max_age` and `max_ahead` of a `$from` judge how old one is"
+
+
+def is_date(value: object) -> bool:
+    return isinstance(value, str) and DATE.match(value) is not None
+
+
 CLOSING = frozenset(" \t\r\n.[](),=!<>\"'")
 _ANY_STEP = re.compile(rf"[^{re.escape(''.join(CLOSING))}]+")
 """A step of a path as people write it, with signs that need a backslash."""

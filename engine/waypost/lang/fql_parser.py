@@ -67,8 +67,7 @@ class Parser:
                 "`not` is not a word of the trigger language",
                 self.token.start,
                 self.token.end,
-                help="write `!( … )` around what must not hold",
-                replacement="!",
+                help="write `!( … )` around what must not hold, in a text in quotes, or `!=`",
             )
         if not self.is_sign("!"):
             return self.primary()
@@ -139,7 +138,8 @@ class Parser:
                 start,
                 end,
                 help=f"compare it: `{text} = true` or `{text} != null`",
-                replacement=f"{text} = true",
+                # No field of the event itself is true or false.
+                replacement=f"{text} = true" if len(left.steps) > 1 else f"{text} != null",
             )
         if isinstance(left, tree.Call):
             return LangError(
@@ -160,7 +160,9 @@ class Parser:
                     "type",
                     f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none",
                     *side.span,
-                    help="write a number without quotes, or use `=`",
+                    help=fql_advice.AGE
+                    if fql_advice.is_date(side.value)
+                    else "write a number without quotes, or use `=`",
                 )
         if isinstance(node.left, tree.Literal) and isinstance(node.right, tree.Literal):
             raise LangError("type", "both sides are constants", *node.span, help="compare a field of the event")
@@ -242,7 +244,7 @@ class Parser:
                 f"there is no function `{name.value}`",
                 name.start,
                 name.end,
-                help=f"the functions are {', '.join(FUNCTIONS)}",
+                help=fql_advice.INSTEAD.get(str(name.value).lower()) or f"the functions are {', '.join(FUNCTIONS)}",
                 replacement=near[0] if near else None,
             )
         opening = self.tokens[self.at + 1]

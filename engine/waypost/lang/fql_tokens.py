@@ -133,6 +133,14 @@ def _number_token(text: str, at: int) -> Token:
     match = _NUMBERISH.match(text, at)
     assert match is not None
     raw = match[0]
+    if (date := fql_advice.DATE.match(text, at)) is not None:
+        raise LangError(
+            "syntax",
+            f"`{date[0]}` is a date, and conditions know numbers and text",
+            at,
+            date.end(),
+            help=fql_advice.AGE,
+        )
     if not values.NUMBER.fullmatch(raw):
         fixed = _mended(raw)
         raise LangError(

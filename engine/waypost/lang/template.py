@@ -322,7 +322,11 @@ class _Reader:
         replacement = near[0] if near else None
         help_text = f"a path begins with one of {', '.join(f'`{name}`' for name in ROOTS if name in self.roots)}"
         if not near and "event" in self.roots:
-            help_text = f"did you mean `event.{root}`?"
+            help_text = (
+                f"`${root}` stands in a request's body as it is, outside of templates"
+                if root in ("message", "messages")
+                else f"did you mean `event.{root}`?"
+            )
         raise self.fault(
             "unknown_root", f"`{root}` is not known in a template", *span, help=help_text, replacement=replacement
         )

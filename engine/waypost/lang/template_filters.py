@@ -7,6 +7,7 @@ or a LangError with offsets into that text. Why apart: template.py reads any fil
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from waypost import plan as p
@@ -30,7 +31,11 @@ _SYNONYMS = {
     "float": "number",
     "to_number": "number",
     "strftime": "format_time",
-    "date": "format_time",
+    "date": "datetime",
+    "substring": "slice",
+    "substr": "slice",
+    "capitalize": "titlecase",
+    "title": "titlecase",
     "iso8601": "datetime",
     "timestamp": "unix",
     "hash": "sha256",
@@ -53,15 +58,31 @@ _SYNONYMS = {
 }
 """Names of filters elsewhere -> ours."""
 
+_PARTS = {
+    "YYYY": "%Y",
+    "yyyy": "%Y",
+    "YY": "%y",
+    "MM": "%m",
+    "DD": "%d",
+    "dd": "%d",
+    "HH": "%H",
+    "mm": "%M",
+    "ss": "%S",
+    "SSS": "%f",
+}
+"""Parts of a time as other languages write them -> ours."""
+
 
 def row_of(code: str, name: str, span: Span) -> filters.Filter:
     """The filter of that name; one that is called otherwise elsewhere is named in the fault."""
     row = filters.FILTERS.get(name)
     if row is None:
+        if name == "date" and code[span[1] :].lstrip().startswith("("):
+            name = "strftime"
         near = [_SYNONYMS[name]] if name in _SYNONYMS else difflib.get_close_matches(name, filters.FILTERS, 1, 0.67)
         raise LangError(
             "unknown_filter",
-            f"there is no filter `{name}`",
+            f"there is no filter `{code[slice(*span)]}`",
             *span,
             help=f"did you mean `{near[0]}`?" if near else f"the filters are {', '.join(filters.FILTERS)}",
             replacement=near[0] if near else None,
@@ -133,9 +154,20 @@ def _check_replacement(args: list[p.Value], span: Span) -> None:
         raise LangError("filter_args", error.message, *span, help=error.help) from None
 
 
+def _check_signs(form: str) -> None:
+    """`YYYY-MM-DD` is the text that it is, at every time."""
+    if "%" not in form:
+        fixed = re.sub("|".join(_PARTS), lambda found: _PARTS[found[0]], form)
+        told = f"write `{fixed}`" if fixed != form else "use %Y %m %d %H %M %S %f %j %y %z %Z %%"
+        raise LangError(
+            "filter_args", f"`{form}` has no `%`: it would be the same text for every time", 0, 0, help=told
+        )
+
+
 def _check_text(name: str, kind: str, found: Any, span: Span) -> None:
     try:
         if kind == "format":
+            _check_signs(found)
             filters.check_format(found)
         elif kind == "path":
             jsonpath.parse(found if found.startswith("$") else f"$.{found}")

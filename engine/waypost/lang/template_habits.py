@@ -100,9 +100,43 @@ def _colon(code: str, found: re.Match[str]) -> dict[str, Any]:
     }
 
 
+def _path(code: str, found: re.Match[str]) -> dict[str, Any]:
+    """`$.a` and `$item.a`, as paths are written outside of templates."""
+    fixed = f"event.{found['path']}" if found["item"] is None else f"item{found['path'] and '.'}{found['path']}"
+    return {
+        "message": "in a template a path begins without `$`",
+        "start": found.start(),
+        "end": found.end(),
+        "help": f"write `{fixed}`",
+        "replacement": fixed,
+    }
+
+
+def _choice(code: str, found: re.Match[str]) -> dict[str, Any]:
+    """`a ? b : c`."""
+    return {
+        "message": "`?` is not part of the template language",
+        "start": found.start(),
+        "end": found.end(),
+        "help": "use `{$when: …, then: …, else: …}`",
+    }
+
+
+def _third_brace(code: str, found: re.Match[str]) -> dict[str, Any]:
+    return {
+        "message": "a template has two braces at each side",
+        "start": 0,
+        "end": 1,
+        "help": "write `{{ … }}`: nothing is escaped here",
+    }
+
+
 _HABITS = (
+    (re.compile(r"^\{(?=\s*[A-Za-z_][\w.]*\s*(\||$))"), _third_brace),
+    (re.compile(r"(?<![\w.])\$(?:(?P<item>item)\b\.?|\.)(?P<path>(?:[A-Za-z_][\w.]*)?)"), _path),
     (re.compile(r"(?P<before>[A-Za-z_][\w.\[\]]*)\.(?P<name>[\w-]*[$@#][\w$@#-]*)"), _sign_in_name),
     (re.compile(r"\|\||\?\?"), _either),
+    (re.compile(r"\?"), _choice),
     (re.compile(r"\|\s*(?P<filter>\w+)\s*:\s*(?P<args>[^|\s][^|]*)"), _colon),
 )
 """How other languages write what Jinja cannot read -> the fault in our words."""

@@ -74,8 +74,16 @@ def kind_of(steps: Steps | None) -> str | None:
     return None if kind == "any" else kind
 
 
+def holds_nothing(inside: Steps) -> str | None:
+    """The kind of a field in which no other can be, in words: `event.type` is always missing, for an event's `event` is text."""
+    kind = kind_of(inside) if inside else None
+    return SAID.get(kind, kind) if kind in ("text", "word", "time", "number", "boolean") else None
+
+
 def is_known(inside: Steps, name: str) -> bool:
     """Whether the specification names the field, or says nothing of the object that it is in."""
+    if holds_nothing(inside):
+        return False
     known = INSIDE.get(inside) if inside else KINDS
     return known is None or name in known
 

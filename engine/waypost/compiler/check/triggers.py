@@ -16,6 +16,13 @@ from waypost.compiler.spec import ActionSpec, Condition, Spec
 from waypost.lang import fql, fql_sat, values
 
 TEXT_ONLY = ("match", "contains", "lowercase", "uppercase", "snakecase", "kebabcase", "titlecase")
+GIVES = {
+    **dict.fromkeys(("lowercase", "uppercase", "snakecase", "kebabcase", "titlecase", "string"), "string"),
+    **dict.fromkeys(("length", "number"), "number"),
+    "bool": "boolean",
+}
+"""What a function gives, but for null."""
+SHOWN = {"string": "text", "number": "a number", "boolean": "true or false"}
 
 
 Use = tuple[Condition, str, Condition]
@@ -119,6 +126,8 @@ def _kinds(condition: Condition, report: Report) -> None:
             for member in node.right:
                 _kind(node.left, member, "=", condition, report)
     for operand in fql.operands(condition.node):
+        if isinstance(operand, fql.PathRef):
+            _within_text(operand, condition, report)
         if isinstance(operand, fql.Call) and operand.name in TEXT_ONLY and isinstance(operand.args[0], fql.PathRef):
             kind = event_fields.kind_of(operand.args[0].steps)
             if kind in ("number", "boolean", "object") or (kind == "list" and operand.name != "contains"):
@@ -130,6 +139,8 @@ def _kind(side: fql.Operand, other: fql.Literal, sign: str, condition: Condition
     kind = event_fields.kind_of(side.steps) if isinstance(side, fql.PathRef) else None
     if isinstance(side, fql.Call) and side.name == "typeof" and sign in ("=", "!="):
         _typeof(other, condition, report)
+    elif isinstance(side, fql.Call) and sign in ("=", "!="):
+        _given(side, other, condition, report)
     if kind is None or not isinstance(side, fql.PathRef):
         return
     wanted = "number" if sign not in ("=", "!=") else values.typeof(other.value)
@@ -142,6 +153,43 @@ def _ordered(side: fql.Operand, condition: Condition, report: Report) -> None:
     kind = event_fields.kind_of(side.steps) if isinstance(side, fql.PathRef) else None
     if isinstance(side, fql.PathRef) and kind is not None and kind != "number":
         _mismatch("`<` and `>` compare numbers", fql.show_path(side.steps), kind, side, condition, report)
+
+
+def _given(call: fql.Call, other: fql.Literal, condition: Condition, report: Report) -> None:
+    """`length(event) = "3"`: what a function gives is of one kind."""
+    gives = GIVES.get(call.name)
+    kind = values.typeof(other.value)
+    if gives is None or kind in (gives, "null"):
+        return
+    report.add(
+        Diagnostic(
+            "Q104",
+            f"`{call.name}( … )` gives {SHOWN[gives]}, and `{values.encode(other.value).decode()}` is {_said(kind)}: this never holds",
+            Label(condition.span(*other.span), f"expected {SHOWN[gives]}"),
+            "write a number without quotes" if gives == "number" and kind == "string" else "",
+        )
+    )
+
+
+def _within_text(path: fql.PathRef, condition: Condition, report: Report) -> None:
+    """`event.type = "track"`: a condition names the event's own fields, and in its `event`, which is text, there are none."""
+    size = next((size for size in range(1, len(path.steps)) if event_fields.holds_nothing(path.steps[:size])), None)
+    if size is None or path.steps[0] == "context":
+        # The names in the context are judged where they are read.
+        return
+    kind, inside = event_fields.holds_nothing(path.steps[:size]), fql.show_path(path.steps[:size])
+    whole, rest = fql.show_path(path.steps), path.steps[1:]
+    own = fql.show_path(rest) if path.steps[0] == "event" and rest[0] in event_fields.KINDS else ""
+    span = condition.span(*path.span)
+    report.add(
+        Diagnostic(
+            "Q110",
+            f"`{inside}` is {kind}: `{whole}` is always null",
+            Label(span, f"did you mean `{own}`?" if own else "nothing is in it"),
+            "a condition names the fields of the event as they are" if own else f"compare `{inside}` itself",
+            fix=Fix(span, own) if own else None,
+        )
+    )
 
 
 def _said(kind: str) -> str:

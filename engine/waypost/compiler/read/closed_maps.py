@@ -299,14 +299,14 @@ class Closed:
         if node.kind == "text":
             return node.text
         if node.kind in ("int", "float"):
-            return self.number(node)
+            return self.number(node, value=value)
         if node.kind == "odd":
             message, instead, safe = _odd(node.raw, f'{{$literal: "{node.raw}"}}' if value else f'"{node.raw}"')
             self.add("Y109", message, node.span, f"write `{instead}`", fix=Fix(node.span, instead, safe=safe))
             return node.raw
         return {"true": True, "false": False}.get(node.text)
 
-    def number(self, node: Scalar) -> Any:
+    def number(self, node: Scalar, *, value: bool = False) -> Any:
         if not keeps_digits(node.text):
             self.add(
                 "Y109",
@@ -314,7 +314,7 @@ class Closed:
                 node.span,
                 "quote it to send it as text",
                 "or write it in its shortest form",
-                Fix(node.span, f'"{node.raw}"'),
+                Fix(node.span, f'{{$literal: "{node.raw}"}}' if value else f'"{node.raw}"'),
             )
             return 0
         return int(node.text) if node.kind == "int" else float(node.text)

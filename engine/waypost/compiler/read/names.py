@@ -56,6 +56,13 @@ class Names:
                 Fix(span, near, safe=True) if near else None,
             )
             return False
+        if kind := event_fields.holds_nothing(inside):
+            whole, own = ".".join(map(str, inside)), inside == ("event",) and name in event_fields.KINDS
+            help_text = f"`$` is the event itself: did you mean `$.{name}`?" if own else f"`{whole}` is the whole value"
+            self.closed.add(
+                "P103", f"`{whole}` is {kind}: there is no `{name}` in it", span, "always missing", help_text
+            )
+            return False
         known = event_fields.INSIDE.get(inside)
         if known is None or name in known or len(name) < 3:
             return True

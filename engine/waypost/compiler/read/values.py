@@ -117,7 +117,11 @@ class Values:
             return None
         word = re.match(r"\$[A-Za-z_]+", node.text)
         if word and word[0] not in ("$item", "$body" if place.body else "$item"):
-            near = nearest(word[0], (*WORDS, *OPERATORS))
+            if word[0] in OPERATORS:
+                shown = f"`{{{word[0]}: …}}`"
+                self.add("M205", f"`{word[0]}` is the key of a map", node.span, f"expected {shown}", f"write {shown}")
+                return None
+            near = nearest(word[0], WORDS)
             span = node.locate(0, word.end())
             as_path = "$." + node.text[1:]
             known = word[0][1:] in fql.EVENT_ROOTS
