@@ -148,6 +148,8 @@ PLENTY = r"""
         400: [{if: 'body.code = "full"', then: stop}, reject]
         4xx: reject
         unanswered: reject
+        207: {results: {at: $body.errors, index: $item.index, reason: it is invalid, then: reject}, rest: ok}
+        206: {results: {at: $body.errors, value: $item, of: id, reason: $item.why, then: reject}, rest: ok}
     shared:
       base:
         require: [{any: [id, user], if: userId != null, message: an id is needed}]

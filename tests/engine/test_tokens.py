@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
+import pki
 from running import waypost
 from waypost.http.receiver import Received, Receiver, Reply
 
@@ -109,8 +111,8 @@ def test_the_form_takes_the_client_where_the_server_wants_it(tmp_path: Path) -> 
 
 
 def test_connections_with_one_credential_share_its_token(tmp_path: Path) -> None:
-    """Three lanes begin at once. Mutation that turns this red: a credential for each lane."""
-    server = Server()
+    """Three lanes begin at once, and the server is slow. Mutation that turns this red: a credential for each lane."""
+    server = Server(grant=lambda count: replace(Server.token(count), delay_s=0.5))
     (tmp_path / "shop.yaml").write_text(SPEC)
     (tmp_path / "e.ndjson").write_text("".join(f'{{"type":"track","messageId":"m{n}"}}\n' for n in range(10)))
     rows = [f"  c{n}: {{destination: ./shop.yaml, sources: [s], settings: {{key: env:KEY}}}}\n" for n in range(3)]
@@ -228,6 +230,50 @@ def test_check_asks_for_a_token(tmp_path: Path, grant: Reply, wanted: int, said:
     assert said in out
     assert "canary" not in out
     assert [row[:2] for row in server.sent] == ([("canary-token-0001", "/me")] if wanted == 0 else [])
+
+
+OVER_TLS = """spec: 1
+name: shop
+settings:
+  base: {type: url}
+  key: {type: string, secret: true}
+auth:
+  oauth2: {token_url: "{{ settings.base }}/oauth/token", client_id: me, client_secret: "{{ settings.key }}"}
+request: {post: "{{ settings.base }}/events", body: $message}
+actions:
+  send:
+    trigger: type = "track"
+    mapping: {id: $.messageId}
+"""
+
+
+@pytest.mark.skipif(pki.OPENSSL is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize(("believed", "wanted"), [(True, 0), (False, 4)])
+def test_a_token_is_asked_for_as_the_connection_says(tmp_path: Path, believed: bool, wanted: int) -> None:
+    """A private authority. Mutation that turns this red: a transport for tokens without the connection's `tls`."""
+    (tmp_path / "pki").mkdir()
+    keys = pki.make(tmp_path / "pki")
+    (tmp_path / "shop.yaml").write_text(OVER_TLS)
+    (tmp_path / "e.ndjson").write_text('{"type":"track","messageId":"m1"}\n')
+    asked: list[bytes] = []
+
+    def talk(sock: Any) -> None:
+        with sock.makefile("rb") as file:
+            asked.append(file.readline())
+            size = 0
+            while (line := file.readline()) not in (b"\r\n", b""):
+                size = int(line.split(b":")[1]) if line.lower().startswith(b"content-length:") else size
+            file.read(size)
+        body = Server.token(1).body
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
+
+    with pki.serving(talk, context=pki.tls_server(keys)) as port:
+        ca = ("--tls-ca", str(keys / "ca.pem")) if believed else ()
+        to = ("--set", "key=env:KEY", "--set", f"base=https://localhost:{port}", *ca)
+        status, out, said = waypost("run", "shop.yaml", *to, "e.ndjson", cwd=tmp_path, KEY=SECRET)
+    assert status == wanted, out + said
+    assert ("no token: " in said) is not believed
+    assert [one.split(b" ")[1] for one in asked] == [b"/oauth/token", b"/events"][: 2 * believed]
 
 
 def test_nothing_is_asked_for_where_nothing_is_sent(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def _by_message(outcome: Schema, rule: Schema) -> Schema:
         "value": _ref("value"),
         "of": {"type": "string"},
         "where": _ref("condition"),
-        "reason": _ref("value"),
+        "reason": {"anyOf": [_ref("text"), _ref("value")]},
         "then": _one_or_list({"anyOf": [outcome, rule]}),
     }
     # Words that stand in the readers of `at` may be missing around them.
