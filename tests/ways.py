@@ -159,7 +159,7 @@ def goes_out_as(program: Program, mapped: Mapped, wanted: Sent) -> None:
     if kind.refusal(mapped) is not None:
         return
     wire = kind.render(mapped.group, kind.by_list([(mapped.action, mapped.body)]), NOW)
-    if not auth.query and not sign.query:
+    if not auth.query and not auth.more_query and not sign.query:
         assert wire.url == wanted.url
     engine = {
         "user-agent",

@@ -14,7 +14,7 @@ from waypost.http.transport import Transport
 from waypost.lang.values import MISSING
 from waypost.program import interpret
 from waypost.program.credentials import secrets_of
-from waypost.program.request.grouping import event_parts
+from waypost.program.request.grouping import Grouping
 from waypost.program.request.render import RequestProgram
 from waypost.program.settings import Bound
 
@@ -35,8 +35,8 @@ async def probe(plan: p.Plan, bound: Bound, owner: str = "", timeout_s: float = 
     )
     # What a condition over settings decides stands in the group, as if an event did.
     env = interpret.Env(MISSING, bound)
-    held = [interpret.evaluate(part.node, env) for part in event_parts(request)]
-    group = interpret.grouping_of(request, bound)(*held)
+    grouping = Grouping(request, bound)
+    group = grouping(*(interpret.evaluate(part.node, env) for part in grouping.parts))
     wire = RequestProgram(request, plan.auth, bound).render(group, [], time.time())
     secrets = secrets_of(plan, bound)
     transport = Transport(1, tls=bound.tls, secrets=secrets, owner=owner)
