@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from test_differential import constants, event_lines, plan_of
+from test_differential import constants, event_lines, plan_of, plan_with
 
 from bench import inputs
 from conftest import CASES, ROOT
@@ -21,7 +21,7 @@ from waypost import plan as p
 from waypost.events.results import Mapped
 from waypost.program.kernel import entry as kernel
 from waypost.program.program import Program, link
-from ways import Both, all_ways, both, in_one, in_pieces, mapped
+from ways import NOW, Both, all_ways, both, in_one, in_pieces, mapped
 
 pytestmark = pytest.mark.skipif(kernel.machine is None, reason="no kernel in this installation")
 
@@ -102,6 +102,33 @@ def test_several_messages_and_none(shipped: Both) -> None:
     assert [index for index, _, _ in rest] == [2, 5, 6]
     assert encoded == b'{"x":1}\n{"y":"A"}\n{"y":"u"}\n{"x":1}\n{"y":"u"}\n'
     assert in_pieces(program, lines) == in_pieces(bare, lines)
+
+
+def test_what_it_leaves_is_woven_in() -> None:
+    """Messages of two ways stand in one piece, in the order of their lines; alone goes only what neither takes.
+
+    Mutations that turn this red: rows of their own for what is left; an index of the lines that are left for one of the chunk's."""
+    whole, rare = p.Path(path="$.userId"), p.Object(entries={"x": p.Path(path="$.properties..a")})
+    actions = [
+        p.Action(trigger='type = "page"', request="request", mapping=p.Object(entries={"u": whole})),
+        p.Action(trigger='type = "track" and event = "A"', request="request", mapping=rare),
+        p.Action(trigger='type = "track" and userId = "2"', request="request", mapping=p.Object(entries={"t": rare})),
+        p.Action(trigger='type = "screen"', request="request", mapping=rare, where="userId != null"),
+    ]
+    linked = both(plan_with(actions, p.Const(value="")), {})
+    kinds = ["page", "track", "screen", "identify", "other"]
+    lines = [
+        f'{{"type":"{kinds[at % 7 % 5]}","event":"{"AB"[at % 2]}","userId":"{at % 3}","properties":{{"a":\r{at}}}}}'.encode()
+        for at in range(200)
+    ]
+    all_ways(linked, [*lines, b"{", b"7", *lines[:30]])
+    program = linked[0]
+    assert program.kernel is not None
+    block = next(iter(program.map_data(b"\n".join(lines), 7, b"first", NOW)))
+    assert block.count == 200
+    assert len(block.owners) == block.encoded.count(b"\n") > 100
+    assert block.others == {}
+    assert len(block.several) > 5
 
 
 def test_it_takes_almost_every_event_of_the_mix(shipped: Both) -> None:

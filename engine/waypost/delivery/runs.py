@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from waypost.delivery.progress import Position, Progress
 from waypost.events.lines import Chunk, Place
-from waypost.events.mapped_chunk import LF, Block, Owner
+from waypost.events.mapped_chunk import LF, Block, Owner, after
 from waypost.events.results import Filtered, Mapped, Rejected
 
 
@@ -115,8 +115,8 @@ class Run(Struct, frozen=True, gc=False):
         offset = self.offset
         for count in counts:
             last = first + count == len(self.owners)
-            body_end = len(self.bodies) + 1 if last else _after(self.bodies, count, body)
-            event_end = len(self.events) + 1 if last else _after(self.events, count, event)
+            body_end = len(self.bodies) + 1 if last else after(self.bodies, count, body)
+            event_end = len(self.events) + 1 if last else after(self.events, count, event)
             bodies, events = self.bodies[body : body_end - 1], self.events[event : event_end - 1]
             end, line, places = offset + event_end - event, self.line + first, None
             if self.places is not None:
@@ -129,7 +129,7 @@ class Run(Struct, frozen=True, gc=False):
 
     def cut(self, count: int) -> tuple[Run, Run]:
         """The first so many messages, and the rest."""
-        body, event = _after(self.bodies, count), _after(self.events, count)
+        body, event = after(self.bodies, count), after(self.events, count)
         before = behind = None
         end = offset = self.offset + event
         line = self.line + count
@@ -147,13 +147,6 @@ def one(mapped: Mapped, event: bytes, position: Position, progress: Progress, ke
     """A message alone."""
     offset, line = position.offset, position.line
     return Run(mapped.body, event, (lambda body: mapped,), offset, position.end, line, progress, key=key)
-
-
-def _after(data: bytes, count: int, start: int = 0) -> int:
-    """Where what stands behind so many line feeds begins."""
-    for _ in range(count):
-        start = data.index(LF, start) + 1
-    return start
 
 
 class Idle(Struct, frozen=True, gc=False):
@@ -242,7 +235,7 @@ class _Cutting:
         begin, taken = self._begin, self._taken
         self._taken += count
         last = self._taken == len(owners)
-        self._begin = end = len(encoded) if last else _after(encoded, count, begin)
+        self._begin = end = len(encoded) if last else after(encoded, count, begin)
         return encoded[begin : end - 1], owners[taken : self._taken]
 
 

@@ -11,6 +11,7 @@ ends with `}`, and only when it gives as many values as there are lines. A line 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -113,6 +114,13 @@ def decode_clean(decoder: msgspec.json.Decoder[Any], data: bytes, count: int) ->
     return found + [None] * count
 
 
+def after(data: bytes, count: int, start: int = 0) -> int:
+    """Where what stands behind so many line feeds begins."""
+    for _ in range(count):
+        start = data.index(LF, start) + 1
+    return start
+
+
 def are_plain(times: list[str]) -> bool:
     """Whether every one of these texts is a time in a form that is sent as it stands (lang/values.py), told by one call for all.
 
@@ -164,6 +172,34 @@ class Block:
     several: dict[int, int] = field(default_factory=dict)
     others: dict[int, list[Result]] = field(default_factory=dict)
 
+    def weave(self, lines: Sequence[int], other: Block) -> None:
+        """Puts what became of these lines, of which this block has nothing yet, into their places; `other` has them alone, in their order."""
+        idle, several, passed = deque(self.idle), deque(sorted(self.several.items())), set(other.idle)
+        pieces: list[bytes] = []
+        owners: list[Owner] = []
+        here, there = _Reader(self), _Reader(other)
+        begun = 0
+        for at, index in enumerate(lines):
+            count = index - begun
+            while idle and idle[0] < index:
+                idle.popleft()
+                count -= 1
+            while several and several[0][0] < index:
+                count += several.popleft()[1] - 1
+            here.move(count, pieces, owners)
+            begun = index + 1
+            if at in passed:
+                self.idle.append(index)
+            elif at in other.others:
+                self.others[index] = other.others[at]
+            else:
+                count = other.several.get(at, 1)
+                there.move(count, pieces, owners)
+                if count > 1:
+                    self.several[index] = count
+        here.move(here.left, pieces, owners)
+        self.encoded, self.owners = b"".join(pieces), owners
+
     def rows(self) -> list[Mapped | list[Result]]:
         """For each line its one message, or the list of its results."""
         found: list[Any] = [owner(body) for owner, body in zip(self.owners, self.encoded.split(b"\n"), strict=False)]
@@ -184,6 +220,23 @@ class Block:
                 yield list(islice(messages, self.several[index]))
             else:
                 yield next(messages)
+
+
+class _Reader:
+    """Messages of a block, one stretch after another. `left`: how many have not been moved."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._begin = 0
+        self.left = len(block.owners)
+
+    def move(self, count: int, pieces: list[bytes], owners: list[Owner]) -> None:
+        if count:
+            encoded, taken = self._block.encoded, len(self._block.owners) - self.left
+            end = len(encoded) if count == self.left else after(encoded, count, self._begin)
+            pieces.append(encoded[self._begin : end])
+            owners += self._block.owners[taken : taken + count]
+            self._begin, self.left = end, self.left - count
 
 
 def block_of(rows: Sequence[Mapped | list[Any]]) -> Block:

@@ -43,6 +43,11 @@ FEW = 3
 """So few lines are mapped alone sooner than a call of the decoder pays."""
 
 
+PART = 4
+"""Where the kernel leaves this part of a chunk, the messages of both ways are put into one piece: a lane takes them sooner. For fewer lines,
+that does not pay."""
+
+
 class Chunks:
     """The ways of one program. `map_chunk` is the generated loop, `decoder` what its events are decoded with, `loader` for all others."""
 
@@ -149,7 +154,11 @@ class Chunks:
         if len(rest) <= FEW:
             rows: Sequence[Any] = [self.alone(*line, first_line, now) for line in zip(lines, places, strict=True)]
         else:
-            rows = self._odd(lines, places, first_line, now).rows()
+            left = self._odd(lines, places, first_line, now)
+            if len(rest) * PART >= block.count:
+                block.weave([index for index, _, _ in rest], left)
+                return block
+            rows = left.rows()
         for (index, _, _), row in zip(rest, rows, strict=True):
             block.others[index] = [row] if isinstance(row, Mapped) else row
         return block

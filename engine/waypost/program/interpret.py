@@ -2,7 +2,7 @@
 
 Takes plan nodes and an event. Gives JSON values, or Faults. Written straight from docs/spec-reference.md, one function a node kind, without
 regard to speed; generated code is compared with it by a property test. In production it evaluates what happens once a request (urls, headers,
-the body around the messages), what `preview` shows, and the rare nodes for which no code is generated.
+the body around the messages), and what `preview` shows; it maps nothing.
 """
 
 from __future__ import annotations
