@@ -1,7 +1,7 @@
 """What a lane holds and how far it is in each source: its state, and what may be asked of it at any time.
 
-Takes the kinds of request with their gates; lane.py alone changes what it holds. Gives what the engine asks (is there room, what is on its way,
-since when) and the positions that a store keeps (progress.py, one a source). Why apart from lane.py: nothing in here decides anything.
+Takes the kinds of request with their gates; lane.py and offering.py alone change what it holds. Gives what the engine asks (is there room,
+what is on its way, since when) and the positions that a store keeps (progress.py, one a source). Nothing in here decides anything.
 
 What a store keeps, a transaction a step: `settled(source)` gives the cursor (no event before it is still on its way) and what has ended above
 it since the last call: ranges of whole events by offset, and single deliveries (offset, action, item) of events that have others on their

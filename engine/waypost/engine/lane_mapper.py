@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from waypost.delivery.lane import ELSEWHERE, Command, Lane
+from waypost.delivery.lane import Command, Lane
+from waypost.delivery.offering import ELSEWHERE
 from waypost.events.lines import Chunk, Line, Piece, Turned, lines_of, scattered
 from waypost.events.mapped_chunk import Block, block_of
 from waypost.events.results import Mapped, Rejected

@@ -7,7 +7,6 @@ for both). A value that a filter cannot take is a Fault (reason "filter"). Every
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 import hmac
 import re
@@ -18,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from waypost.lang import arithmetic, jsonpath, patterns, phones, shaping, values
-from waypost.lang.errors import LangError
+from waypost.lang.time_format import format_time
 from waypost.lang.values import MISSING, Fault
 from waypost.lang.words import kebabcase, snakecase, titlecase
 
@@ -126,48 +125,6 @@ def _from_json(value: str) -> Any:
         return values.decode(value.encode())
     except (values.Malformed, values.TooDeep) as error:
         raise fault(f"not JSON ({error})") from None
-
-
-def _moment(value: Any) -> dt.datetime:
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=values.to_unix_us(value))
-
-
-_DIRECTIVES = re.compile(r"%[YmdHMSfjyzZ%]|[^%]")
-
-
-def check_format(text: str) -> None:
-    """Raises LangError for a `format_time` format with a directive that depends on the machine or its language."""
-    at = 0
-    while at < len(text):
-        match = _DIRECTIVES.match(text, at)
-        if match is None:
-            raise LangError(
-                "filter_args",
-                f"`{text[at : at + 2]}` is not a directive of format_time",
-                at,
-                at + 2,
-                help="use %Y %m %d %H %M %S %f %j %y %z %Z %%",
-            )
-        at = match.end()
-
-
-def _format_time(value: Any, form: str) -> str:
-    moment = _moment(value)
-    parts = {
-        "%Y": f"{moment.year:04d}",
-        "%y": f"{moment.year % 100:02d}",
-        "%m": f"{moment.month:02d}",
-        "%d": f"{moment.day:02d}",
-        "%H": f"{moment.hour:02d}",
-        "%M": f"{moment.minute:02d}",
-        "%S": f"{moment.second:02d}",
-        "%f": f"{moment.microsecond:06d}",
-        "%j": f"{moment.timetuple().tm_yday:03d}",
-        "%z": "+0000",
-        "%Z": "UTC",
-        "%%": "%",
-    }
-    return re.sub("%.", lambda found: parts[found[0]], form)
 
 
 def _hash_id(value: Any, length: int) -> str:
@@ -417,7 +374,7 @@ FILTERS: dict[str, Filter] = {
         values.to_unix_us, TIMES, "number", "Microseconds since 1970.", ((1700000000, (), 1700000000000000),)
     ),
     "format_time": Filter(
-        _format_time,
+        format_time,
         TIMES,
         "string",
         "A time in UTC by %Y %m %d %H %M %S %f %j %y %z %Z %%.",

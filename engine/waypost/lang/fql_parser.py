@@ -120,7 +120,7 @@ class Parser:
             self.at += 1
             right = self.operand()
             node = tree.Compare(sign, left, right, (start, self.before().end))
-            self.check_compare(node)
+            _judge_compare(self.text, node)
             return node
         if isinstance(left, tree.Call) and FUNCTIONS[left.name].boolean:
             return left
@@ -152,20 +152,6 @@ class Parser:
         return LangError(
             "syntax", f"{text} alone is no condition", start, end, help="compare a field of the event with it"
         )
-
-    def check_compare(self, node: tree.Compare) -> None:
-        for side in (node.left, node.right):
-            if node.sign not in ("=", "!=") and isinstance(side, tree.Literal) and not values.is_number(side.value):
-                raise LangError(
-                    "type",
-                    f"`{node.sign}` compares numbers, and {self.text[slice(*side.span)]} is none",
-                    *side.span,
-                    help=fql_advice.AGE
-                    if fql_advice.is_date(side.value)
-                    else "write a number without quotes, or use `=`",
-                )
-        if isinstance(node.left, tree.Literal) and isinstance(node.right, tree.Literal):
-            raise LangError("type", "both sides are constants", *node.span, help="compare a field of the event")
 
     def membership(self, left: tree.Operand, start: int) -> tree.Node:
         """operand "in" ( list | path )"""
@@ -262,24 +248,8 @@ class Parser:
                 raise self.unexpected("`,` or `)`")
         self.at += 1
         found = tree.Call(name.value, tuple(args), (name.start, self.before().end))
-        self.check_call(found, function)
+        _judge_call(found, function)
         return found
-
-    def check_call(self, call: tree.Call, function: Function) -> None:
-        wanted = len(function.kinds)
-        if len(call.args) != wanted:
-            raise LangError(
-                "arity", f"`{call.name}` takes {wanted} value{'s' * (wanted != 1)}, found {len(call.args)}", *call.span
-            )
-        for kind, arg in zip(function.kinds, call.args, strict=True):
-            if kind != "glob":
-                continue
-            if not (isinstance(arg, tree.Literal) and isinstance(arg.value, str)):
-                raise LangError("type", f"the pattern of `{call.name}` is text in quotes", *arg.span)
-            try:
-                glob_tokens(arg.value)
-            except LangError as error:
-                raise LangError("syntax", error.message, *arg.span, help=error.help) from None
 
     def path(self) -> tree.PathRef:
         """path = name { "." name | "[" integer "]" }"""
@@ -349,3 +319,33 @@ class Parser:
         elif token.kind == "name" and self.at and self.before().kind == "sign":
             help_text = f'put text in quotes: `"{shown}"`'
         return LangError("syntax", f"expected {wanted}, found `{shown}`", token.start, token.end, help=help_text)
+
+
+def _judge_compare(text: str, node: tree.Compare) -> None:
+    for side in (node.left, node.right):
+        if node.sign not in ("=", "!=") and isinstance(side, tree.Literal) and not values.is_number(side.value):
+            raise LangError(
+                "type",
+                f"`{node.sign}` compares numbers, and {text[slice(*side.span)]} is none",
+                *side.span,
+                help=fql_advice.AGE if fql_advice.is_date(side.value) else "write a number without quotes, or use `=`",
+            )
+    if isinstance(node.left, tree.Literal) and isinstance(node.right, tree.Literal):
+        raise LangError("type", "both sides are constants", *node.span, help="compare a field of the event")
+
+
+def _judge_call(call: tree.Call, function: Function) -> None:
+    wanted = len(function.kinds)
+    if len(call.args) != wanted:
+        raise LangError(
+            "arity", f"`{call.name}` takes {wanted} value{'s' * (wanted != 1)}, found {len(call.args)}", *call.span
+        )
+    for kind, arg in zip(function.kinds, call.args, strict=True):
+        if kind != "glob":
+            continue
+        if not (isinstance(arg, tree.Literal) and isinstance(arg.value, str)):
+            raise LangError("type", f"the pattern of `{call.name}` is text in quotes", *arg.span)
+        try:
+            glob_tokens(arg.value)
+        except LangError as error:
+            raise LangError("syntax", error.message, *arg.span, help=error.help) from None

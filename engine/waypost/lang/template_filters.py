@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from waypost import plan as p
-from waypost.lang import filters, jsonpath, patterns, phones, template_scan
+from waypost.lang import filters, jsonpath, patterns, phones, template_scan, time_format
 from waypost.lang.errors import LangError
 
 Span = tuple[int, int]
@@ -168,7 +168,7 @@ def _check_text(name: str, kind: str, found: Any, span: Span) -> None:
     try:
         if kind == "format":
             _check_signs(found)
-            filters.check_format(found)
+            time_format.check_format(found)
         elif kind == "path":
             jsonpath.parse(found if found.startswith("$") else f"$.{found}")
         elif name == "split" and not found:
