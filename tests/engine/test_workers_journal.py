@@ -109,7 +109,7 @@ def place(folder: Path, source: str = "stdin", connection: str = "shop") -> Snap
 def test_killed_runs_lose_nothing_whatever_their_workers(order_by: str, seed: int, tmp_path: Path) -> None:
     """P1 to P4: the engine is killed, and each run has another number of workers.
 
-    Mutations that turn this red: `Gathered.snapshot` that counts blocks of others as ended; `Joined` that trims rows above the cursor.
+    Mutations that turn this red: `Gathered.snapshot` that counts blocks of others as ended; `JointLane` that trims rows above the cursor.
     """
     outcome = soak_stdin(tmp_path, kills=5, seed=seed, per_kill=800, workers=(2, 3, 1), order_by=order_by)
     assert outcome.ledger == outcome.wanted

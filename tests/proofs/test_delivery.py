@@ -60,7 +60,7 @@ def taken(receiver: Receiver) -> Counter[str]:
 
 def test_killed_engine_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     """P1, P2, P3, P4. Mutations that turn this red: `Keeping.resumed` without `lane.skip` (repeats of what the state had, counts);
-    `Keeping.run` that commits once (a lull that never has what was answered); `LaneStep.__call__` without the letters (lost);
+    `Committer.run` that commits once (a lull that never has what was answered); `LaneStep.__call__` without the letters (lost);
     `Ledger.settled` keeping what is on its way (counts)."""
     outcome = soak_file(tmp_path, kills=6, seed=41, per_kill=700)
     assert outcome.ledger == outcome.wanted
@@ -253,7 +253,7 @@ def test_connection_is_added_and_taken_away_by_a_reload(tmp_path: Path) -> None:
 def test_full_disk_loses_nothing(tmp_path: Path) -> None:
     """P15: the state cannot grow; the run ends with 70, and with more room the next one closes the ledger.
 
-    Mutation that turns this red: `Keeping.commit` swallowing the fault.
+    Mutation that turns this red: `Committer.commit` swallowing the fault.
     """
     (tmp_path / "events.ndjson").write_bytes(b'{"type":"track","event":"no id"}\n' * 3000)
     write(tmp_path, one="http://127.0.0.1:9")

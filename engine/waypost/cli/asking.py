@@ -14,8 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from waypost.cli import state_folder
 from waypost.cli.common import refuse
-from waypost.http.listening import read_address
-from waypost.operate.operator_server import FILE
+from waypost.http.listening import FILE, read_address
 
 ANSWER_S = 10.0
 

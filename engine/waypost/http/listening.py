@@ -12,6 +12,9 @@ from typing import Any
 
 LOOPBACK = "127.0.0.1"
 
+FILE = "listening"
+"""In the state's folder: the address of the engine that is at work on it."""
+
 
 class Taken(Exception):
     """An address that cannot be listened on. One clear line."""

@@ -24,7 +24,7 @@ from waypost.engine.taps import Follower
 from waypost.events.guard import Guard, told
 from waypost.events.notices import Notice
 from waypost.http.accepting import places
-from waypost.http.listening import is_loopback
+from waypost.http.listening import FILE, is_loopback
 from waypost.http.server import Bounds, Server
 from waypost.operate.metrics import CONTENT_TYPE, text
 from waypost.operate.snapshot import Looking, as_data
@@ -41,9 +41,6 @@ IDLE_S = 1.0
 """Where there is no room for another connection, one that has not asked for anything within so long is closed."""
 
 FOLLOWERS = 8
-
-FILE = "listening"
-"""In the state's folder: the address of the engine that is at work on it."""
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
