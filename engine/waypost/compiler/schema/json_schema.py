@@ -9,7 +9,6 @@ must be added.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from waypost.compiler.compose.reuse import METHODS
 from waypost.compiler.read import (
@@ -21,21 +20,28 @@ from waypost.compiler.read import (
     signing,
     spec_reader,
     tokens,
-    units,
 )
 from waypost.compiler.read.closed_maps import NAME
 from waypost.compiler.read.operators import OPERATORS
+from waypost.compiler.schema.forms import (
+    Schema,
+    closed,
+    laid,
+    named,
+    one_of,
+    one_or_list,
+    or_omit,
+    ref,
+    scalar,
+    scalars,
+)
 from waypost.compiler.schema.vocabulary import DOCS, doc
 from waypost.lang import filters, fql
 from waypost.lang.bodies import FORMATS
 from waypost.lang.formats import TEXT_FORMATS
 from waypost.lang.values import TYPES
 
-Schema = dict[str, Any]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PRIVATE = {"^x-": True}
-_OMIT: Schema = {"const": "$omit", "description": "No such key, wherever it would come from."}
 _ANY_OF_MAP: Schema = {"type": "object"}
 _TYPE_OR_CHOICES: Schema = {"oneOf": [{"required": ["type"]}, {"required": ["choices"]}]}
 _SETTING_VALUE: Schema = {"type": ["string", "number", "boolean", "array", "object"]}
@@ -44,90 +50,90 @@ _SETTING_VALUE: Schema = {"type": ["string", "number", "boolean", "array", "obje
 
 def destination() -> Schema:
     """The schema of destination.yaml."""
-    top = _closed("a spec", spec_reader.TOP, _top(), required=("spec", "name", "actions"))
+    top = closed("a spec", spec_reader.TOP, _top(), required=("spec", "name", "actions"))
     return {
         "$schema": DIALECT,
         "title": "A Waypost destination",
         "description": "specs/NAME/destination.yaml, version 1 of the language.",
         **top,
-        "$defs": {**_words(), **_values(), "request": _request(), "action": _action(), "block": _block()},
+        "$defs": {**scalars(), **_values(), "request": _request(), "action": _action(), "block": _block()},
     }
 
 
 def connections() -> Schema:
     """The schema of a connections file."""
     reference: Schema = {"type": "string", "pattern": f"^({connections_file.REFERENCE})$"}
-    words: Schema = _one_or_list({"type": "string"})
-    over = _or_omit(_laid("an action", spec_reader.ACTION, _action_words()))
+    words: Schema = one_or_list({"type": "string"})
+    over = or_omit(laid("an action", spec_reader.ACTION, _action_words()))
     file: Schema = {"type": "string", "pattern": r"^file:\S"}
-    tls = _closed("`tls`", connections_file.TLS, dict.fromkeys(connections_file.TLS, file))
+    tls = closed("`tls`", connections_file.TLS, dict.fromkeys(connections_file.TLS, file))
     tls |= {"minProperties": 1, "dependentRequired": {"key": ["certificate"]}}
-    connection = _closed(
+    connection = closed(
         "a connection",
         connections_file.CONNECTION,
         {
-            "destination": _scalar("string", "number", "boolean"),
+            "destination": scalar("string", "number", "boolean"),
             "enabled": {"type": "boolean"},
             "sources": words,
-            "order_by": _ref("value"),
+            "order_by": ref("value"),
             "integrations": {"anyOf": [{"const": integrations.IGNORE}, _integrations()]},
-            "redact": {"type": "array", "minItems": 1, "items": _ref("path")},
+            "redact": {"type": "array", "minItems": 1, "items": ref("path")},
             "settings": {"type": "object", "additionalProperties": _SETTING_VALUE},
             "tls": tls,
             "plain_http": {"type": "boolean"},
-            "request": _ref("request"),
-            "shared": _named(_or_omit(_ref("block"))),
-            "actions": _named(over),
+            "request": ref("request"),
+            "shared": named(or_omit(ref("block"))),
+            "actions": named(over),
         },
         required=("destination", "sources"),
     )
-    source = _closed(
+    source = closed(
         "a source",
         connections_file.SOURCE,
         {
             "files": words,
             "http": {"type": "string"},
             "stdin": {"const": True},
-            "write_keys": _one_or_list(reference),
-            "emits": _one_or_list({"enum": list(fql.EVENT_TYPES)}),
+            "write_keys": one_or_list(reference),
+            "emits": one_or_list({"enum": list(fql.EVENT_TYPES)}),
             "from": {"enum": ["start", "now"]},
             "follow": {"type": "boolean"},
         },
     )
     source["oneOf"] = [{"required": [kind]} for kind in connections_file.KINDS]
     shapes = {
-        "connections": {**_named(connection), "minProperties": 1},
-        "sources": {**_named(source), "minProperties": 1},
+        "connections": {**named(connection), "minProperties": 1},
+        "sources": {**named(source), "minProperties": 1},
     }
-    top = _closed("a connections file", connections_file.TOP, shapes, required=connections_file.TOP)
+    top = closed("a connections file", connections_file.TOP, shapes, required=connections_file.TOP)
     return {
         "$schema": DIALECT,
         "title": "Waypost connections",
         "description": "waypost.yaml: which sources go to which destinations, with which settings.",
         **top,
-        "$defs": {**_words(), **_values(), "request": _request(), "block": _block()},
+        "$defs": {**scalars(), **_values(), "request": _request(), "block": _block()},
     }
 
 
 def tests() -> Schema:
     """The schema of tests.yaml."""
     settings: Schema = {"type": "object", "additionalProperties": _SETTING_VALUE}
-    status = {"status": _scalar("integer", "string"), "headers": _ANY_OF_MAP}
-    reply = _closed("a reply", DOCS["a reply"], status)
-    expectation = _closed(
-        "an expectation", DOCS["an expectation"], {"waited": _ref("time"), "attempts": {"type": "integer"}}
+    status = {"status": scalar("integer", "string"), "headers": _ANY_OF_MAP}
+    reply = closed("a reply", DOCS["a reply"], status)
+    expectation = closed(
+        "an expectation", DOCS["an expectation"], {"waited": ref("time"), "attempts": {"type": "integer"}}
     )
-    test = _closed(
+    test = closed(
         "a test",
         DOCS["a test"],
         {
             "name": {"type": "string"},
             "events": {"type": "array", "minItems": 1, "items": {"type": ["object", "string"]}},
-            "now": _scalar("string", "number"),
+            "now": scalar("string", "number"),
             "requests": {"type": "array", "items": _ANY_OF_MAP},
             "settings": settings,
             "replies": {"type": "array", "items": reply},
-            "expect": _one_or_list(_ref("expectation")),
+            "expect": one_or_list(ref("expectation")),
         },
         required=("name", "expect"),
     )
@@ -136,36 +142,36 @@ def tests() -> Schema:
         "$schema": DIALECT,
         "title": "The tests of a Waypost destination",
         "description": "specs/NAME/tests.yaml, beside the spec.",
-        **_closed(
+        **closed(
             "a tests file",
             DOCS["a tests file"],
             {
                 "settings": settings,
-                "now": _scalar("string", "number"),
-                "tests": {"type": "array", "items": _ref("test")},
+                "now": scalar("string", "number"),
+                "tests": {"type": "array", "items": ref("test")},
             },
             required=("tests",),
         ),
-        "$defs": {"test": test, "expectation": expectation, "time": _words()["time"]},
+        "$defs": {"test": test, "expectation": expectation, "time": scalars()["time"]},
     }
 
 
 def _top() -> Mapping[str, Schema]:
     shapes: dict[str, Schema] = {
-        name: _scalar("string", "number", "boolean") for name in ("title", "description", "docs")
+        name: scalar("string", "number", "boolean") for name in ("title", "description", "docs")
     }
     return shapes | {
         "spec": {"const": spec_reader.VERSION},
         "name": {"type": "string", "pattern": f"^{spec_reader.SPEC_NAME}$"},
-        "category": _one_of(spec_reader.CATEGORIES, "the category"),
+        "category": one_of(spec_reader.CATEGORIES, "the category"),
         "integrations": _integrations(),
-        "settings": _named(_setting()),
+        "settings": named(_setting()),
         "auth": _auth(),
         "check": _check(),
-        "request": _ref("request"),
-        "values": _named(_ref("value")),
-        "shared": _named(_ref("block")),
-        "actions": {**_named(_ref("action")), "minProperties": 1},
+        "request": ref("request"),
+        "values": named(ref("value")),
+        "shared": named(ref("block")),
+        "actions": {**named(ref("action")), "minProperties": 1},
     }
 
 
@@ -180,8 +186,8 @@ def _integrations() -> Schema:
 def _setting() -> Schema:
     part = _part("a part of a setting", settings_block.PART)
     field = _part("a field", settings_block.FIELD)
-    row = {**_named(field), "minProperties": 1}
-    found = _closed(
+    row = {**named(field), "minProperties": 1}
+    found = closed(
         "a setting",
         settings_block.SETTING,
         {
@@ -190,7 +196,7 @@ def _setting() -> Schema:
             "secret": {"type": "boolean"},
             "of": {"anyOf": [part, row]},
             "value": {"anyOf": [part, row]},
-            "key": _closed("`key`", settings_block.KEY, dict.fromkeys(settings_block.KEY, _ref("text"))),
+            "key": closed("`key`", settings_block.KEY, dict.fromkeys(settings_block.KEY, ref("text"))),
         },
     )
     several = [
@@ -204,34 +210,34 @@ def _typed(types: Iterable[str]) -> dict[str, Schema]:
     """What a setting, a part of one and a field have in common."""
     choice = {"anyOf": [{"type": "string"}, _ANY_OF_MAP]}
     return {
-        "type": _one_of(types, "the type of a setting"),
+        "type": one_of(types, "the type of a setting"),
         "choices": {"type": "object", "minProperties": 1, "additionalProperties": choice},
         "optional": {"type": "boolean"},
-        "label": _ref("text"),
-        "description": _ref("text"),
+        "label": ref("text"),
+        "description": ref("text"),
     }
 
 
 def _part(place: str, words: Iterable[str]) -> Schema:
-    shapes = {**_typed(settings_block.ONE_TYPES), "default": _scalar("string", "number", "boolean")}
-    return {**_closed(place, words, shapes), **_TYPE_OR_CHOICES}
+    shapes = {**_typed(settings_block.ONE_TYPES), "default": scalar("string", "number", "boolean")}
+    return {**closed(place, words, shapes), **_TYPE_OR_CHOICES}
 
 
 def _auth() -> Schema:
-    basic = _closed(
+    basic = closed(
         "`basic`",
         request.BASIC,
-        dict.fromkeys(request.BASIC, _ref("text")),
+        dict.fromkeys(request.BASIC, ref("text")),
         required=request.BASIC,
     )
-    texts: Schema = {"type": "object", "additionalProperties": _ref("text")}
+    texts: Schema = {"type": "object", "additionalProperties": ref("text")}
     sent = _sent()
-    return _closed(
+    return closed(
         "`auth`",
         request.AUTH_KINDS,
         {
             "basic": basic,
-            "bearer": _ref("text"),
+            "bearer": ref("text"),
             "oauth2": _oauth2(),
             "headers": sent["headers"],
             "query": sent["query"],
@@ -241,62 +247,62 @@ def _auth() -> Schema:
 
 
 def _oauth2() -> Schema:
-    words: dict[str, Schema] = dict.fromkeys(tokens.TEXTS, _ref("text"))
+    words: dict[str, Schema] = dict.fromkeys(tokens.TEXTS, ref("text"))
     words |= {
-        "grant": _one_of(tokens.GRANTS, "the grant of a token"),
-        "client": _one_of(tokens.CLIENTS, "the client of a token"),
-        "form": {"type": "object", "additionalProperties": _ref("text")},
+        "grant": one_of(tokens.GRANTS, "the grant of a token"),
+        "client": one_of(tokens.CLIENTS, "the client of a token"),
+        "form": {"type": "object", "additionalProperties": ref("text")},
     }
-    return _closed("`oauth2`", tokens.WORDS, words, required=("token_url", "client_id"))
+    return closed("`oauth2`", tokens.WORDS, words, required=("token_url", "client_id"))
 
 
 def _check() -> Schema:
-    found = _closed("the check", request.PROBE, _sent())
+    found = closed("the check", request.PROBE, _sent())
     return {**found, "oneOf": [{"required": [method]} for method in METHODS]}
 
 
 def _sent() -> dict[str, Schema]:
     """What the request and the check have in common."""
-    texts: Schema = {"type": "object", "additionalProperties": _or_omit(_ref("text"))}
+    texts: Schema = {"type": "object", "additionalProperties": or_omit(ref("text"))}
     merged: Schema = {**texts, "required": ["$merge"], "properties": {"$merge": True}}
-    whole = [_ref(f"op_{name[1:]}") for name in OPERATORS if name not in ("$merge", "$messages")]
-    objects: Schema = {"anyOf": [texts, merged, _ref("path"), _ref("template"), *whole]}
-    return {**{method: _ref("text") for method in METHODS}, "headers": objects, "query": objects}
+    whole = [ref(f"op_{name[1:]}") for name in OPERATORS if name not in ("$merge", "$messages")]
+    objects: Schema = {"anyOf": [texts, merged, ref("path"), ref("template"), *whole]}
+    return {**{method: ref("text") for method in METHODS}, "headers": objects, "query": objects}
 
 
 def _request() -> Schema:
     """A request, also one that lies over another: nothing is required, and `$omit` takes a key away."""
-    quantity = {name: _ref(name) for name in ("size", "time", "rate")}
+    quantity = {name: ref(name) for name in ("size", "time", "rate")}
     count: Schema = {"type": "integer", "minimum": 1}
-    rate = _laid("`rate`", request.RATE, dict.fromkeys(request.RATE, quantity["rate"]))
-    names = _one_or_list({"type": "string"})
+    rate = laid("`rate`", request.RATE, dict.fromkeys(request.RATE, quantity["rate"]))
+    names = one_or_list({"type": "string"})
     batch: dict[str, Schema] = {
         "max_messages": {"anyOf": [count, {"type": "object", "additionalProperties": count}]},
         "max_bytes": quantity["size"],
         "max_message_bytes": quantity["size"],
     }
     shapes = _sent() | {
-        **{word: _ref("text" if held.is_text else "value") for word, held in FORMATS.items()},
+        **{word: ref("text" if held.is_text else "value") for word, held in FORMATS.items()},
         "content_type": {"type": "string"},
         "sign": _sign(),
         "gzip": {"type": "boolean"},
         "timeout": quantity["time"],
         "concurrency": count,
-        "batch": _laid("`batch`", request.BATCH, {**batch, "max_wait": quantity["time"]}),
-        "rate": _one_or_list(rate),
-        "retry": _laid(
+        "batch": laid("`batch`", request.BATCH, {**batch, "max_wait": quantity["time"]}),
+        "rate": one_or_list(rate),
+        "retry": laid(
             "`retry`", request.RETRY, {"for": quantity["time"], "wait_from": names, "max_wait": quantity["time"]}
         ),
-        "dedupe": _laid(
+        "dedupe": laid(
             "`dedupe`", request.DEDUPE, {"by": names, "within": quantity["time"], "unsafe": {"type": "boolean"}}
         ),
         "responses": {
             "type": "object",
             "propertyNames": {"pattern": f"^({responses.STATUS})$"},
-            "additionalProperties": _or_omit(_one_or_list(_response())),
+            "additionalProperties": or_omit(one_or_list(_response())),
         },
     }
-    found = _laid("the request", request.REQUEST, shapes)
+    found = laid("the request", request.REQUEST, shapes)
     methods = METHODS
     two = [{"required": [one, other]} for at, one in enumerate(methods) for other in methods[at + 1 :]]
     two += [{"required": [one, other]} for at, one in enumerate(FORMATS) for other in [*FORMATS][at + 1 :]]
@@ -304,104 +310,82 @@ def _request() -> Schema:
 
 
 def _sign() -> Schema:
-    texts: Schema = {"type": "object", "additionalProperties": _or_omit(_ref("text"))}
-    words: dict[str, Schema] = dict.fromkeys(("text", *signing.HASHES), _ref("text"))
+    texts: Schema = {"type": "object", "additionalProperties": or_omit(ref("text"))}
+    words: dict[str, Schema] = dict.fromkeys(("text", *signing.HASHES), ref("text"))
     words |= {
-        "key": _one_of(signing.KEY_FORMS, "the key of a signature"),
-        "encoding": _one_of(signing.ENCODINGS, "the encoding of a signature"),
+        "key": one_of(signing.KEY_FORMS, "the key of a signature"),
+        "encoding": one_of(signing.ENCODINGS, "the encoding of a signature"),
         "headers": texts,
         "query": texts,
     }
-    return _laid("`sign`", signing.SIGN, words)
+    return laid("`sign`", signing.SIGN, words)
 
 
 def _response() -> Schema:
     """What an answer means: an outcome, one under a condition, or one for each message that the answer names."""
-    outcome = _one_of(responses.OUTCOMES, "the outcome")
-    test = {"if": _ref("condition")}
+    outcome = one_of(responses.OUTCOMES, "the outcome")
+    test = {"if": ref("condition")}
     words = responses.RULE[:2]
-    rule = _closed("a response rule", words, {**test, "then": outcome}, required=words)
+    rule = closed("a response rule", words, {**test, "then": outcome}, required=words)
     return {"anyOf": [outcome, rule, _by_message(outcome, rule)]}
 
 
 def _by_message(outcome: Schema, rule: Schema) -> Schema:
     shapes: dict[str, Schema] = {
-        "at": _one_or_list({"anyOf": [{"type": "string"}, {"type": "object"}]}),
-        "list": _ref("value"),
-        "index": _ref("value"),
-        "value": _ref("value"),
+        "at": one_or_list({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+        "list": ref("value"),
+        "index": ref("value"),
+        "value": ref("value"),
         "of": {"type": "string"},
-        "where": _ref("condition"),
-        "reason": {"anyOf": [_ref("text"), _ref("value")]},
-        "then": _one_or_list({"anyOf": [outcome, rule]}),
+        "where": ref("condition"),
+        "reason": {"anyOf": [ref("text"), ref("value")]},
+        "then": one_or_list({"anyOf": [outcome, rule]}),
     }
     # Words that stand in the readers of `at` may be missing around them.
-    reader = _closed("a reader of `results`", responses.READER, shapes, required=("at",))
+    reader = closed("a reader of `results`", responses.READER, shapes, required=("at",))
     words = [word for word in responses.RULE if word != "then"]
-    held = {"if": _ref("condition"), "results": _one_or_list(reader), "rest": outcome}
-    return _closed("a response rule", words, held, required=("results", "rest"))
+    held = {"if": ref("condition"), "results": one_or_list(reader), "rest": outcome}
+    return closed("a response rule", words, held, required=("results", "rest"))
 
 
 def _block() -> Schema:
-    return _laid("a shared block", spec_reader.BLOCK, _parts())
+    return laid("a shared block", spec_reader.BLOCK, _parts())
 
 
 def _action_words() -> dict[str, Schema]:
     return _parts() | {
-        "title": _ref("text"),
-        "description": _ref("text"),
-        "trigger": _ref("condition"),
-        "use": _one_or_list({"type": "string"}),
+        "title": ref("text"),
+        "description": ref("text"),
+        "trigger": ref("condition"),
+        "use": one_or_list({"type": "string"}),
         "like": {"type": "string"},
         "enabled": {"type": "boolean"},
     }
 
 
 def _action() -> Schema:
-    found = _laid("an action", spec_reader.ACTION, _action_words())
+    found = laid("an action", spec_reader.ACTION, _action_words())
     return {**found, "anyOf": [{"required": ["trigger"]}, {"required": ["like"]}]}
 
 
 def _parts() -> dict[str, Schema]:
     """What an action and a shared block have in common."""
-    require = _closed(
+    require = closed(
         "an item of `require`",
         spec_reader.REQUIRE,
-        {"any": _one_or_list({"type": "string"}), "if": _ref("condition"), "message": _ref("text")},
+        {"any": one_or_list({"type": "string"}), "if": ref("condition"), "message": ref("text")},
         required=("any",),
     )
     return {
         "require": {"type": "array", "items": require},
-        "mapping": _ref("value"),
-        "request": _ref("request"),
-        "each": _ref("value"),
-        "where": _ref("condition"),
+        "mapping": ref("value"),
+        "request": ref("request"),
+        "each": ref("value"),
+        "where": ref("condition"),
     }
 
 
 # Values.
-
-
-def _words() -> dict[str, Schema]:
-    """Scalars with a form of their own."""
-    helps = {"size": units.SIZE_HELP, "time": units.TIME_HELP, "rate": units.RATE_HELP}
-    found: dict[str, Schema] = {
-        name: {"type": "string", "pattern": f"^({units.PATTERNS[name]})$", "description": help_text}
-        for name, help_text in helps.items()
-    }
-    functions = ", ".join(fql.FUNCTIONS)
-    return found | {
-        "text": {
-            "type": ["string", "number", "boolean"],
-            "pattern": "^(?!\\$)",
-            "description": "Text, with `{{ }}` inside.",
-        },
-        "condition": {
-            "type": "string",
-            "pattern": "\\S",
-            "description": f"FQL: paths, `= != < <= > >=`, `and`, `or`, `!( )`, `in [..]`; {functions}.",
-        },
-    }
 
 
 def _values() -> dict[str, Schema]:
@@ -427,15 +411,15 @@ def _values() -> dict[str, Schema]:
             "type": "object",
             "description": "An object in written order; missing entries are left out.",
             "propertyNames": {"pattern": "^(?!\\$(?!\\$))"},
-            "additionalProperties": _or_omit(_ref("value")),
+            "additionalProperties": or_omit(ref("value")),
         },
         "value": {
             "anyOf": [
-                *map(_ref, ("path", "template", "messages")),
-                _scalar("number", "boolean", "null"),
-                {"type": "array", "items": _ref("value")},
-                _ref("object"),
-                *map(_ref, operators),
+                *map(ref, ("path", "template", "messages")),
+                scalar("number", "boolean", "null"),
+                {"type": "array", "items": ref("value")},
+                ref("object"),
+                *map(ref, operators),
             ]
         },
     }
@@ -443,30 +427,30 @@ def _values() -> dict[str, Schema]:
 
 def _operator(name: str) -> Schema:
     """A map with one operator and its words."""
-    value, condition, constant = _ref("value"), _ref("condition"), {"description": "A constant."}
+    value, condition, constant = ref("value"), ref("condition"), {"description": "A constant."}
     holds: dict[str, Schema] = {
         "$literal": constant,
         "$merge": {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]},
         "$first": {"type": "array", "items": value, "minItems": 1},
         "$when": condition,
         "$use": {"type": "string", "pattern": f"^{NAME}$"},
-        "$messages": _one_or_list({"type": "string"}),
+        "$messages": one_or_list({"type": "string"}),
     }
     held = holds.get(name, value)
     shapes: dict[str, Schema] = {
-        "type": _one_of(TYPES, "the type of a value"),
+        "type": one_of(TYPES, "the type of a value"),
         "nulls": {"enum": ["keep", "omit", "empty"]},
         "empty": {"enum": ["keep", "omit"]},
         "invalid": {"enum": ["error", "omit"]},
         "enum": {"type": "array", "minItems": 1},
-        "format": _one_of(TEXT_FORMATS, "the format of a text"),
+        "format": one_of(TEXT_FORMATS, "the format of a text"),
         "pattern": {"type": ["string", "number", "boolean"]},
         "max_length": {"type": "integer", "minimum": 1},
         "max_bytes": {"type": "integer", "minimum": 1},
-        "max_age": _ref("time"),
-        "max_ahead": _ref("time"),
+        "max_age": ref("time"),
+        "max_ahead": ref("time"),
         "required": {"type": "boolean"},
-        "keys": _one_or_list({"type": "string"}),
+        "keys": one_or_list({"type": "string"}),
         "filter": {"type": "string", "pattern": "\\S"},
         "to": value,
         "single": {"const": "wrap"},
@@ -474,7 +458,7 @@ def _operator(name: str) -> Schema:
         "where": condition,
         "then": value,
         "else": value,
-        "in": {"anyOf": [_ANY_OF_MAP, _ref("template")]},
+        "in": {"anyOf": [_ANY_OF_MAP, ref("template")]},
     }
     needs = {
         "$pick": "keys",
@@ -495,52 +479,4 @@ def _operator(name: str) -> Schema:
     }
     if name != "$merge":
         return {**found, "additionalProperties": False}
-    return {**found, "patternProperties": {"^(?!\\$(?!\\$))": _or_omit(value)}, "additionalProperties": False}
-
-
-# Small forms.
-
-
-def _closed(place: str, keys: Iterable[str], shapes: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
-    """A map with these keys and private notes, and no others."""
-    found: Schema = {
-        "type": "object",
-        "properties": {key: {**shapes.get(key, {}), "description": doc(place, key)} for key in keys},
-        "patternProperties": _PRIVATE,
-        "additionalProperties": False,
-    }
-    return {**found, "required": list(required)} if required else found
-
-
-def _laid(place: str, keys: Iterable[str], shapes: Mapping[str, Schema]) -> Schema:
-    """A closed map that may lie over another: `$omit` stands for any value."""
-    return _closed(place, keys, {key: _or_omit(shape) for key, shape in shapes.items()})
-
-
-def _named(schema: Schema) -> Schema:
-    """A map whose keys are names of the author's."""
-    return {
-        "type": "object",
-        "patternProperties": {**_PRIVATE, f"^{NAME}$": schema},
-        "additionalProperties": False,
-    }
-
-
-def _one_of(words: Iterable[str], place: str) -> Schema:
-    return {"oneOf": [{"const": word, "description": doc(place, word)} for word in words]}
-
-
-def _one_or_list(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "items": schema}]}
-
-
-def _or_omit(schema: Schema) -> Schema:
-    return {"anyOf": [schema, _OMIT]}
-
-
-def _scalar(*kinds: str) -> Schema:
-    return {"type": list(kinds)}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
+    return {**found, "patternProperties": {"^(?!\\$(?!\\$))": or_omit(value)}, "additionalProperties": False}
