@@ -336,3 +336,40 @@ def test_what_an_item_lacks_is_looked_for_beside_the_list() -> None:
         "url": "$.context.page.url",
         "odd": None,
     }
+
+
+def test_new_from_a_sample_of_a_form(tmp_path: Path) -> None:
+    """Text of a form is found as the number that it was; a key that comes again is a list, which one value may stand for."""
+    event = {
+        "type": "track",
+        "messageId": "m1",
+        "event": "SMS",
+        "properties": {"to": "+4930123456", "total": 99.5, "pic": "https://x.example/a.png"},
+    }
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    (tmp_path / "request.txt").write_text("To=%2B4930123456&Total=99.5&From=%2B15005550006\n")
+    status, _, err = waypost("new", "sms", "--event", "event.json", "--request", "request.txt", cwd=tmp_path)
+    assert status == 0, err
+    text = (tmp_path / "specs" / "sms" / "destination.yaml").read_text()
+    assert "  form: $message\n" in text
+    assert "      To: $.properties.to\n" in text
+    assert "      Total: {$from: $.properties.total, type: string}\n" in text
+    assert "todo: From" in text
+    for command in (("lint", "--strict"), ("test",), ("compile",)):
+        assert waypost(*command, cwd=tmp_path)[0] == 0
+    golden = json.loads((tmp_path / "specs" / "sms" / "golden.json").read_text())
+    assert json.dumps(golden).count("To=%2B4930123456&Total=99.5") == 1
+
+
+def test_one_value_where_the_api_takes_a_list_may_be_a_list(tmp_path: Path) -> None:
+    (entry,) = fields({"tags": ["o-77"]}, list(leaves(EVENT)))
+    assert isinstance(entry, Field)
+    assert entry.value == "{$from: $.properties.order_id, type: array, single: wrap}"
+
+
+@pytest.mark.parametrize("text", ["a=1 b", "=1", "a", "{}", '{"a=1": "b"}', "[a=1]", ""])
+def test_what_is_no_form_is_read_as_json(text: str, tmp_path: Path) -> None:
+    (tmp_path / "request.txt").write_text(text)
+    status, out, err = waypost("new", "sms", "--request", "request.txt", cwd=tmp_path)
+    assert (status, out) == (2, "") or (status == 0 and text.startswith('{"a'))
+    assert "Traceback" not in err

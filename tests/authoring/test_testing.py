@@ -151,7 +151,8 @@ def batches(results: list[Any], program: Program) -> list[list[Mapped]]:
 def assert_same(shown: dict[str, Any], received: Received, given: dict[str, Any]) -> None:
     (method, url), *rest = shown.items()
     assert received.method == method.upper()
-    whole = str(given[url[1:-1]]) if re.fullmatch("<[a-z_]+>", url) else url  # the url itself may be the secret
+    secret = re.match("<([a-z_]+)>", url)  # the url itself may be the secret
+    whole = str(given[secret[1]]) + url[secret.end() :] if secret else url
     path = "/" + whole.split("://", 1)[1].partition("/")[2]
     assert re.fullmatch(pattern(path, given), received.path)
     arrived = {name.lower(): value.encode("latin-1").decode() for name, value in received.headers.items()}
@@ -174,10 +175,12 @@ def assert_same(shown: dict[str, Any], received: Received, given: dict[str, Any]
 
 
 def pattern(shown: str, given: dict[str, Any]) -> str:
-    """A masked text as a pattern of what it stands for: secrets are the test's, an instant is a number or a time in quotes."""
+    """A masked text as a pattern of what it stands for: secrets are the test's, an instant is a number or a time in quotes. A
+    signature is of the moment when it is made."""
     text = re.escape(shown)
     for name, value in given.items():
         text = text.replace(re.escape(f"<{name}>"), re.escape(str(value)))
+    text = text.replace(re.escape("<timestamp>"), "[0-9]+").replace(re.escape("<signature>"), "[0-9A-Za-z+/=_-]+")
     instant = r"[0-9TZ.:%A-]+"
     return text.replace(re.escape('"<now>"'), f'("{instant}"|[0-9]+)').replace(re.escape("<now>"), instant)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from waypost.authoring.new.write import EXAMPLE, Brief, Draft, draft, expectation, tests_text
+from waypost.authoring.new.write import EXAMPLE, Brief, Draft, draft, expectation, form_fields, tests_text
 from waypost.authoring.test import golden
 from waypost.authoring.test.suite import GOLDEN, TESTS, Result, Wanted, run_spec
 from waypost.cli import colours
@@ -34,7 +34,10 @@ DEPTH = 32
 @click.argument("name")
 @click.option("--event", "event_file", metavar="FILE", help="A sample event (JSON): shapes the trigger and the paths.")
 @click.option(
-    "--request", "request_file", metavar="FILE", help="A sample of the JSON that the API takes: shapes the fields."
+    "--request",
+    "request_file",
+    metavar="FILE",
+    help="A sample of the JSON or the form that the API takes: shapes the fields.",
 )
 @click.option("--url", default="", help="Where the API takes it.")
 @click.option(
@@ -54,8 +57,9 @@ def command(name: str, event_file: str | None, request_file: str | None, url: st
     if folder.exists():
         refuse(f"{folder} is there already: choose another name, or remove it")
     event = _event(event_file) if event_file else EXAMPLE
-    request = _request(request_file) if request_file else values.MISSING
-    brief = Brief(name, event, request, url, _schema_path(output, folder))
+    form = _form(request_file) if request_file else None
+    request = form if form is not None else _request(request_file) if request_file else values.MISSING
+    brief = Brief(name, event, request, url, _schema_path(output, folder), form=form is not None)
     made = draft(brief)
     spec = folder / catalog.SPEC
     plan, report = compile_text(made.text, spec.as_posix())
@@ -110,6 +114,17 @@ def _event(file: str) -> dict[str, Any]:
         guess = f"; did you mean `{near}`?" if near else ""
         refuse(f"the event in {file} has no known `type`: it is one of {', '.join(fql.EVENT_TYPES)}{guess}")
     return event
+
+
+def _form(file: str) -> dict[str, Any] | None:
+    """The fields of a form (`a=1&b=2`), a key that comes again as a list; None where the file holds none."""
+    try:
+        text = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not re.fullmatch(r"[^\s={}\[\]&\"]+=[^\s&]*(&[^\s=&]+=[^\s&]*)*", text):
+        return None
+    return form_fields(text)
 
 
 def _request(file: str) -> Any:

@@ -330,7 +330,8 @@ def _list(key: str, value: list[Any], found: list[Leaf]) -> Entry:
         if best is not None:
             return best[1]
     elif len(value) == 1 and (one := _whole(key, value[0], found)) is not None and isinstance(one.value, str):
-        return Field(key, f"[{one.value}]")
+        path = one.value.startswith(("$.", "$item"))
+        return Field(key, f"{{$from: {one.value}, type: array, single: wrap}}" if path else f"[{one.value}]")
     alike = [leaf for leaf in lists if likeness(key, leaf) > 1]
     if alike and not (value and isinstance(value[0], dict)):
         return Field(key, notation.quoted(alike[0].path), "by its name, whole")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from waypost.authoring.new.match import CREDENTIAL, Each, Entry, Field, Leaf, Todo, count, fields, leaves, shown
 from waypost.compiler.read.spec_reader import CATEGORIES
@@ -32,13 +33,16 @@ EXAMPLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Brief:
-    """`request` is the JSON that the API takes, or values.MISSING. `schema` is the path from the spec to the editors' schema, or ""."""
+    """`request` is the JSON that the API takes (`form`: the fields of a form), or values.MISSING.
+
+    `schema` is the path from the spec to the editors' schema, or ""."""
 
     name: str
     event: dict[str, Any]
     request: Any = values.MISSING
     url: str = ""
     schema: str = ""
+    form: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def draft(brief: Brief) -> Draft:
         shape = Shape("$message", {})
         entries = _own(brief.event)
     else:
-        shape = shape_of(brief.request, found)
+        shape = Shape("$message", brief.request) if brief.form else shape_of(brief.request, found)
         entries = fields(shape.message, found)
     matched, missing = count(entries)
     if not matched:
@@ -160,7 +164,7 @@ def _head(brief: Brief, settings: list[str], shape: Shape) -> Iterator[str]:
 def _request(brief: Brief, shape: Shape) -> Iterator[str]:
     yield "request:"
     yield f"  post: {notation.quoted(brief.url)}" if brief.url else f"  post: {URL}   # todo: the API's address"
-    yield f"  body: {shape.body}"
+    yield f"  {'form' if brief.form else 'body'}: {shape.body}"
     for key in shape.open:
         yield _printable(f"  # todo: the body of the sample also has {notation.quoted(key)}")
     if shape.many:
@@ -285,8 +289,15 @@ def expectation(action: str, golden: dict[str, Any], event: bytes) -> dict[str, 
     """What the first test expects: the message as it was sent, without what a constant cannot hold and without our own ids."""
     request = golden["request"]
     (method, url), *_ = request.items()
-    message = _expected(values.decode(request["body"]["messages"][0].encode()), event.decode())
+    sent = request["body"]["messages"][0]
+    message = _expected(values.decode(sent.encode()) if sent[:1] in ("{", "[") else form_fields(sent), event.decode())
     return {"action": action, "request": {method: url}, **({"message": message} if message else {})}
+
+
+def form_fields(text: str) -> dict[str, Any]:
+    """The fields of a form, a key that comes again as a list."""
+    found = parse_qs(text, keep_blank_values=True)
+    return {key: held if len(held) > 1 else held[0] for key, held in found.items()}
 
 
 def _expected(held: Any, event: str) -> Any:
