@@ -191,7 +191,9 @@ def never(part: p.Value) -> bool:
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_any_request_of_any_event_can_be_sent_or_is_refused(count: int) -> None:
-    """Mutations that turn this red: no trial of what holds `now`; `operand` parts as raw bytes; a condition evaluated without its event."""
+    """Mutations of request/grouping.py that turn this red: no trial of what holds `now`; `operand` parts as raw bytes; a condition evaluated
+    without its event; values as they are in place of their JSON (`1` and `true` are one group); null for what is missing; the query by values
+    and not by texts; a body that is no part; an empty part of a url."""
 
     @settings(max_examples=count)
     @given(
@@ -307,6 +309,13 @@ def test_values_that_python_holds_for_equal_make_requests_of_their_own() -> None
     assert groups(body, ['{"a":1,"b":2}', '{ "a": 1, "b" : 2 }']) == 1
     url = 'post: "https://api.example.com/{{ event.context.v }}"\n  body: {all: $messages}\n  batch: {max_messages: 10}'
     assert groups(url, ["1", '"1"', "true", '"true"', "1.0", "1e0", "1.5"]) == 3
+
+
+def test_what_is_not_taken_for_a_request_divides_nothing() -> None:
+    """Mutation that turns this red: choices before the instant are not one part, so that the whole event is."""
+    choices = '{$first: [{$from: $.userId, type: string}, {$from: $.groupId, type: string}, "{{ now }}"]}'
+    body = f"post: https://api.example.com/x\n  body: {{v: {choices}, all: $messages}}\n  batch: {{max_messages: 10}}"
+    assert groups(body, VALUES) == 1
 
 
 @pytest.mark.parametrize(

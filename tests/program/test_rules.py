@@ -25,6 +25,7 @@ VALUES = (
     *("1795000000", "1794999989", "1795000011", "1795000010123", "12345.0", "-0", "0", "false", '"a@b.co"'),
     *('[{"a":"x"},{"a":null},{"b":1},{"a":[1]}]', '[{"a":true},{"a":1.50},{"a":"1.5"}]', '["x",null,true,1.0,[],{}]'),
     *('{"k":null}', '{"k":{"a":1},"n":null}', '{"a":"x","b":{"a":"y"}}', '{"k":{"a":["x"]},"x":{"a":{"a":1}}}'),
+    *('[{"a":null},{"a":"y"}]', '{"k":{"a":null},"l":{"a":2}}'),
     *('{"a":["x"],"b":1}', '{"k":["x"],"a":["y"]}', "[[]]", '[null,{"a":""}]', '{"":{"a":"x"}}', '"k"', '"true"'),
 )
 """What stands in `properties.a`, as JSON text; None: nothing does."""
@@ -41,7 +42,7 @@ STATES = {"nulls": ["keep", "omit", "empty"], "empty": ["keep", "omit"], "invali
 CHECKS: dict[str, list[Any]] = {
     "single": [True],
     "type": ["string", "number", "integer", "boolean", "object", "array", "datetime", "unix", "unix_ms"],
-    "enum": [["A", 1, True], ["1", None, 1.5], [[1], {"a": 1}]],
+    "enum": [["A", 1], [True], ["1", None, 1.5], [[1], {"a": 1}]],
     "format": ["email", "date", "datetime"],
     "pattern": ["[a-z]+", "1?", ".*0Z"],
     "max_length": [0, 1, 2, 3],
@@ -78,6 +79,7 @@ def test_what_from_checks_and_in_which_order(count: int) -> None:
 
 
 def test_each_check_alone() -> None:
+    """The same mutations turn this red."""
     for name, held in CHECKS.items():
         for one in held:
             for states in (("keep", "keep", "error"), ("omit", "omit", "error"), ("empty", "keep", "omit")):
@@ -112,7 +114,7 @@ LOOPS: list[p.Value] = [
 ]
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(len(LOOPS), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [130, pytest.param(len(LOOPS), marks=pytest.mark.slow)])
 def test_what_loops_go_over_and_how_entries_are_called(count: int) -> None:
     """Mutations of lang/each_items.py that turn this red: null is no item; a name that is read makes no map; a condition reads no member; a
     name of null; `True` for `true`."""

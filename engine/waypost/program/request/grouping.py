@@ -191,10 +191,11 @@ def _together(node: p.Value) -> p.Value:
 
 
 def _in_its_turn(node: p.Value) -> bool:
-    """Whether something in it is evaluated for some events only, and may be a fault of others."""
-    held = (
-        node.of[1:] if isinstance(node, p.First) else [getattr(node, "default", None), getattr(node, "otherwise", None)]
-    )
+    """Whether something in it is evaluated for some events only, and may be a fault of others. A part without `now` sees to that itself."""
+    if not p.mentions(node, _later):
+        return False
+    choices = node.of[1:] if isinstance(node, p.First) else []
+    held = [*choices, getattr(node, "default", None), getattr(node, "otherwise", None)]
     return isinstance(node, (p.When, p.Each, p.Find)) or any(
         one is not None and _is_operand(one) and not isinstance(one, (p.Path, p.Ref)) for one in held
     )
