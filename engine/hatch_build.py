@@ -17,7 +17,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULE = "waypost.program.kernel.machine"
-SOURCES = ("machine.pyx", "machine.pxd", "read.pxd", "scan.pxd", "texts.pxd", "write.pxd")
+SOURCES = ("machine.pyx", "machine.pxd", "judge.pxd", "read.pxd", "scan.pxd", "texts.pxd", "write.pxd")
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[type-arg]

@@ -8,7 +8,8 @@
     machine.pyx    runs the tables over chunks of lines: has a line read into slots, then its messages written
     machine.pxd    what the rows and the slots are, for the files below
     read.pxd       one line into slots
-    write.pxd      the nodes
+    judge.pxd      the conditions
+    write.pxd      the nodes of values
     texts.pxd      the filters of text among them
     scan.pxd       JSON tokens
 

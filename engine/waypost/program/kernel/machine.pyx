@@ -16,9 +16,10 @@ from libc.string cimport memchr, memcpy
 from waypost.lang.values import MISSING, Fault, decode, encode
 
 from waypost.program.kernel cimport read
+from waypost.program.kernel.judge cimport test
 from waypost.program.kernel.machine cimport DONE, NONE, NOT_MINE, Child, Need, Node, Slot, State, Tag, Taker, Wanted
 from waypost.program.kernel.scan cimport ESCAPED, OBJECT, PLAIN, Text
-from waypost.program.kernel.write cimport test, write
+from waypost.program.kernel.write cimport write
 
 cdef extern from *:
     """

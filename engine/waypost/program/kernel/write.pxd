@@ -2,7 +2,7 @@
 """The nodes of a plan: what they write of the event in the slots.
 
 Takes a State whose slots are filled, and the index of a node. A value writes JSON at `s.out` and gives DONE, or NONE where it is missing,
-or NOT_MINE; a test gives 0 or 1, or 2 where it is not mine to say. What is written before NONE or NOT_MINE does not count: the caller has
+or NOT_MINE. What is written before NONE or NOT_MINE does not count: the caller has
 kept where it began. How much room there must be is known beforehand (rows.py: `fixed`, `copies`), so nothing here asks.
 
 Each node has the meaning that generated code gives it (program/generated/expressions.py); where the two could differ by a byte, it is NOT_MINE.
@@ -11,10 +11,11 @@ Each node has the meaning that generated code gives it (program/generated/expres
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from waypost.program.kernel.machine cimport DONE, NONE, NOT_MINE, Node, Op, Slot, State
+from waypost.program.kernel.judge cimport test
 from waypost.program.kernel.read cimport same
 from waypost.program.kernel.scan cimport (
     EMPTY, ESCAPED, FALSE_, MISSING, NULL_, NUMBER, OBJECT, PLAIN, TRUE_, Text,
-    blank, characters, instant, integer, member_end, member_name, number_text, plain_integer,
+    blank, characters, instant, member_end, member_name, number_text, plain_integer,
 )
 from waypost.program.kernel.texts cimport cased, replaced, trimmed, unescaped
 
@@ -23,57 +24,6 @@ cdef extern from *:
     #define WAYPOST_MOST 64
     """
     const int MOST "WAYPOST_MOST"   # members of an object that is written anew
-
-
-cdef inline int test(State* s, int which) noexcept nogil:
-    cdef Node* node = s.nodes + which
-    cdef Slot* slot = s.slots + node.a
-    cdef int found, at, stop
-    if node.op == Op.EQUALS:
-        if slot.kind == ESCAPED:
-            return _equals_unescaped(s, node, slot)
-        return slot.kind == PLAIN and same(s, slot.start, slot.end - slot.start, node.b, node.c)
-    if node.op == Op.COMPARES:
-        return _compares(s, node, slot)
-    if node.op == Op.NOTHING:
-        return slot.kind <= NULL_
-    if node.op == Op.YES:
-        return slot.kind == TRUE_
-    if node.op == Op.NO:
-        return slot.kind == FALSE_
-    if node.op == Op.BRACED:
-        return slot.kind == OBJECT
-    if node.op == Op.NEITHER:
-        found = test(s, node.child)
-        return found if found == 2 else 1 - found
-    stop, at = node.op == Op.ANY, node.child
-    while at >= 0:
-        found = test(s, at)
-        if found == 2 or found == stop:
-            return found
-        at = s.nodes[at].next
-    return 1 - stop
-
-
-cdef inline bint _equals_unescaped(State* s, Node* node, Slot* slot) noexcept nogil:
-    """Text with escapes is compared as it would be written: for a moment, behind what is written already."""
-    cdef unsigned char* was = s.out
-    cdef bint found
-    unescaped(s, slot.start, slot.end)
-    found = same(s, was, s.out - was, node.b, node.c)
-    s.out = was
-    return found
-
-
-cdef inline int _compares(State* s, Node* node, Slot* slot) noexcept nogil:
-    """An integer against one; what is no number compares with none."""
-    cdef long long left, right
-    if slot.kind != NUMBER:
-        return 0
-    if slot.end - slot.start > 15 or not plain_integer(slot.start, slot.end):
-        return 2
-    left, right = integer(slot.start, slot.end), integer(s.texts + node.b, s.texts + node.b + node.c)
-    return (node.d >> ((left > right) - (left < right) + 1)) & 1
 
 
 cdef inline void _put(State* s, Text start, Py_ssize_t size) noexcept nogil:
