@@ -228,26 +228,32 @@ class Grouping:
 
     def __call__(self, *held: Any) -> tuple[Any, ...]:
         """Raises Fault, with the place of the part that is to blame."""
-        group: list[Any] = []
-        taken: list[Any] = []
+        found: list[Any] = []
         size = 0
         for part, value in zip(self.parts, held, strict=True):
-            if part.kind in TEXTS:
-                text = value if value.__class__ is str else _text(part, value)
-                if text is MISSING or text == "":
-                    _missing(part, text)
-                taken.append(text)
-                group.append(text)
-            else:
+            kind = part.kind
+            if kind not in TEXTS:
                 value = _entries(part, value)
-                taken.append(value)
-                group.append(value if value is MISSING else values.encode(value))
-            size += len(group[-1] or b"")
-        # Evaluated at each attempt: what the event does wrong in it is to be known before.
-        later = [self._try(mixed, tuple(group)) for mixed in self._mixed]
-        if later or size > SHORT:
-            _measure(zip([*self.parts, *self._mixed], [*taken, *later], strict=True))
-        return tuple(group)
+                found.append(value if value is MISSING else values.encode(value))
+                if kind in (HEADERS, QUERY):
+                    size += len(found[-1] or b"")
+                continue
+            text = value if value.__class__ is str else _text(part, value)
+            if text is MISSING or text == "":
+                _missing(part, text)
+            else:
+                size += len(text)
+            found.append(text)
+        group = tuple(found)
+        if self._mixed or size > SHORT:
+            # Evaluated at each attempt: what the event does wrong in it is to be known before.
+            later = [self._try(mixed, group) for mixed in self._mixed]
+            objects = [
+                values.decode(one) if one is not MISSING and part.kind in (HEADERS, QUERY) else one
+                for part, one in zip(self.parts, group, strict=True)
+            ]
+            _measure(zip([*self.parts, *self._mixed], [*objects, *later], strict=True))
+        return group
 
     def _try(self, mixed: Mixed, group: tuple[Any, ...]) -> Any:
         try:
