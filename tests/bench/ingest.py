@@ -36,8 +36,7 @@ class Answers:
 
 def serve(folder: str, *, quick: bool) -> None:
     """The server, in a process of its own: prints its port, ends with its standard input."""
-    from waypost.http import listening
-    from waypost.sources import ingest_server
+    from waypost.http import listening, server
     from waypost.sources.ingest import Ingest, Served
     from waypost.state.journal import Journal
     from waypost.state.store import Store
@@ -48,7 +47,7 @@ def serve(folder: str, *, quick: bool) -> None:
             found = listening.bind(host, port)
             return [socket.socket(one.family, one.type, 0, fileno=one.detach()) for one in found]
 
-        ingest_server.bind = slow  # type: ignore[attr-defined]
+        server.bind = slow  # type: ignore[attr-defined]
 
     async def go() -> None:
         store = Store(Path(folder))
