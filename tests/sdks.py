@@ -260,9 +260,12 @@ def node_folder() -> Path:
     if not (folder / "node_modules").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", NODE_SDK]  # fmt: skip
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-        if done.returncode:
-            raise NotTried(f"{NODE_SDK} could not be installed: the Node SDK was not tried")
+        try:
+            subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=60)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            # A package registry that does not answer says nothing of the intake.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise NotTried(f"{NODE_SDK} could not be installed: the Node SDK was not tried") from None
     return folder
 
 

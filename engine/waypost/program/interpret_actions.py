@@ -100,7 +100,7 @@ def map_action_on(
     if action.each is None:
         return [_deliver(plan, name, replace(env, meta=origin.meta(event, name, None)), None)]
     try:
-        of = evaluate(action.each, env)
+        of = evaluate(action.each, replace(env, meta=origin.meta(event, name, None)))
         if isinstance(of, dict):
             take_entries(of, [action.mapping], action.where, named=False)
         found = _each_pairs(of)
