@@ -372,7 +372,8 @@ def dry_run(page_text: str, cwd: Path, own: str = "") -> tuple[int, str, str]:
     The events are of today: some destinations refuse old ones."""
     (line,) = re.findall(r"^waypost run .*$", page_text, re.MULTILINE)
     words = shlex.split(line)[1:]
-    named = dict.fromkeys(re.findall(r"=env:(\w+)", line), "https://a.example")
+    whole = {name.upper() for name in re.findall(r"`(\w+)` \| integer", page_text)}
+    named = {name: "17" if name in whole else "https://a.example" for name in re.findall(r"=env:(\w+)", line)}
     lines = (ROOT / "examples" / "events.ndjson").read_text(encoding="utf-8").splitlines(keepends=True)
     events = "".join(lines[::50])  # a dry run keeps to the rate, and some destinations take one request a second
     today = re.sub(r'("timestamp": ?")[^"]*', rf"\g<1>{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", events)
