@@ -151,6 +151,10 @@ def lookup(values: Values, node: Map, held: Node, place: Place) -> Val:
     table = values.closed.map(table_node, "`in`")
     for name, _ in table.entries if table else ():
         values.fixed_key(name)
+        if name.text in OPERATORS:
+            help_text = 'write the table out, or `in: "{{ settings.NAME }}"` with a setting of `type: map`'
+            said = f"`in` holds constants, so `{name.text}` is only a key of its table here"
+            values.add("M218", said, name.span, "this is not evaluated", help_text)
     constants = (
         {name.text: constant(values, value, "`in` holds constants") for name, value in table.entries} if table else {}
     )
