@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import http.client
+import json
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ import msgspec
 
 from fuzz import Events
 from hostile import hostile_events
-from running import KEYS, Engine, free_port, wait_for_port
+from running import KEYS, Engine, free_port, wait_for_port, waypost
 from waypost.http.receiver import Received, Receiver, Reply
 
 BATCH = 100
@@ -84,6 +85,7 @@ def over_http(count: int, seed: int, folder: Path, url: str) -> Counter[str]:
                 time.sleep(0.2)
             found[str(answer.status)] += 1
         client.close()
+        wait_for_all(folder)
     finally:
         engine.process.send_signal(signal.SIGTERM)
         status = engine.end(120)
@@ -92,6 +94,19 @@ def over_http(count: int, seed: int, folder: Path, url: str) -> Counter[str]:
     assert "Traceback" not in said, said[-3000:]
     assert set(found) <= {"200", "400", "413"}, found
     return found
+
+
+def wait_for_all(folder: Path) -> None:
+    """Until every event of the journal has ended: a signal before that rightly gives status 5, and keeps the rest."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        status, out, _ = waypost("state", str(folder / "st"), "--json")
+        lanes = json.loads(out)["lanes"] if status == 0 else []
+        inputs = [item for lane in lanes for item in lane["inputs"]]
+        if inputs and all(item["lag"] == 0 for item in inputs):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the lane does not reach the end of the journal")
 
 
 def bodies(count: int, seed: int) -> Iterator[bytes]:
