@@ -80,19 +80,20 @@ class LaneMapper:
         keys = None if self._key_of is None else [self._key(line) for line in lines]
         rows: list[Mapped | list[Result]] = [ELSEWHERE] * len(lines)
         own = [index for index, line in enumerate(lines) if keys is None or self._has(keys[index], line)]
-        for index, row in zip(own, self._map_lines(self.program, source, [lines[at] for at in own], now), strict=True):
+        kept = [self._kept(line) for line in lines]
+        # Cut once here, so that the program finds little to cut. Of what cannot be read nothing is kept: the program says why.
+        cut = [kept[at] if kept[at].data else lines[at] for at in own]
+        for index, row in zip(own, self._map_lines(self.program, source, cut, now), strict=True):
             rows[index] = row
         for index in own:
             line = lines[index]
             if line.__class__ is not Line:
-                rows[index] = [turned_away(self._kept(line))]
+                rows[index] = [turned_away(kept[index])]
             elif self._older and (older := self._older.get((source.name, line.offset))) is not None:
                 found = older.map(line.data, line.offset, older.kept(source.first_line), now)
                 rows[index] = [_renamed(item, self._prefixes[id(older)]) for item in found]
-        kept = scattered(
-            [self._kept(line).data for line in lines], [(line.offset, line.end, line.number) for line in lines]
-        )
-        return lane.offer(block_of(rows), kept, 0, source.name, steady, keys)
+        held = scattered([line.data for line in kept], [(line.offset, line.end, line.number) for line in lines])
+        return lane.offer(block_of(rows), held, 0, source.name, steady, keys)
 
     def _has(self, key: Any, line: Line) -> bool:
         return self._mine is None or self._mine(key, line.data)
