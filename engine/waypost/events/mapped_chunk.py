@@ -149,9 +149,7 @@ def _decoded(decoder: msgspec.json.Decoder[Any], data: bytes, count: int) -> lis
 
 def _cut(data: bytes, index: int) -> tuple[bytes, bytes]:
     """What stands before and behind a line."""
-    start = 0
-    for _ in range(index):
-        start = data.index(b"\n", start) + 1
+    start = after(data, index)
     end = data.find(b"\n", start)
     return data[: max(start - 1, 0)], b"" if end < 0 else data[end + 1 :]
 
