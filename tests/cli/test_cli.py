@@ -98,7 +98,7 @@ def test_stale_plan_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "compiled").glob("*.json")))
 def test_the_program_of_every_shipped_plan_is_shown_without_settings(name: str) -> None:
-    """Also where a setting must be a host or base64. Mutation: `_in_base64` of show.py gives nothing."""
+    """Also where a setting must be a host or base64. Mutation: no base64 in `stand_ins`."""
     status, out, err = waypost("show", "program", name)
     assert (status, err) == (0, "")
     assert "def map_chunk(" in out

@@ -160,7 +160,7 @@ def test_a_signature_that_cannot_be_made_is_no_fault_of_the_event() -> None:
 
 @pytest.mark.parametrize("place", ["headers", "query"])
 def test_no_request_goes_without_its_signature(place: str) -> None:
-    """A header without a value is left out; one that carries the signature is not. Mutation: `is_signature` always false."""
+    """A header without a value is left out; one that carries the signature is not. Mutation: `signing` looks at none."""
     request = f"""
   post: https://example.com/a
   body: $message

@@ -13,7 +13,7 @@ from waypost.cli.common import refuse
 from waypost.cli.targets import load_target
 from waypost.lang.hosts import HOST, PORT, SCHEME, origin_of
 from waypost.lang.urls import LEFT_OUT
-from waypost.plan import Plan, Ref, Setting, Value, dump, rewrite
+from waypost.plan import Plan, Ref, Setting, Value, dump, settings_in
 
 if TYPE_CHECKING:
     from waypost.program.program import Program
@@ -62,24 +62,12 @@ def stand_ins(*plans: Plan) -> dict[str, object]:
         urls = [request.url for request in plan.requests.values()] + ([plan.check.url] if plan.check else [])
         for url in urls:
             found |= {name: text for name, text in _in_hosts(url) if found.get(name) == f"<{name}>"}
-        for name in _in_base64(plan):
-            if found.get(name) == f"<{name}>":
-                found[name] = base64.b64encode(f"<{name}>".encode()).decode()
+        for request in plan.requests.values():
+            if request.sign and request.sign.key_form == "base64":
+                for name in settings_in(request.sign.key):
+                    if found.get(name) == f"<{name}>":
+                        found[name] = base64.b64encode(f"<{name}>".encode()).decode()
     return found
-
-
-def _in_base64(plan: Plan) -> Iterator[str]:
-    """The settings of which a signature's key is made that is written in base64."""
-    found: list[str] = []
-
-    def look(node: Value) -> None:
-        if isinstance(node, Ref):
-            found.append(node.name.removeprefix("settings."))
-
-    for request in plan.requests.values():
-        if request.sign and request.sign.key_form == "base64":
-            rewrite(request.sign.key, look)
-    yield from found
 
 
 def _in_hosts(url: Value) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,9 @@ from waypost.plan.nodes import (
     Value,
     When,
     mentions,
+    refers,
     rewrite,
+    settings_in,
 )
 
 __all__ = [
@@ -71,7 +73,9 @@ __all__ = [
     "Value",
     "When",
     "mentions",
+    "refers",
     "rewrite",
+    "settings_in",
 ]
 
 VERSION = 1

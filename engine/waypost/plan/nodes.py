@@ -227,3 +227,20 @@ def mentions(node: Value, wanted: Callable[[Value], bool]) -> bool:
 
     rewrite(node, look)
     return found
+
+
+def refers(node: Value, *names: str) -> bool:
+    """Whether the tree refers to one of these by name: "now", "meta.id", "signature"."""
+    return mentions(node, lambda inner: isinstance(inner, Ref) and inner.name in names)
+
+
+def settings_in(node: Value) -> list[str]:
+    """The settings that the tree refers to by name, each once."""
+    found: list[str] = []
+
+    def look(inner: Value) -> None:
+        if isinstance(inner, Ref) and inner.name.startswith("settings."):
+            found.append(inner.name.split(".")[1])
+
+    rewrite(node, look)
+    return list(dict.fromkeys(found))

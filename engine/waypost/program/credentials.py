@@ -138,17 +138,6 @@ def _is_setting(node: p.Value) -> bool:
     return isinstance(node, p.Ref) and node.name.startswith("settings.")
 
 
-def _settings_in(node: p.Value) -> list[str]:
-    found: list[str] = []
-
-    def look(inner: p.Value) -> None:
-        if isinstance(inner, p.Ref) and _is_setting(inner):
-            found.append(inner.name.split(".")[1])
-
-    p.rewrite(node, look)
-    return list(dict.fromkeys(found))
-
-
 def try_templates(plan: p.Plan, bound: Bound, owner: str) -> None:
     """Raises SettingError."""
     # Whatever is made of the instant is tried at one that is like those to come.
@@ -206,7 +195,7 @@ def _try(part: p.Value, kind: str, env: interpret.Env) -> int:
 
 
 def _fault(error: Exception, part: p.Value, where: str, bound: Bound, owner: str) -> str:
-    named = _settings_in(part)
+    named = p.settings_in(part)
     which = " and ".join(f"`{name}`" for name in named)
     why = error.message if isinstance(error, Fault) else "its value does not fit there"
     if any(name in bound.secret for name in named):
@@ -246,7 +235,7 @@ def _of_secrets(part: p.Value, bound: Bound) -> list[p.Value]:
     found: list[p.Value] = []
 
     def look(node: p.Value) -> p.Value | None:
-        if isinstance(node, (p.Filter, p.Arith)) and any(name in bound.secret for name in _settings_in(node)):
+        if isinstance(node, (p.Filter, p.Arith)) and any(name in bound.secret for name in p.settings_in(node)):
             found.append(node)
         return None
 
@@ -256,7 +245,7 @@ def _of_secrets(part: p.Value, bound: Bound) -> list[p.Value]:
 
 def _texts(node: p.Value, env: interpret.Env) -> list[str]:
     """The texts in a node's value; none where it cannot be known yet."""
-    if p.mentions(node, lambda inner: isinstance(inner, p.Ref) and inner.name in ("now", "timestamp")):
+    if p.refers(node, "now", "timestamp"):
         return []
     try:
         return [text for text in _leaves(interpret.evaluate(node, env)) if len(text) >= LEAST]

@@ -38,7 +38,7 @@ def differences(old: p.Value, new: p.Value, show: Callable[[p.Value], str] = not
 
 
 def reads_meta_id(node: p.Value | None) -> bool:
-    return node is not None and p.mentions(node, lambda inner: isinstance(inner, p.Ref) and inner.name == "meta.id")
+    return node is not None and p.refers(node, "meta.id")
 
 
 def _joined(field: _Field, raw: list[Raw], show: Callable[[p.Value], str]) -> Found:

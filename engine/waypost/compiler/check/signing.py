@@ -19,7 +19,7 @@ def check(request: RequestSpec, spec: Spec, report: Report) -> None:
 
 def _sent(sign: SignSpec, report: Report) -> None:
     written = [*sign.headers.values(), *sign.query.values()]
-    if not written or any(val.broken or _names(val, "signature") for val in written):
+    if not written or any(val.broken or p.refers(val.node, "signature") for val in written):
         return
     message = "the signature is made, and stands in no header and no parameter"
     report.say("D123", message, written[0].span, help='write `"{{ signature }}"` where the destination looks for it')
@@ -27,7 +27,7 @@ def _sent(sign: SignSpec, report: Report) -> None:
 
 def _of_body(request: RequestSpec, sign: SignSpec, report: Report) -> None:
     """A signature that does not hold the body proves nothing of it."""
-    if request.body is None or sign.text.broken or _names(sign.text, "body"):
+    if request.body is None or sign.text.broken or p.refers(sign.text.node, "body"):
         return
     help = "write `{{ body }}` where the destination expects it; or excuse the line where it signs no body"
     report.say("D124", "what is signed does not hold the body", sign.text.span, "anybody could send another one", help)
@@ -35,13 +35,7 @@ def _of_body(request: RequestSpec, sign: SignSpec, report: Report) -> None:
 
 def check_secret(key: Val, of: str, spec: Spec, report: Report) -> None:
     """Whether a secret setting holds it."""
-    named: list[str] = []
-
-    def look(node: p.Value) -> None:
-        if isinstance(node, p.Ref) and node.name.startswith("settings."):
-            named.append(node.name.split(".")[1])
-
-    p.rewrite(key.node, look)
+    named = p.settings_in(key.node)
     known = [spec.settings[name].setting for name in named if name in spec.settings]
     if named and (len(known) < len(named) or any(setting.secret for setting in known)):
         return
@@ -53,7 +47,3 @@ def check_secret(key: Val, of: str, spec: Spec, report: Report) -> None:
         else 'make it a setting with `secret: true`, and write `"{{ settings.… }}"`'
     )
     report.say("X108", f"{what} is {of}, and is no secret", key.span, label, help)
-
-
-def _names(val: Val, name: str) -> bool:
-    return p.mentions(val.node, lambda node: isinstance(node, p.Ref) and node.name == name)

@@ -296,8 +296,4 @@ def _from_event(action: ActionSpec, path: str) -> bool:
         node = node.of[0] if isinstance(node, p.First) else node.of
     if node is None:
         return False
-    return p.mentions(node, lambda inner: isinstance(inner, p.Path)) and not p.mentions(node, _names_meta)
-
-
-def _names_meta(node: p.Value) -> bool:
-    return isinstance(node, p.Ref) and node.name == "meta.id"
+    return p.mentions(node, lambda inner: isinstance(inner, p.Path)) and not p.refers(node, "meta.id")

@@ -22,7 +22,6 @@ from waypost.lang import names, values
 from waypost.lang.bodies import form
 from waypost.lang.values import MISSING, Fault
 from waypost.program import interpret
-from waypost.program.request.signing import is_signature
 from waypost.program.settings import Bound
 from waypost.program.support import text_part
 
@@ -109,7 +108,7 @@ class _Splitting:
         """Without a part that it is made of, a signature would be of something else: such an event is refused."""
 
         def entries(word: str, held: dict[str, p.Value]) -> dict[str, p.Value]:
-            kinds = {key: WHOLE if p.mentions(node, is_signature) else TEXT for key, node in held.items()}
+            kinds = {key: WHOLE if p.refers(node, "signature") else TEXT for key, node in held.items()}
             return {key: self._put(node, f"request.sign.{word}.{key}", kinds[key]) for key, node in held.items()}
 
         return msgspec.structs.replace(

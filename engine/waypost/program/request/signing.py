@@ -64,13 +64,9 @@ def signing(sign: p.Sign, env: interpret.Env, body: bytes) -> interpret.Env | No
     found = replace(env, signing={**known, "signature": written})
     for name, node in {**sign.headers, **sign.query}.items():
         # Left out, as others without a value are, it would take the signature with it.
-        if p.mentions(node, is_signature) and text_part(interpret.evaluate(node, found)) is MISSING:
+        if p.refers(node, "signature") and text_part(interpret.evaluate(node, found)) is MISSING:
             raise Fault(REASON, f"a part of `{name}` has no value")
     return found
-
-
-def is_signature(node: p.Value) -> bool:
-    return isinstance(node, p.Ref) and node.name == "signature"
 
 
 def _part(piece: p.Value, env: interpret.Env) -> bytes:
